@@ -1,0 +1,6 @@
+from devices.models.device import Device
+from devices.models.enrollment_token import EnrollmentToken
+from devices.models.group import DeviceGroup
+from devices.models.server import Installation, ServerKey
+
+__all__ = ["Device", "DeviceGroup", "EnrollmentToken", "Installation", "ServerKey"]

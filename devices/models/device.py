@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from accounts.uuid7 import uuid7
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+
+class DeviceQuerySet(models.QuerySet["Device"]):
+    def visible_to(self, user: User | AnonymousUser) -> DeviceQuerySet:
+        """Administrators see every device; other people those of the groups they were given."""
+        if not user.is_active:
+            return self.none()
+        if user.is_superuser:
+            return self
+        return self.filter(
+            pk__in=Device.groups.through.objects.filter(
+                devicegroup__people=user.pk  # type: ignore[misc]
+            ).values("device")
+        )
+
+    def present(self) -> DeviceQuerySet:
+        """Devices that may be given work: not revoked."""
+        return self.filter(revoked_at=None)
+
+
+class Device(models.Model):
+    """A machine with an enrolled agent. Its id is made by the server; its identity is its key."""
+
+    class Status(models.TextChoices):
+        ONLINE = "online", _("Online")
+        OFFLINE = "offline", _("Offline")
+        NEVER_CONNECTED = "never_connected", _("Never connected")
+        REVOKED = "revoked", _("Revoked")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=200, db_index=True)
+    hostname = models.CharField(max_length=255, blank=True)
+    os = models.CharField(max_length=50, blank=True, db_index=True)
+    architecture = models.CharField(max_length=50, blank=True)
+    agent_version = models.CharField(max_length=50, blank=True)
+    public_key = models.BinaryField(max_length=32, unique=True, editable=False)
+    tags = models.JSONField(default=dict, blank=True)
+    facts = models.JSONField(default=dict, blank=True)
+    enrolled_at = models.DateTimeField(auto_now_add=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    is_online = models.BooleanField(default=False, editable=False)
+    online_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    session = models.UUIDField(null=True, blank=True, editable=False)
+    session_opened_at = models.DateTimeField(null=True, blank=True, editable=False)
+    is_ready = models.BooleanField(
+        default=True, editable=False, help_text=_("False after a giveback, until a poll says ready.")
+    )
+    in_recovery = models.BooleanField(default=False, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = DeviceQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["name", "id"]
+        indexes: ClassVar = [
+            GinIndex(fields=["tags"], name="device_tags", opclasses=["jsonb_path_ops"]),
+            models.Index(
+                fields=["last_seen_at"], name="device_online", condition=models.Q(is_online=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def status(self) -> Status:
+        if self.revoked_at is not None:
+            return self.Status.REVOKED
+        if self.last_seen_at is None:
+            return self.Status.NEVER_CONNECTED
+        return self.Status.ONLINE if self.is_online else self.Status.OFFLINE

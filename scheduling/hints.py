@@ -1,0 +1,57 @@
+"""Hints: messages that make things fast and may be lost. Reconcile and poll do without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import structlog
+from asgiref.sync import async_to_sync
+from celery import current_app
+from channels.layers import get_channel_layer
+from django.db import transaction
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+log = structlog.get_logger(__name__)
+HUBS = "hubs"
+
+
+def advance(execution_ids: Iterable[UUID]) -> None:
+    """After the commit, asks a worker to move these executions on."""
+    ids = sorted({str(execution_id) for execution_id in execution_ids})
+    if ids:
+        _after_commit(partial(_publish, "scheduling.tasks.advance", [ids]))
+
+
+def wake_hubs() -> None:
+    """After the commit, tells every web process to look for runs to grant or to cancel."""
+    _after_commit(partial(send_to_group, HUBS, {"type": "hub.wake"}))
+
+
+def open_dependents(execution_id: UUID) -> None:
+    """After the commit, asks a worker to open what waits for this execution's end."""
+    _after_commit(partial(_publish, "scheduling.tasks.open_dependents", [str(execution_id)]))
+
+
+def send_to_group(group: str, message: dict[str, Any]) -> None:
+    layer = get_channel_layer()
+    if layer is None:
+        return
+    try:
+        async_to_sync(layer.group_send)(group, message)
+    except (RedisError, OSError) as error:
+        log.warning("hint_lost", group=group, error=type(error).__name__)
+
+
+def _publish(name: str, args: list[Any]) -> None:
+    try:
+        current_app.send_task(name, args=args, retry=False)
+    except (OperationalError, RedisError, OSError) as error:
+        log.warning("hint_lost", task=name, error=type(error).__name__)
+
+
+def _after_commit(send: Callable[[], None]) -> None:
+    transaction.on_commit(send, robust=True)

@@ -1,0 +1,15 @@
+from scheduling.models.device_run import DeviceRun
+from scheduling.models.execution import Execution
+from scheduling.models.heartbeat import ServiceHeartbeat
+from scheduling.models.output import OutputChunk, OutputGap
+from scheduling.models.scheduled_task import ScheduledTask, TaskDependency
+
+__all__ = [
+    "DeviceRun",
+    "Execution",
+    "OutputChunk",
+    "OutputGap",
+    "ScheduledTask",
+    "ServiceHeartbeat",
+    "TaskDependency",
+]

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.uuid7 import uuid7
+from devices.models import Device
+from scheduling.models.execution import Execution
+from scheduling.models.transitions import Transitions, guard, sources_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+_OUTCOMES = frozenset({"succeeded", "failed", "timed_out", "cancelled"})
+TRANSITIONS: Transitions = {
+    "pending": frozenset({"queued", "cancelled", "expired", "skipped", "lost"}),
+    "queued": frozenset({"claimed", "cancelled", "expired", "skipped", "lost"}),
+    "claimed": frozenset(
+        {"queued", "rejected", "running", "cancelled", "expired", "skipped", "lost"}
+    ),
+    "running": _OUTCOMES | {"lost"},
+    "lost": _OUTCOMES,
+    **dict.fromkeys(
+        ("succeeded", "failed", "timed_out", "cancelled", "rejected", "expired", "skipped"),
+        frozenset(),
+    ),
+}
+# After a restore, a device's journal may show a start the restored row does not know of.
+IN_RECOVERY: Transitions = {"pending": frozenset({"running"}), "queued": frozenset({"running"})}
+
+
+class DeviceRunQuerySet(models.QuerySet["DeviceRun"]):
+    def visible_to(self, user: User | AnonymousUser) -> DeviceRunQuerySet:
+        """The runs of the executions this person may see."""
+        if not user.is_active:
+            return self.none()
+        if user.is_superuser:
+            return self
+        return self.filter(Q(execution__owner=user.pk) | Q(execution__user=user.pk))
+
+    def unended(self) -> DeviceRunQuerySet:
+        return self.filter(status__in=DeviceRun.UNENDED)
+
+    def unstarted(self) -> DeviceRunQuerySet:
+        return self.filter(status__in=DeviceRun.UNSTARTED)
+
+    def move(self, target: str, **changes: Any) -> int:
+        """Moves the rows that may become `target`, with `changes`; answers how many moved."""
+        sources = sources_of(TRANSITIONS, target)
+        return self.filter(status__in=sources).update(status=target, **changes)
+
+
+class DeviceRun(models.Model):
+    """One attempt of an execution on one device."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("Pending")
+        QUEUED = "queued", _("Queued")
+        CLAIMED = "claimed", _("Claimed")
+        RUNNING = "running", _("Running")
+        SUCCEEDED = "succeeded", _("Succeeded")
+        FAILED = "failed", _("Failed")
+        TIMED_OUT = "timed_out", _("Timed out")
+        CANCELLED = "cancelled", _("Cancelled")
+        REJECTED = "rejected", _("Rejected")
+        EXPIRED = "expired", _("Expired")
+        SKIPPED = "skipped", _("Skipped")
+        LOST = "lost", _("Lost")
+
+    UNSTARTED: ClassVar = ("pending", "queued", "claimed")
+    UNENDED: ClassVar = ("pending", "queued", "claimed", "running")
+    AGAINST: ClassVar = ("failed", "timed_out", "rejected", "expired", "lost")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="runs")
+    task_id = models.UUIDField(null=True, editable=False)
+    device = models.ForeignKey(Device, null=True, on_delete=models.SET_NULL, related_name="runs")
+    device_name = models.CharField(max_length=200)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    attempt = models.PositiveSmallIntegerField(default=1)
+    is_last_attempt = models.BooleanField(default=True, editable=False)
+    wave = models.PositiveIntegerField(default=1)
+    rolls_back = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="rollbacks"
+    )
+    was_lost = models.BooleanField(default=False)
+    is_exclusive = models.BooleanField(
+        default=True, editable=False, help_text=_("Never beside another run of its task on a device.")
+    )
+    has_slot = models.BooleanField(default=False, editable=False)
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    not_before = models.DateTimeField(null=True, blank=True)
+    queued_at = models.DateTimeField(null=True, blank=True)
+    not_after = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    claim_session = models.UUIDField(null=True, blank=True, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    deadline_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+
+    timeout_seconds = models.PositiveIntegerField(default=3_600)
+    key_id = models.CharField(max_length=32, blank=True, editable=False)
+    terms = models.BinaryField(null=True, editable=False)
+    signature = models.BinaryField(null=True, editable=False)
+
+    exit_code = models.BigIntegerField(null=True, blank=True)
+    error_message = models.TextField(blank=True)
+    detail = models.JSONField(default=dict, blank=True)
+    output_next = models.BigIntegerField(default=0, editable=False)
+    output_kept = models.BigIntegerField(default=0, editable=False)
+    output_truncated = models.BooleanField(default=False)
+    output_finished = models.BooleanField(default=False, editable=False)
+
+    objects = DeviceRunQuerySet.as_manager()
+
+    class Meta:
+        db_table = "scheduled_task_device_runs"
+        ordering: ClassVar = ["-id"]
+        triggers: ClassVar = [
+            guard(
+                "device_run_transitions",
+                TRANSITIONS,
+                births=["pending"],
+                exceptional=IN_RECOVERY,
+                exception_sql=(
+                    "EXISTS (SELECT 1 FROM devices_device"
+                    " WHERE devices_device.id = NEW.device_id AND devices_device.in_recovery)"
+                ),
+            )
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["execution", "device", "attempt"],
+                condition=Q(rolls_back=None),
+                name="one_run_per_device_and_attempt",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=["queued", "claimed", "running"])
+                | Q(terms__isnull=False, signature__isnull=False),
+                name="released_run_is_signed",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["pending", "queued", "claimed", "running"])
+                ^ Q(finished_at__isnull=False),
+                name="ended_run_has_its_end",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=["rejected", "expired", "skipped"]) | Q(started_at=None),
+                name="run_that_did_not_run_never_started",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["execution", "status"], name="run_by_execution"),
+            models.Index(fields=["device", "-id"], name="run_of_device"),
+            models.Index(
+                fields=["device", "queued_at", "id"],
+                name="run_queued",
+                condition=Q(status="queued"),
+            ),
+            models.Index(
+                fields=["device", "task_id"],
+                name="run_on_device",
+                condition=Q(status__in=["claimed", "running"]),
+            ),
+            models.Index(
+                fields=["execution", "id"], name="run_pending", condition=Q(status="pending")
+            ),
+            models.Index(
+                fields=["not_after"],
+                name="run_expiry",
+                condition=Q(status__in=["queued", "claimed"]),
+            ),
+            models.Index(fields=["deadline_at"], name="run_deadline", condition=Q(status="running")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.device_name} ({self.status})"
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes the command wrote, whether kept or not."""
+        return self.output_next
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status not in self.UNENDED
