@@ -1,0 +1,66 @@
+// Follows the output of the chosen run: asks from where it stands and waits for more.
+
+const WAIT_SECONDS = 25;
+const PAUSE_AFTER_ERROR_MS = 2000;
+const MOST_CHARACTERS = 1_000_000;
+const ESCAPES = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g;
+const CONTROLS = /[\u0000-\u0008\u000b-\u000d\u000e-\u001f\u007f]/g;
+
+let following = new AbortController();
+
+function pause(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+function plain(text) {
+  return text.replaceAll("\r\n", "\n").replace(ESCAPES, "").replace(CONTROLS, "");
+}
+
+async function follow(box, signal) {
+  const view = box.querySelector("pre");
+  const state = box.querySelector("[data-state]");
+  let offset = Number(box.dataset.offset);
+  let finished = box.dataset.finished === "true";
+  view.scrollTop = view.scrollHeight;
+  while (!finished && !signal.aborted) {
+    try {
+      const address = `${box.dataset.url}?offset=${offset}&wait=${WAIT_SECONDS}`;
+      const response = await fetch(address, { signal, headers: { Accept: "application/json" } });
+      if (!response.ok) throw new Error(response.statusText);
+      const slice = await response.json();
+      append(view, slice.text);
+      offset = slice.next_offset;
+      finished = slice.finished;
+      state.textContent = finished ? box.dataset.saysFinished : box.dataset.saysFollowing;
+    } catch {
+      if (signal.aborted) return;
+      state.textContent = box.dataset.saysAway;
+      await pause(PAUSE_AFTER_ERROR_MS);
+    }
+  }
+}
+
+function append(view, text) {
+  if (!text) return;
+  const isAtEnd = view.scrollHeight - view.scrollTop - view.clientHeight < 24;
+  view.append(plain(text));
+  view.normalize();
+  const shown = view.firstChild;
+  if (shown && shown.length > MOST_CHARACTERS) {
+    shown.deleteData(0, shown.length - MOST_CHARACTERS);
+    view.closest("[data-output]").querySelector("[data-cut]").hidden = false;
+  }
+  if (isAtEnd) view.scrollTop = view.scrollHeight;
+}
+
+function start() {
+  following.abort();
+  following = new AbortController();
+  const box = document.querySelector("[data-output]");
+  if (box) follow(box, following.signal);
+}
+
+start();
+document.addEventListener("htmx:afterSettle", ({ target }) => {
+  if (target.id === "output") start();
+});
