@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.uuid7 import uuid7
@@ -131,7 +132,7 @@ class ScheduledTask(models.Model):
     rollout = models.JSONField(default=Rollout.defaults)
     retry = models.JSONField(default=Retry.defaults)
 
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = ScheduledTaskQuerySet.as_manager()

@@ -1,0 +1,109 @@
+"""Stopping what was to run: certain before its GO, a request to the device after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.errors import InvalidInput, StateConflict
+from scheduling import clock, hints, live, progress
+from scheduling.models import DeviceRun, Execution, ScheduledTask
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.contrib.auth.models import User
+
+log = structlog.get_logger(__name__)
+
+
+@transaction.atomic
+def cancel(execution: Execution, user: User, *, wave: int | None = None) -> Execution:
+    """Cancels what has not started, for certain, and asks the devices to kill what has.
+
+    `wave` limits it to one wave. Raises StateConflict where the execution has ended, InvalidInput
+    where there is no such wave.
+    """
+    execution = locked(execution)
+    if execution.has_ended:
+        raise StateConflict(_("The execution has ended."), execution.status)
+    now = clock.now()
+    runs = execution.runs.all()
+    if wave is not None:
+        runs = runs.filter(wave=wave)
+        if not runs.exists():
+            raise InvalidInput({"wave": [_("This execution has no such wave.")]})
+    else:
+        Execution.objects.filter(pk=execution.pk).update(cancel_requested_at=now)
+        execution.cancel_requested_at = now
+    if execution.status == Execution.Status.PENDING:
+        _end_queued([execution.pk], Execution.Status.CANCELLED, _("Cancelled while in the queue."))
+    runs.unstarted().move(DeviceRun.Status.CANCELLED, finished_at=now, cancel_requested_at=now)
+    runs.filter(status="running", cancel_requested_at=None).update(cancel_requested_at=now)
+    log.info("execution_cancelled", execution=str(execution.pk), user=user.pk, wave=wave)
+    changed(execution)
+    return Execution.objects.get(pk=execution.pk)
+
+
+@transaction.atomic
+def cancel_run(run: DeviceRun, user: User) -> DeviceRun:
+    """Cancels one run, or asks its device to. Raises StateConflict where it has ended."""
+    now = clock.now()
+    mine = DeviceRun.objects.filter(pk=run.pk)
+    cancelled = mine.unstarted().move(
+        DeviceRun.Status.CANCELLED, finished_at=now, cancel_requested_at=now
+    )
+    asked = cancelled or mine.filter(status="running").update(cancel_requested_at=now)
+    run = mine.select_related("execution").get()
+    if not asked:
+        raise StateConflict(_("The run has ended."), run.status)
+    log.info("run_cancelled", run=str(run.pk), user=user.pk)
+    changed(run.execution)
+    return run
+
+
+def skip_queued(task: ScheduledTask, reason: str) -> None:
+    """Ends the task's execution that waits in the queue, in the caller's transaction."""
+    waiting = Execution.objects.filter(task=task, status=Execution.Status.PENDING)
+    _end_queued(list(waiting.values_list("pk", flat=True)), Execution.Status.SKIPPED, reason)
+
+
+def supersede_waiting(newer: Execution) -> None:
+    """Skips what earlier executions of the task still hold for devices that are away."""
+    waiting = DeviceRun.objects.unstarted().filter(
+        progress.WAITS_OFFLINE, task_id=newer.task_id, rolls_back=None
+    )
+    waiting = waiting.exclude(execution=newer)
+    affected = list(waiting.values_list("execution", flat=True).distinct())
+    reason = _("Superseded by execution %s.") % newer.pk
+    DeviceRun.objects.filter(pk__in=waiting.values("pk")).move(
+        DeviceRun.Status.SKIPPED, finished_at=clock.now(), error_message=reason
+    )
+    hints.advance(affected)
+
+
+def skip_unstarted(execution: Execution, reason: str) -> int:
+    """Skips every run of the execution that has had no GO; a started one goes on."""
+    return execution.runs.unstarted().move(
+        DeviceRun.Status.SKIPPED, finished_at=clock.now(), error_message=reason
+    )
+
+
+def _end_queued(execution_ids: list[UUID], status: str, reason: str) -> None:
+    result = progress.result_of(dict.fromkeys(DeviceRun.Status.values, 0))
+    Execution.objects.filter(pk__in=execution_ids, status=Execution.Status.PENDING).move(
+        status, completed_at=clock.now(), error_message=reason, result=result
+    )
+
+
+def locked(execution: Execution) -> Execution:
+    return Execution.objects.select_for_update(of=("self",)).get(pk=execution.pk)
+
+
+def changed(execution: Execution) -> None:
+    hints.advance([execution.pk])
+    hints.wake_hubs()
+    live.changed("execution", [execution.pk])

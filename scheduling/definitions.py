@@ -1,0 +1,381 @@
+"""What a person may write into a task, checked in one place for API, forms, CLI and import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext as _
+
+from accounts.errors import InvalidInput, NotAllowed
+from devices.agent import kinds
+from devices.models import Device, DeviceGroup
+from scheduling import fields, recurrence
+from scheduling.models import ScheduledTask, TaskDependency
+from scheduling.options import OptionsError, Retry, Rollout
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+MAX_DEVICES = 10_000
+MAX_GROUPS = 100
+MAX_EXCLUDED_DATES = 366
+MAX_DEPENDENCIES = 50
+
+_DAY = 86_400
+CHECKS: dict[str, fields.Check] = {
+    "name": fields.text(200, shortest=1, one_line=True),
+    "description": fields.text(10_000),
+    "tags": fields.tags,
+    "task_type": fields.one_of([name for name, label in kinds.choices()]),
+    "recurrence_type": fields.one_of(ScheduledTask.RecurrenceType.values),
+    "recurrence_config": fields.anything,
+    "time_zone": fields.text(64, shortest=1, one_line=True),
+    "start_at": fields.instant,
+    "end_at": fields.instant,
+    "max_runs": fields.whole_number(1, 1_000_000, optional=True),
+    "jitter_seconds": fields.whole_number(0, 7 * _DAY),
+    "excluded_dates": fields.plain_list,
+    "device_ids": fields.identifiers(MAX_DEVICES),
+    "group_ids": fields.identifiers(MAX_GROUPS),
+    "task_payload": fields.anything,
+    "depends_on": fields.plain_list,
+    "misfire_policy": fields.one_of(ScheduledTask.MisfirePolicy.values),
+    "misfire_grace_seconds": fields.whole_number(0, 7 * _DAY),
+    "overlap_policy": fields.one_of(ScheduledTask.OverlapPolicy.values),
+    "offline_policy": fields.one_of(ScheduledTask.OfflinePolicy.values),
+    "expires_after_seconds": fields.whole_number(1, 30 * _DAY),
+    "timeout_seconds": fields.whole_number(1, _DAY),
+    "rollout": fields.anything,
+    "retry": fields.anything,
+    "user_id": fields.whole_number(1, 2**31 - 1),
+}
+RECURRENCE_FIELDS = (
+    "recurrence_type",
+    "recurrence_config",
+    "time_zone",
+    "start_at",
+    "end_at",
+    "excluded_dates",
+    "jitter_seconds",
+)
+# A change to one of these makes a new plan from now; any other edit leaves the plan alone.
+PLAN_FIELDS = (*RECURRENCE_FIELDS, "max_runs")
+DEFAULTS: dict[str, Callable[[], Any]] = {
+    "description": str,
+    "tags": list,
+    "time_zone": lambda: "UTC",
+    "start_at": lambda: None,
+    "end_at": lambda: None,
+    "max_runs": lambda: None,
+    "jitter_seconds": lambda: 0,
+    "excluded_dates": list,
+    "device_ids": list,
+    "group_ids": list,
+    "depends_on": list,
+    "misfire_policy": lambda: "run_latest",
+    "misfire_grace_seconds": lambda: 300,
+    "overlap_policy": lambda: "skip",
+    "offline_policy": lambda: "queue",
+    "expires_after_seconds": lambda: _DAY,
+    "timeout_seconds": lambda: 3_600,
+    "rollout": dict,
+    "retry": dict,
+}
+REQUIRED = ("name", "task_type", "recurrence_type", "recurrence_config", "task_payload")
+Errors = dict[str, list[str]]
+
+
+@dataclass(slots=True)
+class Definition:
+    """A checked definition: the task's column values, and what lives in tables of its own."""
+
+    values: dict[str, Any]
+    depends_on: list[dict[str, str]] = field(default_factory=list)
+
+
+def check(
+    data: Mapping[str, Any],
+    *,
+    user: User,
+    now: datetime,
+    task: ScheduledTask | None = None,
+    partial: bool = False,
+) -> Definition:
+    """The definition that `data` gives a new task, or an existing one (`partial`: only what is given).
+
+    Raises InvalidInput naming every wrong field, NotAllowed where the person may not use a target
+    that the task has already.
+    """
+    errors: Errors = {}
+    given = _with_payload(data, task, errors)
+    values = _checked(_completed(given, task, partial), errors)
+    _check_kind(values, task, errors)
+    _check_options(values, errors)
+    _check_payload(values, _payload_name(data), errors)
+    _check_rule(values, task, now, errors)
+    _check_targets(values, user, task, errors)
+    _check_owner(values, user, task, errors)
+    depends_on = _check_dependencies(values.pop("depends_on", []), user, task, errors)
+    if errors:
+        raise InvalidInput(errors)
+    return Definition(values, depends_on)
+
+
+def parse_rule(
+    data: Mapping[str, Any], *, now: datetime, errors: Errors | None = None
+) -> recurrence.Rule:
+    """The rule in the recurrence fields of `data`, as a new task would have it.
+
+    Raises InvalidInput, with the `errors` the caller found already.
+    """
+    errors = {} if errors is None else errors
+    for name in [name for name in data if name not in RECURRENCE_FIELDS]:
+        errors[str(name)[:100]] = [_("This field is not known.")]
+    given = {**{name: DEFAULTS[name]() for name in RECURRENCE_FIELDS if name in DEFAULTS}, **data}
+    values = _checked({name: given[name] for name in RECURRENCE_FIELDS if name in given}, errors)
+    for name in ("recurrence_type", "recurrence_config"):
+        if name not in given:
+            errors[name] = [_("This field is required.")]
+    rule = _check_rule(values, None, now, errors)
+    if errors or rule is None:
+        raise InvalidInput(errors)
+    return rule
+
+
+def _payload_name(data: Mapping[str, Any]) -> str:
+    """The name under which the payload came, which is the one its errors are to carry."""
+    return next((name for name in _payload_fields() if name in data), "task_payload")
+
+
+def _with_payload(
+    data: Mapping[str, Any], task: ScheduledTask | None, errors: Errors
+) -> dict[str, Any]:
+    """`data` with the payload under `task_payload`, whatever its kind calls it."""
+    given = dict(data)
+    present = [name for name in ("task_payload", *_payload_fields()) if name in given]
+    if len(present) > 1:
+        for name in present:
+            errors[name] = [_("Only one payload may be given.")]
+    kind_name = given.get("task_type", task.task_type if task else None)
+    for name in present:
+        payload = given.pop(name)
+        if name != "task_payload" and _payload_fields()[name] != kind_name:
+            errors[name] = [_("Does not fit task_type %s.") % kind_name]
+        given["task_payload"] = payload
+    for name in [name for name in given if name not in CHECKS]:
+        errors[str(name)[:100]] = [_("This field is not known.")]
+        del given[name]
+    return given
+
+
+def _payload_fields() -> dict[str, str]:
+    """The name each kind gives its payload, to the kind's own name."""
+    return {kind.payload_field: kind.name for kind in kinds.every()}
+
+
+def _completed(
+    given: dict[str, Any], task: ScheduledTask | None, partial: bool
+) -> dict[str, Any]:
+    """The given fields; those left out keep their value (`partial`) or get their default."""
+    if task is None or not partial:
+        completed = {name: make() for name, make in DEFAULTS.items()} | given
+    else:
+        completed = as_input(task) | given
+    if task is not None:
+        completed.setdefault("task_type", task.task_type)
+    return completed
+
+
+def as_input(task: ScheduledTask) -> dict[str, Any]:
+    """The task in the form `check` takes, so that what is written back unchanged changes nothing."""
+    names = [name for name in CHECKS if name not in ("depends_on", "user_id")]
+    return {name: getattr(task, name) for name in names} | {
+        "depends_on": [
+            {"task_id": str(one.parent_id), "on": one.on} for one in task.dependencies.all()
+        ]
+    }
+
+
+def _checked(given: dict[str, Any], errors: Errors) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        try:
+            values[name] = CHECKS[name](value)
+        except ValueError as error:
+            errors.setdefault(name, []).append(str(error))
+    return values
+
+
+def _check_kind(values: dict[str, Any], task: ScheduledTask | None, errors: Errors) -> None:
+    for name in REQUIRED:
+        if name not in values and name not in errors:
+            errors[name] = [_("This field is required.")]
+    if task is not None and values.get("task_type", task.task_type) != task.task_type:
+        errors["task_type"] = [_("Cannot change; it is %s.") % task.task_type]
+
+
+def _check_options(values: dict[str, Any], errors: Errors) -> None:
+    if isinstance(values.get("rollout"), dict) and "task_type" in values:
+        kind = kinds.get(values["task_type"])
+        values["rollout"] = kind.rollout_options(values.get("task_payload")) | values["rollout"]
+    parsers = {"rollout": Rollout.parse, "retry": Retry.parse}
+    for name, parse in parsers.items():
+        try:
+            values[name] = parse(values.get(name, {})).to_json()
+        except OptionsError as error:
+            errors[name] = error.messages
+
+
+def _check_payload(values: dict[str, Any], name: str, errors: Errors) -> None:
+    kind_name = values.get("task_type")
+    if kind_name is None or "task_payload" not in values or name in errors:
+        return
+    try:
+        values["task_payload"] = kinds.get(kind_name).parse(
+            values["task_payload"], rollout=values.get("rollout")
+        )
+    except kinds.PayloadError as error:
+        errors[name] = [
+            f"{where}: {message}" if where else message
+            for where, messages in error.errors.items()
+            for message in messages
+        ]
+
+
+def _check_rule(
+    values: dict[str, Any], task: ScheduledTask | None, now: datetime, errors: Errors
+) -> recurrence.Rule | None:
+    if any(name in errors or name not in values for name in RECURRENCE_FIELDS):
+        return None
+    is_new = task is None or any(
+        values[name] != getattr(task, name) for name in ("recurrence_config", "time_zone")
+    )
+    try:
+        rule = recurrence.parse(
+            values["recurrence_type"],
+            values["recurrence_config"],
+            values["time_zone"],
+            anchor=values["start_at"] or (task.created_at if task else now),
+            start_at=values["start_at"],
+            end_at=values["end_at"],
+            excluded_dates=values["excluded_dates"],
+            jitter_seconds=values["jitter_seconds"],
+            jitter_key=str(task.pk) if task else "",
+            now=now if is_new else None,
+        )
+    except recurrence.RuleError as error:
+        for name, messages in error.errors.items():
+            errors.setdefault(name, []).extend(messages)
+        return None
+    values["recurrence_config"] = rule.config
+    values["excluded_dates"] = [str(day) for day in values["excluded_dates"]]
+    return rule
+
+
+def _check_targets(
+    values: dict[str, Any], user: User, task: ScheduledTask | None, errors: Errors
+) -> None:
+    if "device_ids" not in values or "group_ids" not in values:
+        return
+    if not values["device_ids"] and not values["group_ids"]:
+        for name in ("device_ids", "group_ids"):
+            errors.setdefault(name, []).append(_("Name at least one device or group."))
+        return
+    usable = {
+        "device_ids": Device.objects.visible_to(user).present(),
+        "group_ids": DeviceGroup.objects.visible_to(user),
+    }
+    for name, queryset in usable.items():
+        found = {str(pk) for pk in queryset.filter(pk__in=values[name]).values_list("pk", flat=True)}
+        missing = [one for one in values[name] if one not in found]
+        kept = set(getattr(task, name)) if task else set()
+        new = [one for one in missing if one not in kept]
+        if new:
+            errors.setdefault(name, []).append(_("Not found: %s.") % ", ".join(new[:5]))
+        elif missing and not user.is_superuser:
+            raise NotAllowed(_("You may not use every target of this task."))
+
+
+def _check_owner(
+    values: dict[str, Any], user: User, task: ScheduledTask | None, errors: Errors
+) -> None:
+    owner_id = values.pop("user_id", None)
+    if owner_id is None or task is None or not user.is_superuser or owner_id == task.user_id:
+        return
+    if type(user)._default_manager.filter(pk=owner_id, is_active=True).exists():
+        values["user_id"] = owner_id
+    else:
+        errors["user_id"] = [_("There is no active user with this id.")]
+
+
+def _check_dependencies(
+    given: list[Any], user: User, task: ScheduledTask | None, errors: Errors
+) -> list[dict[str, str]]:
+    try:
+        wanted = {str(parent): on for parent, on in map(_dependency, given)}
+        _check_dependency_tasks(wanted, len(given), user, task)
+    except ValueError as error:
+        errors["depends_on"] = [str(error)]
+        return []
+    return [{"task_id": parent, "on": on} for parent, on in wanted.items()]
+
+
+def _check_dependency_tasks(
+    wanted: dict[str, str], given: int, user: User, task: ScheduledTask | None
+) -> None:
+    if given > MAX_DEPENDENCIES:
+        raise ValueError(_("must have at most %s entries.") % MAX_DEPENDENCIES)
+    if len(wanted) < given:
+        raise ValueError(_("names a task twice."))
+    visible = ScheduledTask.objects.visible_to(user).filter(pk__in=wanted)
+    found = {str(pk): name for pk, name in visible.values_list("pk", "name")}
+    missing = [one for one in wanted if one not in found]
+    if missing:
+        raise ValueError(_("Not found: %s.") % ", ".join(missing[:5]))
+    if task is not None and (path := cycle_through(str(task.pk), list(wanted))):
+        raise ValueError(_("makes a circle: %s.") % " → ".join(path))
+
+
+def _dependency(given: object) -> tuple[str, str]:
+    if not isinstance(given, dict) or set(given) != {"task_id", "on"}:
+        raise ValueError(_('each entry must be {"task_id": …, "on": …}.'))
+    (parent,) = fields.identifiers(1)([given["task_id"]])
+    return parent, fields.one_of(TaskDependency.On.values)(given["on"])
+
+
+def cycle_through(task_id: str, parents: list[str]) -> list[str]:
+    """The names along a circle that these parents would close, or nothing."""
+    edges: dict[str, list[str]] = {}
+    for child, parent in TaskDependency.objects.values_list("task_id", "parent_id"):
+        edges.setdefault(str(child), []).append(str(parent))
+    edges[task_id] = parents
+    trail = _path_back(task_id, edges)
+    names = {
+        str(pk): name
+        for pk, name in ScheduledTask.objects.filter(pk__in=trail).values_list("pk", "name")
+    }
+    return [names[one] for one in trail]
+
+
+def _path_back(start: str, edges: Mapping[str, list[str]]) -> list[str]:
+    came_from: dict[str, str] = {}
+    frontier = [start]
+    while frontier:
+        current = frontier.pop()
+        for parent in edges.get(current, []):
+            if parent == start:
+                return _trail(start, current, came_from)
+            if parent not in came_from:
+                came_from[parent] = current
+                frontier.append(parent)
+    return []
+
+
+def _trail(start: str, last: str, came_from: Mapping[str, str]) -> list[str]:
+    trail = [start, last] if last != start else [start]
+    while trail[-1] != start:
+        trail.append(came_from[trail[-1]])
+    return [*trail, start] if len(trail) == 1 else trail

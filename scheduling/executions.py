@@ -1,0 +1,117 @@
+"""Verbs of people on executions and runs: cancel, retry, and steering a rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import structlog
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from accounts.errors import InvalidInput, NotAllowed, StateConflict
+from devices.models import Device
+from scheduling import cancelling, clock, opening, progress
+from scheduling.models import DeviceRun, Execution
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+log = structlog.get_logger(__name__)
+with_results = progress.with_results
+cancel = cancelling.cancel
+cancel_run = cancelling.cancel_run
+
+
+@transaction.atomic
+def pause_rollout(execution: Execution, user: User) -> Execution:
+    """Releases nothing more until it is resumed. Raises StateConflict."""
+    execution = _steerable(execution)
+    if execution.rollout_paused_at is not None:
+        raise StateConflict(_("The rollout is paused already."), execution.status)
+    return _steer(execution, user, "paused", rollout_paused_at=clock.now())
+
+
+@transaction.atomic
+def resume_rollout(execution: Execution, user: User) -> Execution:
+    """Raises StateConflict where it is not paused, NotAllowed where a right is gone."""
+    execution = _steerable(execution)
+    if execution.rollout_paused_at is None:
+        raise StateConflict(_("The rollout is not paused."), execution.status)
+    return _steer(execution, user, "resumed", rollout_paused_at=None)
+
+
+@transaction.atomic
+def promote(execution: Execution, user: User) -> Execution:
+    """Lets the next wave go now. Raises StateConflict where none is waiting."""
+    execution = _steerable(execution)
+    if not execution.runs.filter(status="pending", wave__gt=execution.open_wave).exists():
+        raise StateConflict(_("No further wave is waiting."), execution.status)
+    return _steer(
+        execution, user, "promoted", open_wave=F("open_wave") + 1, wave_closed_at=None
+    )
+
+
+@transaction.atomic
+def abort(execution: Execution, user: User) -> Execution:
+    """Lets what has started finish and skips the rest. Raises StateConflict."""
+    execution = _steerable(execution)
+    if not execution.runs.unstarted().exists():
+        raise StateConflict(_("Nothing is waiting to start."), execution.status)
+    reason = _("The rollout was aborted by %s.") % user.get_username()
+    cancelling.skip_unstarted(execution, reason)
+    return _steer(
+        execution, user, "aborted", abort_requested_at=clock.now(), abort_reason=reason
+    )
+
+
+@transaction.atomic
+def retry(execution: Execution, user: User, statuses: Iterable[str] | None = None) -> Execution:
+    """A new execution, same payload and options, on the devices whose last run is in one of these
+    states; by default every one that did not succeed, the lost left out.
+
+    Raises InvalidInput, NotAllowed, and StateConflict where there is nothing to retry.
+    """
+    wanted = _retried_statuses(statuses)
+    execution = cancelling.locked(execution)
+    if not execution.has_ended:
+        raise StateConflict(_("The execution has not ended."), execution.status)
+    runs = execution.runs.filter(progress.COUNTED, status__in=wanted, device__revoked_at=None)
+    device_ids = list(runs.exclude(device=None).values_list("device", flat=True))
+    if not device_ids:
+        raise StateConflict(_("There is no device to retry."), execution.status)
+    usable = Device.objects.visible_to(user).filter(pk__in=device_ids).count()
+    if usable < len(device_ids):
+        raise NotAllowed(_("You may not use every device of this execution."))
+    return opening.open_retry(execution, user, device_ids)
+
+
+def _retried_statuses(statuses: Iterable[str] | None) -> list[str]:
+    accepted = [
+        status for status in DeviceRun.Status.values if status not in DeviceRun.UNENDED
+    ]
+    if statuses is None:
+        return [status for status in accepted if status not in ("succeeded", "lost")]
+    if isinstance(statuses, str) or not isinstance(statuses, Iterable):
+        raise InvalidInput({"statuses": [_("must be a list of run states.")]})
+    wanted = [str(status) for status in statuses]
+    unknown = [status for status in wanted if status not in accepted]
+    if unknown or not wanted:
+        message = _("must be a list of: %s.") % ", ".join(accepted)
+        raise InvalidInput({"statuses": [message]})
+    return wanted
+
+
+def _steerable(execution: Execution) -> Execution:
+    execution = cancelling.locked(execution)
+    if execution.status != Execution.Status.RUNNING:
+        raise StateConflict(_("The execution is not running."), execution.status)
+    return execution
+
+
+def _steer(execution: Execution, user: User, verb: str, **changes: object) -> Execution:
+    Execution.objects.filter(pk=execution.pk).update(**changes)
+    log.info("rollout_steered", execution=str(execution.pk), user=user.pk, verb=verb)
+    cancelling.changed(execution)
+    return Execution.objects.get(pk=execution.pk)

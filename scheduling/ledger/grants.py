@@ -1,0 +1,194 @@
+"""From queued to running: claims, repeats of lost grants and GOs, and the point of no return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from devices.ledger_port import PollAnswer, RunGo, RunGrant, RunStop, Session
+from scheduling import live
+from scheduling.models import DeviceRun, Execution
+
+# A run past its own deadline for this long will not come back by the agent's own timeout.
+DEADLINE_GRACE_SECONDS = 60
+
+_CLAIM = """
+WITH session AS (
+    SELECT device.id AS device_id, given.session
+      FROM unnest(%(devices)s::uuid[], %(sessions)s::uuid[]) AS given (device_id, session)
+      JOIN devices_device AS device
+        ON device.id = given.device_id AND device.session = given.session
+     WHERE device.revoked_at IS NULL AND NOT device.in_recovery AND device.is_ready
+), busy AS (
+    SELECT run.device_id, count(*) AS runs
+      FROM scheduled_task_device_runs AS run
+     WHERE run.device_id = ANY(%(devices)s::uuid[]) AND run.status IN ('claimed', 'running')
+     GROUP BY run.device_id
+), candidate AS (
+    SELECT run.id, session.session,
+           row_number() OVER (
+               PARTITION BY run.device_id ORDER BY run.queued_at, run.id
+           ) + coalesce(busy.runs, 0) AS place
+      FROM session
+      LEFT JOIN busy USING (device_id)
+     CROSS JOIN LATERAL (
+        SELECT queued.id, queued.queued_at, queued.device_id
+          FROM scheduled_task_device_runs AS queued
+         WHERE queued.device_id = session.device_id AND queued.status = 'queued'
+           AND queued.has_slot AND queued.not_after > now()
+           AND NOT (queued.is_exclusive AND queued.task_id IS NOT NULL AND EXISTS (
+                SELECT 1 FROM scheduled_task_device_runs AS other
+                 WHERE other.device_id = queued.device_id AND other.task_id = queued.task_id
+                   AND other.id <> queued.id AND (
+                       other.status IN ('claimed', 'running')
+                       OR other.status = 'queued' AND other.has_slot
+                          AND (other.queued_at, other.id) < (queued.queued_at, queued.id))))
+         ORDER BY queued.queued_at, queued.id
+         LIMIT %(per_device)s
+     ) AS run
+)
+UPDATE scheduled_task_device_runs AS run
+   SET status = 'claimed', claimed_at = now(), claim_session = candidate.session
+  FROM candidate
+ WHERE run.id = candidate.id AND candidate.place <= %(per_device)s AND run.status = 'queued'
+RETURNING run.id
+"""
+
+_START = """
+UPDATE scheduled_task_device_runs AS run
+   SET status = 'running', started_at = now(),
+       deadline_at = now() + make_interval(secs => run.timeout_seconds + %(grace)s)
+  FROM unnest(%(runs)s::uuid[], %(devices)s::uuid[], %(sessions)s::uuid[])
+       AS given (run_id, device_id, session), devices_device AS device
+ WHERE run.id = given.run_id AND run.device_id = given.device_id AND run.status = 'claimed'
+   AND run.claim_session = given.session AND run.cancel_requested_at IS NULL
+   AND run.not_after > now()
+   AND device.id = given.device_id AND device.session = given.session
+   AND device.revoked_at IS NULL AND NOT device.in_recovery
+RETURNING run.id, run.device_id, run.timeout_seconds, run.execution_id
+"""
+
+
+@transaction.atomic
+def claim(sessions: Sequence[Session]) -> list[RunGrant]:
+    """Claims what is queued, holds a slot and may run, oldest first, within each device's limit."""
+    if not sessions:
+        return []
+    rows = _fetch(
+        _CLAIM,
+        {
+            "devices": [one.device for one in sessions],
+            "sessions": [one.session for one in sessions],
+            "per_device": settings.DEPLOYX_RUNS_PER_DEVICE,
+        },
+    )
+    return _grants([run_id for (run_id,) in rows])
+
+
+@transaction.atomic
+def start(starts: Sequence[tuple[Session, UUID]]) -> list[RunGo | RunStop]:
+    """GO or not, for each; a GO that this session was given already is given again."""
+    rows = _fetch(
+        _START,
+        {
+            "runs": [run_id for _, run_id in starts],
+            "devices": [session.device for session, _ in starts],
+            "sessions": [session.session for session, _ in starts],
+            "grace": DEADLINE_GRACE_SECONDS,
+        },
+    )
+    gone = {run_id: RunGo(device, run_id, timeout) for run_id, device, timeout, _ in rows}
+    live.changed("execution", [execution_id for *_, execution_id in rows])
+    rest = [(session, run_id) for session, run_id in starts if run_id not in gone]
+    return [*gone.values(), *_answers(rest)]
+
+
+@transaction.atomic
+def poll(session: Session, holding: Mapping[UUID, str]) -> PollAnswer:
+    """Grants this session's claims that the agent does not hold, and GOs it may have missed."""
+    mine = DeviceRun.objects.filter(
+        device=session.device, claim_session=session.session, device__session=session.session
+    )
+    claimed = mine.filter(status="claimed").exclude(pk__in=list(holding))
+    waiting = [run_id for run_id, state in holding.items() if state == "claimed"]
+    gone = mine.filter(status="running", pk__in=waiting).values_list("pk", "timeout_seconds")
+    return PollAnswer(
+        grants=_grants(claimed.values_list("pk", flat=True)),
+        gos=[RunGo(session.device, run_id, timeout) for run_id, timeout in gone],
+    )
+
+
+def cancels(devices: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+    """The running runs of these devices that are to be killed."""
+    asked = DeviceRun.objects.filter(
+        device__in=devices, status="running", cancel_requested_at__isnull=False
+    )
+    by_device: dict[UUID, list[UUID]] = {}
+    for device_id, run_id in asked.values_list("device", "pk"):
+        by_device.setdefault(device_id, []).append(run_id)
+    return by_device
+
+
+def _grants(run_ids: Iterable[UUID]) -> list[RunGrant]:
+    runs = DeviceRun.objects.filter(pk__in=list(run_ids)).order_by("queued_at", "id")
+    rows = runs.values_list(
+        "device", "pk", "key_id", "terms", "signature", "rolls_back", "execution"
+    )
+    payloads = _payloads({execution_id for *_, execution_id in rows})
+    return [
+        RunGrant(
+            device,
+            run_id,
+            key_id,
+            bytes(terms),
+            bytes(signature),
+            payloads[execution_id][1 if rolls_back else 0],
+        )
+        for device, run_id, key_id, terms, signature, rolls_back, execution_id in rows
+    ]
+
+
+def _payloads(execution_ids: set[UUID]) -> dict[UUID, tuple[bytes, bytes]]:
+    rows = Execution.objects.filter(pk__in=execution_ids).values_list(
+        "pk", "payload", "rollback_payload"
+    )
+    return {pk: (bytes(payload or b""), bytes(rollback or b"")) for pk, payload, rollback in rows}
+
+
+def _answers(starts: Sequence[tuple[Session, UUID]]) -> list[RunGo | RunStop]:
+    """For starts that moved nothing: the GO again where this session has it, else why not."""
+    runs = {
+        run.pk: run
+        for run in DeviceRun.objects.filter(pk__in=[run_id for _, run_id in starts])
+        .select_related("device")
+        .only("status", "claim_session", "timeout_seconds", "cancel_requested_at", "not_after",
+              "device__session", "device__revoked_at")  # fmt: skip
+    }
+    return [_answer(session, run_id, runs.get(run_id)) for session, run_id in starts]
+
+
+def _answer(session: Session, run_id: UUID, run: DeviceRun | None) -> RunGo | RunStop:
+    device = session.device
+    if run is None or run.device is None or run.device_id != device:
+        return RunStop(device, run_id, "unknown")
+    if run.device.revoked_at is not None:
+        return RunStop(device, run_id, "revoked")
+    if run.status == "running" and run.claim_session == session.session:
+        return RunGo(device, run_id, run.timeout_seconds)
+    if run.status == "cancelled" or run.cancel_requested_at is not None:
+        return RunStop(device, run_id, "cancelled")
+    # What is left is claimed and past its time, expired, skipped, or another session's: not yours.
+    return RunStop(device, run_id, "expired" if run.status in _TOO_LATE else "unknown")
+
+
+_TOO_LATE = frozenset({"claimed", "expired", "skipped"})
+
+
+def _fetch(sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()

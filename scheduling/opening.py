@@ -1,0 +1,339 @@
+"""Opens executions: for an occurrence, by hand, after a parent, for a retry, out of the queue."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from devices.agent.protocol import MAX_PAYLOAD_BYTES
+from devices.models import Device
+from scheduling import (
+    beat_mirror,
+    cancelling,
+    catching_up,
+    clock,
+    hints,
+    live,
+    planning,
+    progress,
+    waves,
+)
+from scheduling.models import DeviceRun, Execution, ScheduledTask, TaskDependency
+from scheduling.options import Rollout
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+log = structlog.get_logger(__name__)
+BATCH = 1_000
+SNAPSHOT = (
+    "task_type",
+    "task_payload",
+    "rollout",
+    "retry",
+    "offline_policy",
+    "overlap_policy",
+    "expires_after_seconds",
+    "timeout_seconds",
+    "device_ids",
+    "group_ids",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why an execution opens."""
+
+    trigger: str
+    opened_by: str
+    user: User
+    scheduled_for: datetime | None = None
+    due_at: datetime | None = None
+    caused_by: Execution | None = None
+
+
+@transaction.atomic
+def open_due(task_id: UUID, scheduled_for: datetime | None, opened_by: str) -> Execution | None:
+    """Opens the task's next occurrence if it is due by the database's clock and is the one named.
+
+    `scheduled_for` None means whichever is next. Answers None where another process was first, the
+    task is gone or paused, or nothing is due: all normal. Moves the plan in the same transaction.
+    """
+    task = ScheduledTask.objects.select_for_update(of=("self",)).filter(pk=task_id).first()
+    now = clock.now()
+    if task is None or task.next_run_time is None or task.next_run_time > now:
+        return None
+    if scheduled_for is not None and scheduled_for != task.next_scheduled_for:
+        return None  # a message that came twice, or late: that occurrence is opened already
+    execution = _open_occurrence(task, opened_by, now)
+    _save(task)
+    return execution
+
+
+def open_manual(task: ScheduledTask, user: User) -> Execution:
+    """Opens at once, whatever the schedule, a pause or an overlap say. The caller holds the row."""
+    cause = Cause(Execution.Trigger.MANUAL, Execution.OpenedBy.PERSON, user)
+    return _open(task, cause, clock.now())
+
+
+@transaction.atomic
+def open_dependents(execution_id: UUID) -> list[Execution]:
+    """Opens what waits for the end of this execution, each task once however often it is asked."""
+    parent = Execution.objects.filter(pk=execution_id).first()
+    if parent is None or parent.task_id is None:
+        return []
+    wanted = TaskDependency.objects.filter(parent=parent.task_id, on__in=_kept_by(parent))
+    opened = [_open_dependent(one.task_id, parent) for one in wanted.order_by("task_id")]
+    return [execution for execution in opened if execution is not None]
+
+
+@transaction.atomic
+def open_retry(original: Execution, user: User, device_ids: Sequence[UUID]) -> Execution:
+    """A new execution of the same payload and options on these devices."""
+    execution = _new(original.task, Cause(Execution.Trigger.RETRY, "person", user), clock.now())
+    _copy_definition(execution, original)
+    execution.caused_by = original
+    execution.status = Execution.Status.RUNNING
+    execution.started_at = execution.created_at
+    execution.save(force_insert=True)
+    _create_runs(execution, Device.objects.present().filter(pk__in=device_ids))
+    if original.task is not None:
+        task = ScheduledTask.objects.select_for_update().get(pk=original.task.pk)
+        _count(task, execution)
+        _save(task)
+    return execution
+
+
+@transaction.atomic
+def release_queued(task_id: UUID) -> Execution | None:
+    """Starts the task's queued execution, with its targets as they are now, once nothing is in its
+    way; None where there is none or something still is."""
+    task = ScheduledTask.objects.select_for_update().filter(pk=task_id).first()
+    if task is None:
+        return None
+    ahead = progress.under_way(task_id)
+    if not ahead or any(one.status != Execution.Status.PENDING for one in ahead):
+        return None
+    execution = ahead[0]
+    _start(task, execution, clock.now())
+    _save(task)
+    return execution
+
+
+def _open_occurrence(task: ScheduledTask, opened_by: str, now: datetime) -> Execution:
+    """Opens the planned occurrence; past its grace, what the misfire policy makes of it."""
+    missed = catching_up.missed(task, now)
+    if missed is None:
+        return _open_planned(task, opened_by, now)
+    execution = _new(task, _schedule_cause(task, opened_by, missed.latest), now)
+    _end_unopened(execution, Execution.Status.MISSED, missed.sentence())
+    planning.set_plan(task, missed.resume_at)
+    return execution
+
+
+def _open_planned(task: ScheduledTask, opened_by: str, now: datetime) -> Execution:
+    """Opens the planned occurrence, and plans the next, which may be due already as well."""
+    scheduled_for = task.next_scheduled_for
+    assert scheduled_for is not None  # noqa: S101  (a constraint of the table: due means planned)
+    execution = _open_heeding_overlap(task, _schedule_cause(task, opened_by, scheduled_for), now)
+    if not execution.has_ended:
+        task.scheduled_run_count += 1
+    planning.plan_after(task, scheduled_for)
+    return execution
+
+
+def _schedule_cause(task: ScheduledTask, opened_by: str, scheduled_for: datetime) -> Cause:
+    return Cause(
+        Execution.Trigger.SCHEDULE, opened_by, task.user, scheduled_for, task.next_run_time
+    )
+
+
+def _open_dependent(task_id: UUID, parent: Execution) -> Execution | None:
+    task = ScheduledTask.objects.select_for_update(of=("self",)).get(pk=task_id)
+    done = Execution.objects.filter(task=task, caused_by=parent, trigger="dependency")
+    if task.is_paused or done.exists():
+        return None
+    cause = Cause(Execution.Trigger.DEPENDENCY, "worker", task.user, caused_by=parent)
+    execution = _open_heeding_overlap(task, cause, clock.now())
+    _save(task)
+    return execution
+
+
+def _kept_by(parent: Execution) -> list[str]:
+    on = TaskDependency.On
+    if parent.status == Execution.Status.SUCCESS:
+        return [on.SUCCESS, on.COMPLETION]
+    if parent.status in (Execution.Status.FAILED, Execution.Status.PARTIAL):
+        return [on.FAILURE, on.COMPLETION]
+    return []
+
+
+def _open_heeding_overlap(task: ScheduledTask, cause: Cause, now: datetime) -> Execution:
+    ahead = progress.under_way(task.pk)
+    policy = task.overlap_policy
+    if not ahead or policy == ScheduledTask.OverlapPolicy.ALLOW:
+        return _open(task, cause, now)
+    if policy == ScheduledTask.OverlapPolicy.CANCEL_RUNNING:
+        for one in ahead:
+            cancelling.cancel(one, cause.user)
+        return _open(task, cause, now)
+    execution = _new(task, cause, now)
+    queue_is_free = all(one.status != Execution.Status.PENDING for one in ahead)
+    if policy == ScheduledTask.OverlapPolicy.QUEUE_ONE and queue_is_free:
+        execution.status = Execution.Status.PENDING
+        execution.save(force_insert=True)
+        return execution
+    reason = _("The execution of %(moment)s (%(id)s) is still under way.")
+    moment = (ahead[0].scheduled_for or ahead[0].created_at).isoformat(timespec="minutes")
+    _end_unopened(
+        execution, Execution.Status.SKIPPED, reason % {"moment": moment, "id": ahead[0].pk}
+    )
+    return execution
+
+
+def _open(task: ScheduledTask, cause: Cause, now: datetime) -> Execution:
+    execution = _new(task, cause, now)
+    _start(task, execution, now)
+    return execution
+
+
+def _start(task: ScheduledTask, execution: Execution, now: datetime) -> None:
+    """Opens the runs of an execution that is new or comes out of the queue."""
+    is_new = execution._state.adding
+    devices = _targets(task)
+    reason = _why_not(task, execution, devices)
+    if reason:
+        _end_unopened(execution, Execution.Status.SKIPPED, reason, is_new=is_new)
+        return
+    _snapshot(task, execution)
+    execution.status = Execution.Status.RUNNING
+    execution.started_at = now
+    execution.save(force_insert=is_new)
+    if len(execution.payload or b"") > MAX_PAYLOAD_BYTES:
+        message = _("The payload has over %s bytes.") % MAX_PAYLOAD_BYTES
+        Execution.objects.filter(pk=execution.pk).move(
+            Execution.Status.FAILED, completed_at=now, error_message=message
+        )
+        return
+    if task.overlap_policy != ScheduledTask.OverlapPolicy.ALLOW:
+        cancelling.supersede_waiting(execution)
+    _create_runs(execution, devices)
+    _count(task, execution)
+    log.info("execution_opened", execution=str(execution.pk), devices=len(devices))
+
+
+def _targets(task: ScheduledTask) -> list[Device]:
+    """The devices of the task's groups and those named, each once, the revoked left out."""
+    present = Device.objects.present().only("id", "name", "is_online")
+    named = present.filter(pk__in=task.device_ids)
+    grouped = present.filter(groups__in=task.group_ids)
+    return list({device.pk: device for device in [*named, *grouped]}.values())
+
+
+def _why_not(task: ScheduledTask, execution: Execution, devices: list[Device]) -> str:
+    """Why this execution opens no run, or nothing."""
+    user = execution.user
+    if not user.is_active:
+        return _("The account %s is deactivated.") % user.get_username()
+    if not devices:
+        return _("No device is targeted: the groups are empty or the devices are gone.")
+    if user.is_superuser:
+        return ""
+    usable = Device.objects.visible_to(user).filter(pk__in=[device.pk for device in devices])
+    if not usable.exists():
+        return _("The account %s may use none of the targeted devices.") % user.get_username()
+    return ""
+
+
+def _new(task: ScheduledTask | None, cause: Cause, now: datetime) -> Execution:
+    return Execution(
+        task=task,
+        task_name=task.name if task else "",
+        task_type=task.task_type if task else "",
+        user=cause.user,
+        owner=task.user if task else cause.user,
+        trigger=cause.trigger,
+        opened_by=cause.opened_by,
+        caused_by=cause.caused_by,
+        scheduled_for=cause.scheduled_for,
+        due_at=cause.due_at,
+        created_at=now,
+    )
+
+
+def _end_unopened(
+    execution: Execution, status: str, reason: str, *, is_new: bool = True
+) -> None:
+    """Ends an execution that opens no run; the reason is what people read."""
+    result = progress.result_of(dict.fromkeys(DeviceRun.Status.values, 0))
+    now = execution.created_at if is_new else clock.now()
+    execution.status, execution.completed_at = status, now
+    execution.error_message, execution.result = reason, result
+    execution.save(force_insert=is_new)
+    log.info("execution_not_opened", execution=str(execution.pk), status=status)
+
+
+def _snapshot(task: ScheduledTask, execution: Execution) -> None:
+    definition: dict[str, Any] = {name: getattr(task, name) for name in SNAPSHOT}
+    execution.definition = definition
+    execution.payload = payload_bytes(definition["task_payload"])
+    execution.payload_sha256 = hashlib.sha256(execution.payload).hexdigest()
+
+
+def payload_bytes(payload: Any) -> bytes:
+    """The exact bytes of a payload; from here on nobody writes them a second time."""
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _copy_definition(execution: Execution, original: Execution) -> None:
+    for name in (
+        "task_name", "task_type", "owner", "definition", "payload", "payload_sha256",
+        "rollback_payload",
+    ):  # fmt: skip
+        setattr(execution, name, getattr(original, name))
+
+
+def _create_runs(execution: Execution, devices: Iterable[Device]) -> None:
+    """One pending run a device, in the wave the rollout gives it."""
+    definition = execution.definition
+    rollout = Rollout.parse(definition["rollout"])
+    numbered = waves.assign(rollout, list(devices))
+    DeviceRun.objects.bulk_create(
+        (
+            DeviceRun(
+                execution=execution,
+                task_id=execution.task_id,
+                device=device,
+                device_name=device.name,
+                wave=wave,
+                timeout_seconds=definition["timeout_seconds"],
+                is_exclusive=definition["overlap_policy"] != "allow",
+            )
+            for device, wave in numbered
+        ),
+        batch_size=BATCH,
+    )
+    hints.advance([execution.pk])
+    live.changed("execution", [execution.pk])
+
+
+def _count(task: ScheduledTask, execution: Execution) -> None:
+    task.execution_count += 1
+    task.last_run_time = execution.started_at
+    task.last_execution_status = execution.status
+
+
+def _save(task: ScheduledTask) -> None:
+    planning.refresh_status(task)
+    task.save()
+    beat_mirror.write(task)
+    live.changed("task", [task.pk])

@@ -1,0 +1,59 @@
+"""A task's plan: its next occurrence, and the status that follows from plan and executions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from scheduling import progress
+from scheduling.models import Execution, ScheduledTask
+from scheduling.recurrence import Occurrence
+
+FAILED = frozenset({Execution.Status.FAILED, Execution.Status.PARTIAL, Execution.Status.MISSED})
+
+
+def plan_after(task: ScheduledTask, after: datetime) -> None:
+    """Sets the first occurrence after this instant, or none where there is none left."""
+    if task.is_paused or is_used_up(task):
+        clear(task)
+    else:
+        set_plan(task, task.rule.next_after(after))
+
+
+def set_plan(task: ScheduledTask, occurrence: Occurrence | None) -> None:
+    task.next_scheduled_for = occurrence.at if occurrence else None
+    task.next_run_time = occurrence.due if occurrence else None
+    task.announced_for = task.announced_at = None
+
+
+def clear(task: ScheduledTask) -> None:
+    set_plan(task, None)
+
+
+def is_used_up(task: ScheduledTask) -> bool:
+    return task.max_runs is not None and task.scheduled_run_count >= task.max_runs
+
+
+def has_something_left(task: ScheduledTask) -> bool:
+    """Whether anything can still come by itself: a next run, a parent's end, an open execution."""
+    return (
+        task.next_run_time is not None
+        or task.dependencies.exists()
+        or task.executions.unended().exists()
+    )
+
+
+def refresh_status(task: ScheduledTask) -> None:
+    """Sets `status` to the first that holds (api.md's order); the caller saves and holds the row."""
+    task.status = _status(task)
+
+
+def _status(task: ScheduledTask) -> ScheduledTask.Status:
+    status = ScheduledTask.Status
+    if task.is_paused:
+        return status.PAUSED
+    if any(one.status == Execution.Status.RUNNING for one in progress.under_way(task.pk)):
+        return status.RUNNING
+    latest = progress.latest_ended(task.pk)
+    if latest is not None and latest.status in FAILED:
+        return status.FAILED
+    return status.PENDING if has_something_left(task) else status.COMPLETED

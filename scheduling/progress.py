@@ -1,0 +1,89 @@
+"""How far executions are, read from their runs: counts, what is under way, and the judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q
+from django.db.models.functions import Now
+
+from scheduling.models import DeviceRun, Execution
+
+# It waits for a device that is away: takes no slot, keeps no wave open, is not under way.
+WAITS_OFFLINE = Q(status__in=DeviceRun.UNSTARTED, device__is_online=False)
+# Its device had its time and a minute more: no longer in anybody's way but its own device's.
+OVERDUE = Q(status="running", deadline_at__lt=Now())
+COUNTED = Q(is_last_attempt=True, rolls_back=None)
+
+
+def under_way(task_id: UUID | None) -> list[Execution]:
+    """The task's executions that are under way, oldest first, with those still in the queue."""
+    active = DeviceRun.objects.unended().exclude(WAITS_OFFLINE).exclude(OVERDUE)
+    executions = Execution.objects.filter(task=task_id).unended()
+    return list(
+        executions.filter(
+            Q(status="pending") | Q(pk__in=active.filter(task_id=task_id).values("execution"))
+        ).order_by("id")
+    )
+
+
+def counts(execution_ids: Iterable[UUID]) -> dict[UUID, dict[str, int]]:
+    """For each execution, how many devices stand in each state, every state named."""
+    empty = dict.fromkeys(DeviceRun.Status.values, 0)
+    by_execution = {pk: dict(empty) for pk in execution_ids}
+    rows = (
+        DeviceRun.objects.filter(COUNTED, execution__in=by_execution)
+        .values_list("execution", "status")
+        .annotate(runs=Count("pk"))
+    )
+    for execution_id, status, number in rows:
+        by_execution[execution_id][status] = number
+    return by_execution
+
+
+def result_of(by_status: dict[str, int]) -> dict[str, Any]:
+    """The `result` of an execution, from the number of devices in each state."""
+    return {
+        "devices_targeted": sum(by_status.values()),
+        "devices_succeeded": by_status["succeeded"],
+        "devices_failed": sum(by_status[status] for status in DeviceRun.AGAINST),
+        "counts": by_status,
+    }
+
+
+def judgement(by_status: dict[str, int], threshold_percent: int, *, cancelled: bool) -> str:
+    """The end state these counts give. Skipped and cancelled devices count neither way."""
+    if cancelled:
+        return Execution.Status.CANCELLED
+    succeeded = by_status["succeeded"]
+    judged = succeeded + sum(by_status[status] for status in DeviceRun.AGAINST)
+    if judged == 0:
+        return Execution.Status.CANCELLED if by_status["cancelled"] else Execution.Status.SKIPPED
+    if succeeded * 100 >= threshold_percent * judged:
+        return Execution.Status.SUCCESS
+    return Execution.Status.PARTIAL if succeeded else Execution.Status.FAILED
+
+
+def with_results(executions: Iterable[Execution]) -> list[Execution]:
+    """The same executions, with the result of those that have not ended counted now, in one query."""
+    rows = list(executions)
+    unended = counts(row.pk for row in rows if not row.has_ended)
+    for row in rows:
+        if row.pk in unended:
+            row.result = result_of(unended[row.pk])
+    return rows
+
+
+def latest_ended(task_id: UUID) -> Execution | None:
+    """The execution a task's health is read from: the latest ended, skipped and cancelled aside."""
+    ended = Execution.objects.filter(
+        task=task_id, status__in=["success", "partial", "failed", "missed"]
+    )
+    return max(ended.order_by("-id")[:100], key=_moment, default=None)
+
+
+def _moment(execution: Execution) -> tuple[datetime, UUID]:
+    return execution.scheduled_for or execution.created_at, execution.pk

@@ -1,0 +1,164 @@
+"""Releases runs: pending → queued, with the terms written and signed. Worker and beat only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from devices import keys
+from devices.agent import kinds
+from devices.agent.protocol import Terms, build_terms
+from devices.models import Device
+from scheduling import progress
+from scheduling.models import DeviceRun, Execution, ScheduledTask
+
+BATCH = 1_000
+QUEUED_PER_DEVICE = 1_000
+
+
+def release(execution: Execution, slots: int, now: datetime) -> bool:
+    """One batch of the execution's open waves; whether there may be more to release at once. `slots` more runs may be on their way to devices
+    online; those for devices away take none. The caller holds the execution's row."""
+    slots -= _give_slots(execution, slots)
+    candidates = [
+        *_candidates(execution, now, online=True)[: max(slots, 0)],
+        *_candidates(execution, now, online=False),
+    ]
+    allowed = _allowed_devices(execution, candidates)
+    policy = execution.definition["offline_policy"]
+    queue, skipped, failed = [], [], []
+    for run in candidates:
+        device = run.device
+        if device is None or device.pk not in allowed:
+            skipped.append(run.pk)
+        elif device.is_online:
+            run.has_slot = True
+            queue.append(run)
+        elif policy == ScheduledTask.OfflinePolicy.QUEUE:
+            queue.append(run)
+        else:
+            (skipped if policy == ScheduledTask.OfflinePolicy.SKIP else failed).append(run.pk)
+    _end(skipped, DeviceRun.Status.SKIPPED, now, _skip_reason(policy))
+    _end(failed, DeviceRun.Status.EXPIRED, now, _("The device was offline at release."))
+    _queue(execution, queue, now)
+    return len(candidates) >= BATCH
+
+
+def take_back_slots(execution: Execution) -> int:
+    """Queued runs whose device went away, or whose rollout is paused, give their slot back."""
+    queued = execution.runs.filter(status="queued", has_slot=True)
+    if execution.rollout_paused_at is None:
+        queued = queued.filter(device__is_online=False)
+    return DeviceRun.objects.filter(pk__in=queued.values("pk"), status="queued").update(
+        has_slot=False
+    )
+
+
+def _give_slots(execution: Execution, slots: int) -> int:
+    """Slots for queued runs whose device came back, oldest first; how many were given."""
+    waiting = execution.runs.filter(status="queued", has_slot=False, device__is_online=True)
+    chosen = list(waiting.order_by("queued_at", "id").values_list("pk", flat=True)[: max(slots, 0)])
+    return DeviceRun.objects.filter(pk__in=chosen, status="queued").update(has_slot=True)
+
+
+def _candidates(execution: Execution, now: datetime, *, online: bool) -> list[DeviceRun]:
+    pending = execution.runs.filter(status="pending", wave__lte=execution.open_wave).filter(
+        Q(not_before=None) | Q(not_before__lte=now)
+    )
+    pending = pending.exclude(device__in_recovery=True).select_related("device")
+    where = Q(device__is_online=True) if online else ~Q(device__is_online=True)
+    return list(pending.filter(where).order_by("wave", "id")[:BATCH])
+
+
+def _allowed_devices(execution: Execution, runs: Iterable[DeviceRun]) -> set[UUID]:
+    """Devices the execution's user may use at this moment, whose queue has room."""
+    user = execution.user
+    devices = Device.objects.visible_to(user).present()
+    wanted = [run.device_id for run in runs if run.device_id]
+    return set(devices.filter(pk__in=wanted).values_list("pk", flat=True))
+
+
+def _skip_reason(policy: str) -> str:
+    if policy == ScheduledTask.OfflinePolicy.SKIP:
+        return _("The device was offline at release, or its user may not use it any more.")
+    return _("The device is gone, or the execution's user may not use it any more.")
+
+
+def _end(run_ids: Sequence[UUID], status: str, now: datetime, reason: str) -> None:
+    if run_ids:
+        DeviceRun.objects.filter(pk__in=run_ids).move(
+            status, finished_at=now, error_message=reason
+        )
+
+
+def _queue(execution: Execution, runs: Sequence[DeviceRun], now: datetime) -> int:
+    """Signs and queues these runs; one that was cancelled meanwhile stays as it is."""
+    if not runs:
+        return 0
+    signer = keys.current_signer()
+    not_after = now + timedelta(seconds=execution.definition["expires_after_seconds"])
+    common = _common_terms(execution, now, not_after)
+    rows = []
+    for run in runs:
+        terms = build_terms(
+            Terms(
+                run=str(run.pk),
+                device=str(run.device_id),
+                attempt=run.attempt,
+                timeout_seconds=run.timeout_seconds,
+                **common,
+            )
+        )
+        rows.append((run.pk, run.has_slot, terms, signer.sign(terms)))
+    return _write_queued(rows, signer.key_id, now, not_after)
+
+
+def _common_terms(execution: Execution, now: datetime, not_after: datetime) -> dict[str, Any]:
+    kind = kinds.get(execution.task_type)
+    payload = execution.definition["task_payload"]
+    return {
+        "server_id": str(keys.server_id()),
+        "execution": str(execution.pk),
+        "task": str(execution.task_id) if execution.task_id else None,
+        "scheduled_for": execution.scheduled_for,
+        "kind": execution.task_type,
+        "payload_sha256": execution.payload_sha256,
+        "files": tuple(kind.files(payload)),
+        "run_as": kind.requires(payload).run_as,
+        "not_before": now,
+        "not_after": not_after,
+    }
+
+
+def _write_queued(
+    rows: Sequence[tuple[UUID, bool, bytes, bytes]],
+    key_id: str,
+    now: datetime,
+    not_after: datetime,
+) -> int:
+    ids, slots, terms, signatures = zip(*rows, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE scheduled_task_device_runs AS run
+               SET status = 'queued', queued_at = %s, not_after = %s, key_id = %s,
+                   has_slot = row.has_slot, terms = row.terms, signature = row.signature
+              FROM unnest(%s::uuid[], %s::bool[], %s::bytea[], %s::bytea[])
+                   AS row (id, has_slot, terms, signature)
+             WHERE run.id = row.id AND run.status = 'pending'
+            """,
+            [now, not_after, key_id, list(ids), list(slots), list(terms), list(signatures)],
+        )
+        return cursor.rowcount
+
+
+def used_slots(execution: Execution) -> int:
+    """Runs on their way to, or on, a device; one past its deadline holds its slot no longer."""
+    holding = execution.runs.filter(has_slot=True, status__in=["queued", "claimed", "running"])
+    return holding.exclude(progress.OVERDUE).count()

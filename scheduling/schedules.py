@@ -1,0 +1,238 @@
+"""Verbs on tasks. Each is one transaction; rules of input are `definitions`', of time `recurrence`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.db import transaction
+from django.db.models import Count, Q
+from django.utils.translation import gettext as _
+
+from accounts.errors import NotAllowed, StateConflict
+from devices.models import Device, DeviceGroup
+from scheduling import (
+    beat_mirror,
+    cancelling,
+    clock,
+    definitions,
+    fields,
+    live,
+    opening,
+    planning,
+    recurrence,
+)
+from scheduling.models import Execution, ScheduledTask, TaskDependency
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.contrib.auth.models import User
+
+log = structlog.get_logger(__name__)
+UPCOMING_DAYS = 7
+UPCOMING_TASKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    text: str
+    runs: list[recurrence.Occurrence]
+    warnings: list[str]
+
+
+@transaction.atomic
+def create(user: User, data: Mapping[str, Any]) -> ScheduledTask:
+    """A new task of this person's, planned. Raises InvalidInput."""
+    task = _insert(user, data, ad_hoc=False)
+    log.info("task_created", task=str(task.pk), user=user.pk)
+    return task
+
+
+@transaction.atomic
+def update(
+    task: ScheduledTask, user: User, data: Mapping[str, Any], *, partial: bool
+) -> ScheduledTask:
+    """Rewrites the definition; a changed rule, zone or bound re-plans from now, an execution under
+    way keeps its snapshot. Raises InvalidInput, NotAllowed."""
+    task = _locked(task)
+    now = clock.now()
+    definition = definitions.check(data, user=user, now=now, task=task, partial=partial)
+    replans = any(
+        getattr(task, name) != definition.values.get(name, getattr(task, name))
+        for name in definitions.PLAN_FIELDS
+    )
+    for name, value in definition.values.items():
+        setattr(task, name, value)
+    _write_dependencies(task, definition.depends_on)
+    if replans and not task.is_paused:
+        planning.plan_after(task, now)
+    _save(task)
+    return task
+
+
+@transaction.atomic
+def pause(task: ScheduledTask, user: User) -> ScheduledTask:
+    """Drops the plan, and a queued execution with it. Raises StateConflict where there is none."""
+    task = _locked(task)
+    if task.is_paused:
+        raise StateConflict(_("The task is paused already."), task.status)
+    if not planning.has_something_left(task):
+        raise StateConflict(_("Nothing is left to come, so there is nothing to pause."), task.status)
+    task.is_paused = True
+    planning.clear(task)
+    cancelling.skip_queued(task, _("The task was paused."))
+    _save(task)
+    log.info("task_paused", task=str(task.pk), user=user.pk)
+    return task
+
+
+@transaction.atomic
+def resume(task: ScheduledTask, user: User) -> ScheduledTask:
+    """Makes a new plan from now: what was missed while paused does not fire. Raises StateConflict,
+    NotAllowed."""
+    task = _locked(task)
+    if not task.is_paused:
+        raise StateConflict(_("The task is not paused."), task.status)
+    require_rights(task, user)
+    task.is_paused = False
+    planning.plan_after(task, clock.now())
+    _save(task)
+    log.info("task_resumed", task=str(task.pk), user=user.pk)
+    return task
+
+
+@transaction.atomic
+def delete(task: ScheduledTask, user: User) -> None:
+    """Deletes the task; what is under way is cancelled, its executions stay readable."""
+    task = _locked(task)
+    for execution in task.executions.unended().select_for_update():
+        cancelling.cancel(execution, user)
+    periodic_task = task.periodic_task
+    task_id = task.pk
+    task.delete()
+    beat_mirror.remove(periodic_task)
+    live.changed("task", [task_id])
+    log.info("task_deleted", task=str(task_id), user=user.pk)
+
+
+@transaction.atomic
+def execute(task: ScheduledTask, user: User) -> Execution:
+    """Opens an execution now; disturbs neither the schedule nor a pause. Raises NotAllowed."""
+    task = _locked(task)
+    require_rights(task, user)
+    execution = opening.open_manual(task, user)
+    _save(task)
+    return execution
+
+
+@transaction.atomic
+def execute_now(user: User, data: Mapping[str, Any]) -> Execution:
+    """Runs a definition without recurrence at once, carried by an ad hoc task. Raises InvalidInput."""
+    recurrence_names = (*definitions.PLAN_FIELDS, "depends_on")
+    given = {name: value for name, value in data.items() if name not in recurrence_names}
+    given |= {"recurrence_type": "once", "recurrence_config": {"run_at": None}}
+    task = _insert(user, given, ad_hoc=True)
+    execution = opening.open_manual(task, user)
+    _save(task)
+    return execution
+
+
+def preview(data: Mapping[str, Any], *, now: datetime) -> Preview:
+    """The rule in words and its next runs. Takes the recurrence fields of a task, `after` (default
+    now, exclusive) and `count` (1 to 100, default 10). Raises InvalidInput."""
+    given = dict(data)
+    errors: definitions.Errors = {}
+    count, after = given.pop("count", 10), given.pop("after", None)
+    try:
+        count = fields.whole_number(1, 100)(count)
+    except ValueError as error:
+        errors["count"] = [str(error)]
+    try:
+        after = fields.instant(after) or now
+    except ValueError as error:
+        errors["after"] = [str(error)]
+    rule = definitions.parse_rule(given, now=now, errors=errors)
+    return Preview(rule.sentence(), rule.next_runs(after, count), rule.warnings(now))
+
+
+def stats(user: User, *, ad_hoc: bool = False) -> dict[str, Any]:
+    """Counts by status, and the tasks that run soonest within a week."""
+    tasks = ScheduledTask.objects.visible_to(user)
+    if not ad_hoc:
+        tasks = tasks.listed()
+    statuses = ScheduledTask.Status.values
+    counts = tasks.aggregate(
+        total=Count("pk"), **{name: Count("pk", filter=Q(status=name)) for name in statuses}
+    )
+    soon = tasks.filter(next_run_time__lte=clock.now() + timedelta(days=UPCOMING_DAYS))
+    upcoming = soon.order_by("next_run_time", "id").values(
+        "id", "name", "task_type", "next_run_time"
+    )
+    return {**counts, "upcoming": list(upcoming[:UPCOMING_TASKS])}
+
+
+def require_rights(task: ScheduledTask, user: User) -> None:
+    """Raises NotAllowed unless this person may use every target that is still there."""
+    if user.is_superuser and user.is_active:
+        return
+    targets = (
+        (DeviceGroup.objects, task.group_ids),
+        (Device.objects.present(), task.device_ids),
+    )
+    for queryset, wanted in targets:
+        present = queryset.filter(pk__in=wanted)
+        if present.exclude(pk__in=queryset.visible_to(user).values("pk")).exists():
+            raise NotAllowed(_("You may not use every target of this task."))
+
+
+def forget_device(device_id: UUID) -> None:
+    """Takes a deleted device out of every target list, in the caller's transaction."""
+    _forget("device_ids", str(device_id))
+
+
+def forget_group(group_id: UUID) -> None:
+    """Takes a deleted group out of every target list, in the caller's transaction."""
+    _forget("group_ids", str(group_id))
+
+
+def _forget(column: str, one: str) -> None:
+    for task in ScheduledTask.objects.filter(**{f"{column}__contains": [one]}).select_for_update():
+        setattr(task, column, [other for other in getattr(task, column) if other != one])
+        task.save(update_fields=[column, "updated_at"])
+
+
+def _insert(user: User, data: Mapping[str, Any], *, ad_hoc: bool) -> ScheduledTask:
+    now = clock.now()
+    definition = definitions.check(data, user=user, now=now)
+    task = ScheduledTask(user=user, ad_hoc=ad_hoc, created_at=now, **definition.values)
+    task.save(force_insert=True)
+    _write_dependencies(task, definition.depends_on)
+    planning.plan_after(task, now)
+    _save(task)
+    return task
+
+
+def _locked(task: ScheduledTask) -> ScheduledTask:
+    return ScheduledTask.objects.select_for_update().get(pk=task.pk)
+
+
+def _save(task: ScheduledTask) -> None:
+    planning.refresh_status(task)
+    task.save()
+    beat_mirror.write(task)
+    live.changed("task", [task.pk])
+
+
+def _write_dependencies(task: ScheduledTask, wanted: Iterable[Mapping[str, str]]) -> None:
+    by_parent = {one["task_id"]: one["on"] for one in wanted}
+    kept = {str(one.parent_id): one.on for one in task.dependencies.all()}
+    if by_parent == kept:
+        return
+    task.dependencies.all().delete()
+    TaskDependency.objects.bulk_create(
+        TaskDependency(task=task, parent_id=parent, on=on) for parent, on in by_parent.items()
+    )
