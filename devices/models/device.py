@@ -39,6 +39,13 @@ class Device(models.Model):
         NEVER_CONNECTED = "never_connected", _("Never connected")
         REVOKED = "revoked", _("Revoked")
 
+    TONES: ClassVar = {
+        "online": "good",
+        "offline": "mild",
+        "never_connected": "wait",
+        "revoked": "still",
+    }
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=200, db_index=True)
     hostname = models.CharField(max_length=255, blank=True)

@@ -70,6 +70,20 @@ class DeviceRun(models.Model):
         SKIPPED = "skipped", _("Skipped")
         LOST = "lost", _("Lost")
 
+    TONES: ClassVar = {
+        "pending": "wait",
+        "queued": "wait",
+        "claimed": "busy",
+        "running": "busy",
+        "succeeded": "good",
+        "failed": "bad",
+        "timed_out": "bad",
+        "cancelled": "still",
+        "rejected": "bad",
+        "expired": "mild",
+        "skipped": "still",
+        "lost": "bad",
+    }
     UNSTARTED: ClassVar = ("pending", "queued", "claimed")
     UNENDED: ClassVar = ("pending", "queued", "claimed", "running")
     AGAINST: ClassVar = ("failed", "timed_out", "rejected", "expired", "lost")

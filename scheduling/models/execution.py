@@ -77,6 +77,16 @@ class Execution(models.Model):
         PERSON = "person", "person"
         WORKER = "worker", "worker"
 
+    TONES: ClassVar = {
+        "pending": "wait",
+        "running": "busy",
+        "success": "good",
+        "partial": "mild",
+        "failed": "bad",
+        "cancelled": "still",
+        "skipped": "still",
+        "missed": "mild",
+    }
     ENDED: ClassVar = frozenset({"success", "partial", "failed", "cancelled", "skipped", "missed"})
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

@@ -48,6 +48,14 @@ class ScheduledTask(models.Model):
         FAILED = "failed", _("Failed")
         PAUSED = "paused", _("Paused")
 
+    TONES: ClassVar = {
+        "pending": "wait",
+        "running": "busy",
+        "completed": "good",
+        "failed": "bad",
+        "paused": "held",
+    }
+
     class RecurrenceType(models.TextChoices):
         ONCE = "once", _("Once")
         INTERVAL = "interval", _("Interval")
