@@ -36,6 +36,7 @@ _ABSOLUTE = re.compile(r"/|[A-Za-z]:[\\/]|\\\\")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _CANNOT_START = 127
+_IN_ORDER = "Run in this order; each may have several lines."
 _FIELDS = frozenset(
     {
         "command",
@@ -108,7 +109,7 @@ class Command(Kind):
     def form_fields(self) -> tuple[FormField, ...]:
         shells = (("", "The device's own"), *((name, name) for name in SHELLS))
         return (
-            FormField("commands", "Commands", "lines", "One command a line, in order.", True),
+            FormField("commands", "Commands", "lines", _IN_ORDER, required=True),
             FormField("shell", "Shell", "select", choices=shells),
             FormField("stop_on_failure", "Stop at the first failure", "checkbox", initial=True),
             FormField("working_directory", "Working directory", "text", "An absolute path."),
@@ -117,6 +118,9 @@ class Command(Kind):
             FormField("success_exit_codes", "Exit codes of success", "numbers", initial=[0]),
             FormField("rollback_command", "Rollback command", "textarea"),
         )
+
+    def form_values(self, payload: JsonObject) -> JsonObject:
+        return {**payload, "commands": _commands(payload)}
 
     def requires(self, payload: JsonObject) -> Requirements:
         directory = payload.get("working_directory")

@@ -31,7 +31,7 @@ class Requirements:
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """One input of the kind's form. `pairs` is a name/value table, `lines` one item a line,
+    """One input of the kind's form. `pairs` is a name/value table, `lines` a list of texts,
     `numbers` whole numbers separated by commas."""
 
     name: str
@@ -68,7 +68,7 @@ class Context(Protocol):
 
     @property
     def system(self) -> str:
-        """linux, darwin or windows."""
+        """linux, macos or windows."""
 
     def execute(
         self,
@@ -107,6 +107,10 @@ class Kind(ABC):
 
     @abstractmethod
     def form_fields(self) -> tuple[FormField, ...]: ...
+
+    def form_values(self, payload: JsonObject) -> JsonObject:
+        """What the form's fields show of a parsed payload, by field name."""
+        return payload
 
     @abstractmethod
     def requires(self, payload: JsonObject) -> Requirements: ...
