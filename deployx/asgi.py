@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployx.settings")
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.core.asgi import get_asgi_application  # noqa: E402
+from servestatic import ServeStaticASGI  # noqa: E402
+
+django_application = get_asgi_application()
+
+from django.conf import settings  # noqa: E402
+
+from deployx.routing import websocket_urlpatterns  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": ServeStaticASGI(
+            django_application, root=settings.STATIC_ROOT, prefix=settings.STATIC_URL
+        ),
+        "websocket": URLRouter(websocket_urlpatterns()),
+    }
+)
