@@ -1,0 +1,111 @@
+"""Processes, accounts and locks on Windows. Not yet run on one."""
+
+from __future__ import annotations
+
+import ctypes
+import getpass
+import msvcrt
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+assert sys.platform == "win32"
+
+_KEPT = ("SystemRoot", "SystemDrive", "ComSpec", "PATHEXT", "TEMP", "TMP", "ProgramFiles")
+_PROFILE = ("USERPROFILE", "APPDATA", "LOCALAPPDATA", "USERNAME")
+
+
+def default_state_dir() -> Path:
+    return Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "deployx-agent"
+
+
+def lock_file(descriptor: int) -> bool:
+    try:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    except OSError:
+        return False
+    return True
+
+
+def account_name() -> str:
+    return getpass.getuser()
+
+
+def account_environment(account: str | None) -> dict[str, str]:
+    """KeyError for any account but the agent's own: Windows starts no process as another
+    without that account's password."""
+    if account is not None and account.lower() != account_name().lower():
+        raise KeyError(account)
+    kept = {name: os.environ[name] for name in (*_KEPT, *_PROFILE) if name in os.environ}
+    root = os.environ.get("SYSTEMROOT", r"C:\Windows")
+    shells = rf"{root}\System32;{root};{root}\System32\WindowsPowerShell\v1.0"
+    return {**kept, "PATH": shells, "HOME": os.environ.get("USERPROFILE", "C:\\")}
+
+
+def child_options(account: str | None) -> dict[str, Any]:
+    return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+
+
+def detached_options() -> dict[str, Any]:
+    flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_BREAKAWAY_FROM_JOB
+    return {"creationflags": flags | subprocess.CREATE_NO_WINDOW}
+
+
+def boot_clock() -> float:
+    ticks = ctypes.windll.kernel32.GetTickCount64
+    ticks.restype = ctypes.c_ulonglong
+    return float(ticks()) / 1000
+
+
+def boot_id() -> str:
+    return str(int(psutil.boot_time()) // 60)
+
+
+def start_mark(pid: int) -> str | None:
+    try:
+        return str(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def become_reaper() -> None:
+    """Windows has no orphans to inherit: a child keeps its parent's pid for ever."""
+
+
+def descendants(pid: int) -> list[int]:
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def reap() -> list[tuple[int, int]] | None:
+    return None if not descendants(os.getpid()) else []
+
+
+def end_process(pid: int) -> None:
+    kill_process(pid)
+
+
+def kill_process(pid: int) -> None:
+    try:
+        psutil.Process(pid).kill()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return
+
+
+def nudge(pid: int) -> None:
+    """The shim looks at its control file once a second by itself."""
+
+
+def widen_pipe(descriptor: int) -> None:
+    """Pipes have their size from their making."""
+
+
+def fold_exit_code(code: int) -> int:
+    """NTSTATUS codes as the signed 32 bits the protocol carries."""
+    return code - 2**32 if code >= 2**31 else code

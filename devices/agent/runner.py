@@ -1,0 +1,155 @@
+"""Shims as the agent sees them: started, found again after a restart, watched to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import durable, shim
+from .journal import ShimMark
+from .platforms import boot_id, detached_options, nudge, start_mark
+from .protocol import JsonObject, Outcome
+
+_LOOK_EVERY_SECONDS = 0.25
+_PACKAGE = __package__ or "deployx_agent"
+
+
+class CannotSpawn(Exception):
+    """The machine would not start a process; nothing of the run exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """`outcome` is UNKNOWN where the shim is gone and left no exit record."""
+
+    outcome: Outcome
+    exit_code: int | None
+    detail: JsonObject
+    output_end: int
+
+
+class Runner:
+    """`prepare`, journal the mark, `release`: a shim that is not released does nothing, so the
+    journal always knows the process before the run can begin."""
+
+    def __init__(self) -> None:
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+
+    def prepare(self, folder: Path) -> ShimMark:
+        """Start the shim of a run, waiting for its work. Raises CannotSpawn."""
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            durable.sync_folder(folder.parent)
+            with (folder / shim.LOG).open("wb") as log:
+                child = subprocess.Popen(
+                    [sys.executable, "-P", "-m", f"{_PACKAGE}.shim", str(folder)],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    cwd=os.path.abspath(os.sep),
+                    env=_environment(),
+                    **detached_options(),
+                )
+        except OSError as problem:
+            raise CannotSpawn(str(problem)) from problem
+        self._children[child.pid] = child
+        return ShimMark(child.pid, start_mark(child.pid) or "", boot_id())
+
+    async def release(self, mark: ShimMark, work: shim.Work) -> None:
+        """Hand the work over. A shim that died meanwhile is found by `end`."""
+        child = self._children[mark.pid]
+        assert child.stdin is not None
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(_hand_over, child, work.write())
+
+    def is_alive(self, mark: ShimMark) -> bool:
+        return mark.boot_id == boot_id() and start_mark(mark.pid) == mark.start
+
+    async def end(self, mark: ShimMark | None, folder: Path) -> Ending:
+        """Wait until the shim is gone and answer what it left."""
+        if mark is not None:
+            await self._wait(mark)
+            child = self._children.pop(mark.pid, None)
+            if child is not None:
+                child.wait()
+        return read_ending(folder)
+
+    def cancel(self, mark: ShimMark, folder: Path) -> None:
+        """Ask the shim to end its run; the file stays, the signal only makes it quick."""
+        (folder / shim.CANCEL).touch(mode=0o600)
+        if self.is_alive(mark):
+            nudge(mark.pid)
+
+    async def _wait(self, mark: ShimMark) -> None:
+        descriptor = _pidfd(mark.pid)
+        try:
+            # The descriptor first, the identity after: from here on the pid cannot change hands.
+            while self.is_alive(mark):
+                if descriptor is None:
+                    await asyncio.sleep(_LOOK_EVERY_SECONDS)
+                else:
+                    await _readable(descriptor)
+                    return
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def read_ending(folder: Path) -> Ending:
+    try:
+        record = shim.Exit(**json.loads((folder / shim.EXIT).read_bytes()))
+        outcome = Outcome(record.outcome)
+    except (OSError, TypeError, ValueError):
+        said = "the process that ran it is gone and left no exit record"
+        return Ending(Outcome.UNKNOWN, None, {"summary": said}, 0)
+    return Ending(outcome, record.exit_code, record.detail, record.output_end)
+
+
+def _environment() -> dict[str, str]:
+    """The shim's own; every command gets one built anew."""
+    root = Path(__file__).resolve().parents[_PACKAGE.count(".") + 1]
+    kept = ("SYSTEMROOT", "TEMP", "TMP", "PATH", "LD_LIBRARY_PATH")
+    return {
+        **{name: os.environ[name] for name in kept if name in os.environ},
+        "PYTHONPATH": str(root),
+    }
+
+
+def _hand_over(child: subprocess.Popen[bytes], data: bytes) -> None:
+    assert child.stdin is not None
+    with child.stdin as pipe:
+        pipe.write(data)
+
+
+def _pidfd(pid: int) -> int | None:
+    opener = getattr(os, "pidfd_open", None)
+    if opener is None:
+        return None
+    try:
+        return int(opener(pid))
+    except OSError:
+        return None
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def tell() -> None:
+        loop.remove_reader(descriptor)
+        if not done.done():
+            done.set_result(None)
+
+    loop.add_reader(descriptor, tell)
+    try:
+        await done
+    finally:
+        loop.remove_reader(descriptor)

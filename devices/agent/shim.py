@@ -1,0 +1,288 @@
+"""One run, in a process and session of its own that outlives the agent.
+
+The agent writes the work to its standard input; a shim that does not get all of it does nothing.
+Everything it has to say it leaves in the run's folder: `spool` (the output as it comes) and
+`exit.json`, which appears whole when the run has ended. The agent may put `cancel` there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from . import durable, kinds
+from .kinds import Finished, JsonObject, Stopped
+from .kinds.contract import StreamName
+from .platforms import SYSTEM, become_reaper, widen_pipe
+from .spool import SpoolWriter
+from .tree import GRACE_SECONDS, Tree
+
+SPOOL, EXIT, CANCEL, LOG = "spool", "exit.json", "cancel", "shim.log"
+_RESERVE = "exit.reserve"
+_RESERVED_BYTES = 32 * 1024
+_DRAIN_SECONDS = 2.0
+_READ_BYTES = 256 * 1024
+_MOST_DETAIL_BYTES = 12 * 1024
+
+log = logging.getLogger("deployx_agent.shim")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the agent hands over. `deadline` is a reading of the monotonic clock."""
+
+    run: str
+    kind: str
+    payload: JsonObject
+    run_as: str | None
+    environment: dict[str, str]
+    deadline: float
+    spool_bytes: int
+
+    def write(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def read(cls, data: bytes) -> Work:
+        return cls(**json.loads(data))
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The content of `exit.json`; `output_end` counts every byte read, dropped ones too."""
+
+    outcome: str
+    exit_code: int | None
+    detail: JsonObject
+    output_end: int
+
+
+class Alarm:
+    """What the main thread sleeps on. A socket, because an Event must not be set from a signal
+    handler: the handler may interrupt the very wait that holds the Event's lock."""
+
+    def __init__(self) -> None:
+        self._ear, self._bell = socket.socketpair()
+        self._ear.setblocking(False)
+        self._bell.setblocking(False)
+
+    def listen_to_signals(self) -> None:
+        signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
+
+    def ring(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._bell.send(b"!")
+
+    def wait(self, seconds: float) -> None:
+        if select.select([self._ear], [], [], max(0.0, seconds))[0]:
+            with contextlib.suppress(BlockingIOError):
+                while self._ear.recv(4096):
+                    pass
+
+
+class Outlet:
+    """Both streams on their way into the spool. A command that floods is never made to wait
+    for more than a write to the disk's cache."""
+
+    def __init__(self, spool: SpoolWriter) -> None:
+        self._spool = spool
+        self._writers: list[IO[bytes]] = []
+        self._readers = [self._open("stdout"), self._open("stderr")]
+
+    @property
+    def ends(self) -> tuple[IO[bytes], IO[bytes]]:
+        return self._writers[0], self._writers[1]
+
+    def drain(self) -> None:
+        """Wait until no one holds the other end, or 2 s: what a command put into the
+        background on purpose may hold it for ever."""
+        for writer in self._writers:
+            writer.close()
+        until = time.monotonic() + _DRAIN_SECONDS
+        for reader in self._readers:
+            reader.join(max(0.0, until - time.monotonic()))
+
+    def _open(self, stream: StreamName) -> threading.Thread:
+        source, target = os.pipe()
+        widen_pipe(target)
+        self._writers.append(os.fdopen(target, "wb", buffering=0))
+        reader = threading.Thread(target=self._pump, args=(source, stream), daemon=True)
+        reader.start()
+        return reader
+
+    def _pump(self, source: int, stream: StreamName) -> None:
+        while data := os.read(source, _READ_BYTES):
+            pause = self._spool.append(stream, data)
+            if pause and len(data) < _READ_BYTES // 4:
+                time.sleep(pause)
+
+
+class Shim:
+    """Runs one Work in `folder` and leaves its Exit there."""
+
+    def __init__(self, folder: Path, work: Work) -> None:
+        self._folder = folder
+        self._work = work
+        self._alarm = Alarm()
+        self._told_to_end = False
+        self._tree = Tree(self._alarm.ring)
+        self._spool = SpoolWriter(folder / SPOOL, work.spool_bytes)
+        self._outlet = Outlet(self._spool)
+        self._finished: Finished | None = None
+
+    # What a kind is offered (kinds.Context).
+
+    @property
+    def system(self) -> str:
+        return SYSTEM
+
+    def execute(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        working_directory: str | None = None,
+        run_as: str | None = None,
+    ) -> int:
+        variables = {**(environment or {}), **self._work.environment}
+        account = run_as or self._work.run_as
+        return self._tree.run(argv, variables, working_directory, account, self._outlet.ends)
+
+    def write(self, stream: StreamName, data: bytes) -> None:
+        self._spool.append(stream, data)
+
+    # The shim's own course.
+
+    def run(self) -> None:
+        reserve = self._folder / _RESERVE
+        with contextlib.suppress(OSError):
+            reserve.write_bytes(b"\0" * _RESERVED_BYTES)
+        self._listen()
+        become_reaper()
+        thread = threading.Thread(target=self._run_kind, daemon=True)
+        thread.start()
+        stopped = self._watch(thread)
+        if stopped is not None:
+            self._end_all()
+            thread.join(_DRAIN_SECONDS)
+        self._outlet.drain()
+        self._spool.close()
+        reserve.unlink(missing_ok=True)
+        _leave(self._folder, self._exit(stopped))
+
+    def _listen(self) -> None:
+        def woken(number: int, frame: object) -> None:
+            self._told_to_end |= number == signal.SIGTERM
+
+        # A handler, not SIG_IGN: what is ignored here would be ignored by every command too.
+        for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGCHLD"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), woken)
+        self._alarm.listen_to_signals()
+
+    def _run_kind(self) -> None:
+        try:
+            kind = kinds.get(self._work.kind)
+            payload = kind.parse(self._work.payload)
+            self._finished = kind.run(payload, self)
+        except Stopped:
+            pass
+        except Exception as problem:
+            log.exception("the kind %s broke", self._work.kind)
+            self._finished = Finished(False, None, f"{type(problem).__name__}: {problem}")
+        finally:
+            self._alarm.ring()
+
+    def _watch(self, thread: threading.Thread) -> str | None:
+        """Until the kind is done, answering None; else the reason to stop before that."""
+        while True:
+            self._tree.reap()
+            if self._finished is not None or not thread.is_alive():
+                return None
+            if reason := self._reason_to_stop():
+                return reason
+            self._alarm.wait(min(1.0, self._work.deadline - time.monotonic()))
+
+    def _reason_to_stop(self) -> str | None:
+        if (self._folder / CANCEL).exists():
+            return "cancelled"
+        if time.monotonic() >= self._work.deadline:
+            return "timed_out"
+        return "failed" if self._told_to_end else None
+
+    def _end_all(self) -> None:
+        self._tree.stop()
+        until = time.monotonic() + GRACE_SECONDS
+        while self._tree.reap() and time.monotonic() < until:
+            self._alarm.wait(0.1)
+        if not self._tree.kill():
+            log.error("some processes could not be ended")
+
+    def _exit(self, stopped: str | None) -> Exit:
+        if stopped is not None:
+            said = {
+                "cancelled": "cancelled while it ran",
+                "timed_out": "stopped at its time limit",
+                "failed": "stopped by a signal to its supervisor, as when the machine shuts down",
+            }
+            return Exit(stopped, None, {"summary": said[stopped]}, self._spool.end)
+        finished = self._finished or Finished(False, None, "the run ended without an answer")
+        outcome = "succeeded" if finished.succeeded else "failed"
+        return Exit(outcome, finished.exit_code, _detail(finished), self._spool.end)
+
+
+def _leave(folder: Path, record: Exit) -> None:
+    """The exit record is what the run comes to: it is tried until the disk takes it."""
+    while True:
+        try:
+            durable.write(folder / EXIT, json.dumps(asdict(record)).encode())
+            return
+        except OSError as problem:
+            log.error("cannot write the exit record: %s", problem)
+            time.sleep(1.0)
+
+
+def _detail(finished: Finished) -> JsonObject:
+    """`detail` as the protocol bounds it: steps that would make it too large are left out."""
+    detail: dict[str, Any] = {"summary": finished.summary[:2_000]}
+    if finished.changed is not None:
+        detail["changed"] = finished.changed
+    if finished.reboot_required is not None:
+        detail["reboot_required"] = finished.reboot_required
+    steps = list(finished.steps)
+    while steps and len(json.dumps(steps)) > _MOST_DETAIL_BYTES:
+        steps = steps[: len(steps) // 2]
+        detail["steps_left_out"] = len(finished.steps) - len(steps)
+    if steps:
+        detail["steps"] = steps
+    return detail
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        shim = Shim(folder, Work.read(sys.stdin.buffer.read()))
+    except (OSError, TypeError, ValueError) as problem:
+        said = f"never got as far as starting anything: {problem}"
+        _leave(folder, Exit("failed", None, {"summary": said}, 0))
+    else:
+        shim.run()
+    # Not sys.exit: a kind's thread that is still stuck in something must not keep us.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""From GO to evidence: starts shims, finds them again after a restart, judges how they ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from .config import StateDir
+from .grants import Order
+from .journal import Entry, Journal, JournalFull
+from .protocol import (
+    Evidence,
+    JournalState,
+    Outcome,
+    Terms,
+    encode_time,
+)
+from .runner import CannotSpawn, Ending, Runner
+from .shim import SPOOL, Work
+from .spool import SpoolReader
+
+log = logging.getLogger("deployx_agent.supervisor")
+
+_RETRY_SECONDS = 5.0
+
+
+class Supervisor:
+    """`ended(run)` is called when the journal has the run's evidence, `fail` with whatever must
+    end the agent. Neither shims nor the waiting for them need a connection."""
+
+    def __init__(
+        self,
+        state: StateDir,
+        journal: Journal,
+        ended: Callable[[str], None],
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self._state = state
+        self._journal = journal
+        self._ended = ended
+        self._fail = fail
+        self._runner = Runner()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def adopt(self) -> None:
+        """Wait for every run the journal says go for; one whose shim is gone ends at once."""
+        for entry in self._journal.entries.values():
+            if entry.state is JournalState.GO:
+                self._begin(self._watch(entry))
+
+    def launch(self, entry: Entry, order: Order, timeout_seconds: int, spool_bytes: int) -> None:
+        """The journal says go. The time limit counts from now."""
+        deadline = time.monotonic() + timeout_seconds
+        work = Work(
+            run=entry.run,
+            kind=order.terms.kind,
+            payload=order.payload,
+            run_as=order.terms.run_as,
+            environment=run_variables(order.terms),
+            deadline=deadline,
+            spool_bytes=spool_bytes,
+        )
+        self._begin(self._run(entry, work))
+
+    def call_off(self, entry: Entry) -> None:
+        """End a run that was cancelled between its START and its GO: nothing is started."""
+        said = {"summary": "cancelled before anything of it was started"}
+        self._begin(self._conclude(entry, Ending(Outcome.CANCELLED, None, said, 0)))
+
+    def cancel(self, entry: Entry) -> None:
+        if entry.shim is not None and entry.evidence is None:
+            self._runner.cancel(entry.shim, self.folder(entry.run))
+
+    def clean(self, run: str) -> None:
+        """Remove what a run left on the disk, once nobody will ask for it again."""
+        shutil.rmtree(self.folder(run), ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove folders of runs the journal does not hold."""
+        for folder in self._state.runs.iterdir():
+            if folder.name not in self._journal.entries:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def folder(self, run: str) -> Path:
+        return self._state.run(run)
+
+    async def close(self) -> None:
+        """Stop waiting. The shims live on."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, entry: Entry, work: Work) -> None:
+        try:
+            mark = self._runner.prepare(self.folder(entry.run))
+        except CannotSpawn as problem:
+            said = {"summary": f"the device could not start a process: {problem}"}
+            await self._conclude(entry, Ending(Outcome.FAILED, None, said, 0))
+            return
+        await self._recorded(lambda: self._journal.spawned(entry.run, mark))
+        await self._runner.release(mark, work)
+        await self._watch(entry)
+
+    async def _watch(self, entry: Entry) -> None:
+        ending = await self._runner.end(entry.shim, self.folder(entry.run))
+        await self._conclude(entry, ending)
+
+    async def _conclude(self, entry: Entry, ending: Ending) -> None:
+        evidence, end = await asyncio.to_thread(_judge, ending, self.folder(entry.run) / SPOOL)
+        is_known = ending.outcome is not Outcome.UNKNOWN
+        state = JournalState.ENDED if is_known else JournalState.UNKNOWN
+        await self._recorded(lambda: self._journal.ended(entry.run, state, evidence, end))
+        log.info("run %s ended: %s", entry.run, ending.outcome)
+        self._ended(entry.run)
+
+    async def _recorded(self, write: Callable[[], None]) -> None:
+        """Nothing goes on before the journal has it; a full disk may get room again."""
+        while True:
+            try:
+                write()
+                return
+            except JournalFull as problem:
+                log.error("the journal has no room: %s", problem)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _begin(self, course: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(course)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            self._fail(problem)
+
+
+def run_variables(terms: Terms) -> dict[str, str]:
+    """What every program of a run finds in its environment."""
+    scheduled = terms.scheduled_for
+    return {
+        "DEPLOYX_RUN_ID": terms.run,
+        "DEPLOYX_EXECUTION_ID": terms.execution,
+        "DEPLOYX_TASK_ID": terms.task or "",
+        "DEPLOYX_SCHEDULED_FOR": "" if scheduled is None else encode_time(scheduled),
+        "DEPLOYX_ATTEMPT": str(terms.attempt),
+    }
+
+
+def _judge(ending: Ending, spool: Path) -> tuple[Evidence, int]:
+    """The evidence, and where the output ends."""
+    reader = SpoolReader(spool)
+    try:
+        length, digest = reader.summary()
+    finally:
+        reader.close()
+    end = max(ending.output_end, reader.offset)
+    return Evidence(ending.outcome, ending.exit_code, ending.detail, length, digest), end
