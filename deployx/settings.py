@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from celery.schedules import crontab
 from environs import Env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -14,6 +15,7 @@ DEBUG: bool = env.bool("DEPLOYX_DEBUG", False)
 SECRET_KEY: str = env.str("DEPLOYX_SECRET_KEY", "development-only-" + "x" * 50)
 ALLOWED_HOSTS: list[str] = env.list("DEPLOYX_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 DATABASE_URL: dict[str, Any] = env.dj_db_url("DATABASE_URL", "postgresql:///deployx")
+DATABASE_POOL: int = env.int("DEPLOYX_DATABASE_POOL", 0)
 REDIS_URL: str = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 DEPLOYX_PUBLIC_URL: str = env.str("DEPLOYX_PUBLIC_URL", "http://127.0.0.1:8000")
 DEPLOYX_SIGNING_KEY_FILE: Path = env.path(
@@ -24,6 +26,9 @@ DEPLOYX_RECONCILE_SECONDS: float = env.float("DEPLOYX_RECONCILE_SECONDS", 15.0)
 DEPLOYX_RUNS_PER_DEVICE: int = env.int("DEPLOYX_RUNS_PER_DEVICE", 4)
 DEPLOYX_OUTPUT_BYTES_PER_RUN: int = env.int("DEPLOYX_OUTPUT_BYTES_PER_RUN", 10 * 1024 * 1024)
 DEPLOYX_OUTPUT_HEAD_BYTES: int = env.int("DEPLOYX_OUTPUT_HEAD_BYTES", 1024 * 1024)
+DEPLOYX_KEEP_OUTPUT_DAYS: int = env.int("DEPLOYX_KEEP_OUTPUT_DAYS", 30)
+DEPLOYX_KEEP_HISTORY_DAYS: int = env.int("DEPLOYX_KEEP_HISTORY_DAYS", 400)
+DEPLOYX_KEEP_RESULTS_DAYS: int = env.int("DEPLOYX_KEEP_RESULTS_DAYS", 7)
 env.seal()
 
 INSTALLED_APPS = [
@@ -86,10 +91,11 @@ DATABASES = {
     "default": {
         **DATABASE_URL,
         "ENGINE": "django.db.backends.postgresql",
-        "CONN_MAX_AGE": 0,
+        # A pool for the web process only: its threads do not survive the fork of a worker's child.
+        "CONN_MAX_AGE": 0 if DATABASE_POOL else 60,
         "OPTIONS": {
             **DATABASE_URL.get("OPTIONS", {}),
-            "pool": {"min_size": 1, "max_size": env.int("DEPLOYX_DATABASE_POOL", 10), "timeout": 5},
+            **({"pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 5}} if DATABASE_POOL else {}),
         },
     }
 }
@@ -129,6 +135,14 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "dispatch"
+CELERY_WORKER_DIRECT = True
+CELERY_BEAT_SCHEDULE = {
+    "deployx.prune": {
+        "task": "scheduling.tasks.prune",
+        "schedule": crontab(minute="17", hour="3"),
+        "options": {"queue": "housekeeping"},
+    }
+}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

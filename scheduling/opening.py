@@ -16,8 +16,9 @@ from django.utils.translation import gettext as _
 
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
 from devices.models import Device
+from scheduling.beat import mirror
 from scheduling import (
-    beat_mirror,
+
     cancelling,
     catching_up,
     clock,
@@ -335,5 +336,5 @@ def _count(task: ScheduledTask, execution: Execution) -> None:
 def _save(task: ScheduledTask) -> None:
     planning.refresh_status(task)
     task.save()
-    beat_mirror.write(task)
+    mirror.write(task)
     live.changed("task", [task.pk])

@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import NotAllowed, StateConflict
 from devices.models import Device, DeviceGroup
+from scheduling.beat import mirror
 from scheduling import (
-    beat_mirror,
+
     cancelling,
     clock,
     definitions,
@@ -98,8 +99,10 @@ def resume(task: ScheduledTask, user: User) -> ScheduledTask:
     if not task.is_paused:
         raise StateConflict(_("The task is not paused."), task.status)
     require_rights(task, user)
+    now = clock.now()
     task.is_paused = False
-    planning.plan_after(task, clock.now())
+    task.dependencies.update(active_since=now)
+    planning.plan_after(task, now)
     _save(task)
     log.info("task_resumed", task=str(task.pk), user=user.pk)
     return task
@@ -114,7 +117,7 @@ def delete(task: ScheduledTask, user: User) -> None:
     periodic_task = task.periodic_task
     task_id = task.pk
     task.delete()
-    beat_mirror.remove(periodic_task)
+    mirror.remove(periodic_task)
     live.changed("task", [task_id])
     log.info("task_deleted", task=str(task_id), user=user.pk)
 
@@ -223,7 +226,7 @@ def _locked(task: ScheduledTask) -> ScheduledTask:
 def _save(task: ScheduledTask) -> None:
     planning.refresh_status(task)
     task.save()
-    beat_mirror.write(task)
+    mirror.write(task)
     live.changed("task", [task.pk])
 
 

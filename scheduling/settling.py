@@ -8,7 +8,8 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 
-from scheduling import beat_mirror, hints, live, planning, progress
+from scheduling.beat import mirror
+from scheduling import hints, live, planning, progress
 from scheduling.models import Execution, ScheduledTask
 from scheduling.options import Rollout
 
@@ -64,7 +65,7 @@ def settle_task(task_id: UUID) -> None:
     planning.refresh_status(task)
     if (task.status, task.last_execution_status) != before:
         task.save(update_fields=["status", "last_execution_status"])
-        beat_mirror.write(task)
+        mirror.write(task)
         live.changed("task", [task.pk])
 
 

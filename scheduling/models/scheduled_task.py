@@ -231,7 +231,9 @@ class TaskDependency(models.Model):
     task = models.ForeignKey(ScheduledTask, on_delete=models.CASCADE, related_name="dependencies")
     parent = models.ForeignKey(ScheduledTask, on_delete=models.CASCADE, related_name="dependents")
     on = models.CharField(max_length=10, choices=On.choices)
-    created_at = models.DateTimeField(auto_now_add=True)
+    active_since = models.DateTimeField(
+        default=timezone.now, editable=False, help_text=_("Ends before this moment open nothing.")
+    )
 
     class Meta:
         constraints: ClassVar = [

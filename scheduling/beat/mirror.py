@@ -1,0 +1,124 @@
+"""Keeps each task's one PeriodicTask in step, so that the admin and a stock scheduler see it.
+
+Rows are written by queryset methods on purpose: they run no signals, and a signal of
+django-celery-beat makes every scheduler reload everything.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from django.db import DatabaseError, transaction
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    PeriodicTasks,
+)
+
+from scheduling.models import ScheduledTask
+
+OPEN_DUE = "scheduling.tasks.open_due"
+
+
+def write(task: ScheduledTask, *, tell_stock: bool = True) -> None:
+    """Brings the task's PeriodicTask in step, in the caller's transaction.
+
+    `tell_stock` sets the change flag a stock scheduler looks at, after the commit.
+    """
+    mirrored = task.periodic_task
+    wanted = _wanted(task, mirrored)
+    if mirrored is None:
+        (mirrored,) = PeriodicTask.objects.bulk_create([PeriodicTask(**wanted)])
+        task.periodic_task = mirrored
+        ScheduledTask.objects.filter(pk=task.pk).update(periodic_task=mirrored)
+    elif changed := {name: value for name, value in wanted.items() if getattr(mirrored, name) != value}:
+        PeriodicTask.objects.filter(pk=mirrored.pk).update(**changed)
+        for name, value in changed.items():
+            setattr(mirrored, name, value)
+    else:
+        return
+    if tell_stock:
+        transaction.on_commit(_set_change_flag, robust=True)
+
+
+def remove(mirrored: PeriodicTask | None) -> None:
+    """Removes a deleted task's PeriodicTask, in the caller's transaction."""
+    if mirrored is None:
+        return
+    clocked_id = mirrored.clocked_id
+    PeriodicTask.objects.filter(pk=mirrored.pk)._raw_delete("default")
+    if clocked_id is not None:
+        ClockedSchedule.objects.filter(pk=clocked_id)._raw_delete("default")
+    transaction.on_commit(_set_change_flag, robust=True)
+
+
+def _set_change_flag() -> None:
+    try:
+        PeriodicTasks.update_changed()
+    except DatabaseError:
+        # A stock scheduler reads everything anew every five minutes anyway.
+        return
+
+
+def _wanted(task: ScheduledTask, mirrored: PeriodicTask | None) -> dict[str, Any]:
+    planned = task.next_run_time is not None
+    return {
+        "name": f"{task.name[:150]} ({task.pk})",
+        "task": OPEN_DUE,
+        "args": json.dumps([[[str(task.pk), None]]]),
+        "queue": "dispatch",
+        "enabled": planned,
+        "crontab": None,
+        "interval": None,
+        "clocked": None,
+        "one_off": False,
+        "last_run_at": mirrored.last_run_at if mirrored else None,
+        **_schedule(task, mirrored),
+    }
+
+
+def _schedule(task: ScheduledTask, mirrored: PeriodicTask | None) -> dict[str, Any]:
+    """The schedule fields: a crontab or an interval where that says the rule exactly, else the
+    next occurrence as a one-off."""
+    rule = task.rule
+    plain = task.max_runs is None and not task.jitter_seconds and not task.dependencies.exists()
+    if plain and (cron := rule.crontab()) is not None:
+        minute, hour, day, month, weekday = cron
+        crontab, _ = CrontabSchedule.objects.get_or_create(
+            minute=minute, hour=hour, day_of_month=day, month_of_year=month, day_of_week=weekday,
+            timezone=task.time_zone,
+        )  # fmt: skip
+        return {"crontab": crontab}
+    is_bounded = task.start_at or task.end_at or task.excluded_dates
+    if plain and not is_bounded and task.recurrence_type == "interval" and task.next_scheduled_for:
+        return _interval(task)
+    return {"clocked": _clocked(task, mirrored), "one_off": True}
+
+
+def _interval(task: ScheduledTask) -> dict[str, Any]:
+    seconds = task.rule.interval_seconds() or 0
+    days, rest = divmod(seconds, 86_400)
+    every, period = (seconds, "seconds") if rest else (days, "days")
+    interval, _ = IntervalSchedule.objects.get_or_create(every=every, period=period)
+    # Stock counts an interval from the last run: anchored at the nominal time, it does not drift.
+    assert task.next_scheduled_for is not None  # noqa: S101
+    return {
+        "interval": interval,
+        "last_run_at": task.next_scheduled_for - timedelta(seconds=seconds),
+    }
+
+
+def _clocked(task: ScheduledTask, mirrored: PeriodicTask | None) -> ClockedSchedule:
+    """The task's own clocked row, set to the next occurrence (its last one where none is left)."""
+    own = mirrored.clocked if mirrored else None
+    moment = task.next_run_time or (own.clocked_time if own else task.created_at)
+    if own is None:
+        (own,) = ClockedSchedule.objects.bulk_create([ClockedSchedule(clocked_time=moment)])
+    elif own.clocked_time != moment:
+        ClockedSchedule.objects.filter(pk=own.pk).update(clocked_time=moment)
+        own.clocked_time = moment
+    return own

@@ -1,0 +1,260 @@
+"""What a device's journal proves: outcomes, and the verdicts at hello."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+import structlog
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from devices.ledger_port import (
+    JournalRow,
+    RunAck,
+    RunGiveback,
+    RunReject,
+    RunResult,
+    RunVerdict,
+    Session,
+)
+from devices.models import Device
+from scheduling import clock, hints, live, settling
+from scheduling.models import DeviceRun, OutputGap
+
+log = structlog.get_logger(__name__)
+NEVER_STARTED = frozenset({"expired", "skipped", "rejected"})
+
+_RESULTS = """
+UPDATE scheduled_task_device_runs AS run
+   SET status = CASE
+           WHEN given.outcome = 'unknown' THEN 'lost'
+           WHEN given.outcome = 'cancelled' AND run.cancel_requested_at IS NULL THEN 'failed'
+           ELSE given.outcome END,
+       was_lost = given.outcome = 'unknown',
+       finished_at = now(), exit_code = given.exit_code, detail = given.detail,
+       error_message = given.message, output_finished = given.outcome <> 'unknown'
+  FROM unnest(%(runs)s::uuid[], %(devices)s::uuid[], %(outcomes)s::text[], %(codes)s::bigint[],
+              %(details)s::jsonb[], %(messages)s::text[])
+       AS given (run_id, device_id, outcome, exit_code, detail, message)
+ WHERE run.id = given.run_id AND run.device_id = given.device_id AND run.status = 'running'
+RETURNING run.id, run.status, run.execution_id, run.output_next
+"""
+
+
+@transaction.atomic
+def results(given: Sequence[RunResult]) -> list[RunAck]:
+    """Records outcomes; a repeat, or a result for what ended otherwise, is acknowledged as it is."""
+    by_run = {one.run: one for one in given}
+    moved = _record(list(by_run.values()))
+    for run_id, _status, _execution, output_next in moved:
+        _mark_missing_output(run_id, output_next, by_run[run_id].output_length)
+    acks = [RunAck(by_run[run_id].device, run_id, status) for run_id, status, *_ in moved]
+    rest = [one for one in by_run.values() if one.run not in {run_id for run_id, *_ in moved}]
+    acks += [RunAck(one.device, one.run, _settle(one)) for one in rest]
+    _tell({execution_id for _, _, execution_id, _ in moved})
+    return acks
+
+
+@transaction.atomic
+def rejects(given: Sequence[RunReject]) -> list[RunAck]:
+    """claimed → rejected: the device refused before it journaled anything."""
+    for one in given:
+        mine = DeviceRun.objects.filter(pk=one.run, device=one.device, status="claimed")
+        mine.move(
+            DeviceRun.Status.REJECTED,
+            finished_at=clock.now(),
+            error_message=f"{one.code}: {one.detail}",
+            detail={"reject_code": one.code},
+        )
+    return _acks((one.device, one.run) for one in given)
+
+
+@transaction.atomic
+def givebacks(given: Sequence[RunGiveback]) -> list[RunAck]:
+    """claimed → queued, by the session that claimed; one from an earlier session changes nothing.
+
+    The device gets no new claim until a poll of its says `ready` again.
+    """
+    for one in given:
+        mine = DeviceRun.objects.filter(
+            pk=one.run,
+            device=one.session.device,
+            claim_session=one.session.session,
+            status="claimed",
+        )
+        mine.move(DeviceRun.Status.QUEUED, claim_session=None, claimed_at=None)
+        Device.objects.filter(pk=one.session.device, session=one.session.session).update(
+            is_ready=False
+        )
+    return _acks((one.session.device, one.run) for one in given)
+
+
+@transaction.atomic
+def hello(session: Session, journal: Sequence[JournalRow]) -> list[RunVerdict]:
+    """Settles a device's runs against its journal, by protocol.md's table of verdicts."""
+    said = {row.run: row for row in journal}
+    mine = DeviceRun.objects.filter(device=session.device)
+    open_here = set(mine.filter(status__in=["claimed", "running"]).values_list("pk", flat=True))
+    rows = mine.filter(pk__in=open_here | set(said)).select_for_update().order_by("pk")
+    runs = {run.pk: run for run in rows}
+    verdicts = []
+    for run_id in sorted(open_here | set(said)):
+        run, row = runs.get(run_id), said.get(run_id)
+        if run is None:
+            verdicts.append(RunVerdict(run_id, "keep"))
+        elif row is None:
+            _unmentioned(run)
+        else:
+            verdicts += [RunVerdict(run_id, word) for word in _verdicts(session, run, row)]
+    _tell({run.execution_id for run in runs.values()})
+    return verdicts
+
+
+def _unmentioned(run: DeviceRun) -> None:
+    """The server thinks the device has it; the device's journal has never heard of it."""
+    if run.status == "claimed":
+        _move(run, DeviceRun.Status.QUEUED, claim_session=None, claimed_at=None)
+    else:
+        _lose(run, _("The device came back without any trace of this run."))
+
+
+def _verdicts(session: Session, run: DeviceRun, row: JournalRow) -> list[str]:
+    if row.state == "claimed":
+        return _verdicts_on_claimed(session, run)
+    if row.state == "go":
+        return _verdicts_on_go(run)
+    if row.result is not None:
+        _settle(row.result)
+    return ["ack"]
+
+
+def _verdicts_on_claimed(session: Session, run: DeviceRun) -> list[str]:
+    if run.status == "claimed":
+        DeviceRun.objects.filter(pk=run.pk).update(claim_session=session.session)
+        return ["keep"]
+    if run.status == "running":
+        _lose(run, _("GO was sent and the device never saw it."))
+    if _never_started(run):
+        return ["kill", "ack"]
+    return ["drop"]
+
+
+def _verdicts_on_go(run: DeviceRun) -> list[str]:
+    if run.status in ("running", "lost"):
+        return ["keep"]
+    if run.status in DeviceRun.UNSTARTED:
+        log.error("run_started_without_go", run=str(run.pk), status=run.status)
+        _lose(run, _("The device had started this run before the server knew of it."))
+        return ["keep"]
+    if _never_started(run):
+        log.error("run_started_after_its_end", run=str(run.pk), status=run.status)
+    return ["kill", "ack"]
+
+
+def _never_started(run: DeviceRun) -> bool:
+    return run.status in NEVER_STARTED or (run.status == "cancelled" and run.started_at is None)
+
+
+def _settle(result: RunResult) -> str:
+    """One result against its row, whatever state that is in; answers the state it has now."""
+    run = (
+        DeviceRun.objects.select_for_update()
+        .filter(pk=result.run, device=result.device)
+        .first()
+    )
+    if run is None:
+        return "unknown"
+    if run.status in DeviceRun.UNSTARTED:
+        log.error("run_ended_without_go", run=str(run.pk), status=run.status)
+        _lose(run, _("The device had run this before the server knew of it."))
+    if run.status == "running":
+        _record([result])
+    elif run.status == "lost" and result.outcome != "unknown":
+        _settle_lost(run, result)
+    run.refresh_from_db(fields=["status", "output_next"])
+    if run.status in ("succeeded", "failed", "timed_out"):
+        _mark_missing_output(run.pk, run.output_next, result.output_length)
+    _tell({run.execution_id})
+    return run.status
+
+
+def _settle_lost(run: DeviceRun, result: RunResult) -> None:
+    outcome = result.outcome
+    if outcome == "cancelled" and run.cancel_requested_at is None:
+        outcome = "failed"
+    _move(
+        run,
+        outcome,
+        was_lost=True,
+        finished_at=clock.now(),
+        exit_code=result.exit_code,
+        detail=dict(result.detail),
+        error_message=_message(result),
+        output_finished=True,
+    )
+    log.info("lost_run_settled", run=str(run.pk), status=outcome)
+    settling.rewrite_by_late_evidence(run.execution_id)
+
+
+def _record(given: Sequence[RunResult]) -> list[tuple[UUID, str, UUID, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _RESULTS,
+            {
+                "runs": [one.run for one in given],
+                "devices": [one.device for one in given],
+                "outcomes": [one.outcome for one in given],
+                "codes": [one.exit_code for one in given],
+                "details": [json.dumps(dict(one.detail)) for one in given],
+                "messages": [_message(one) for one in given],
+            },
+        )
+        return cursor.fetchall()
+
+
+def _message(result: RunResult) -> str:
+    if result.outcome == "unknown":
+        return _("The device cannot tell how it ended: it may have run wholly, partly or not at all.")
+    if result.outcome == "succeeded":
+        return ""
+    return str(result.detail.get("summary", ""))[:2_000]
+
+
+def _mark_missing_output(run_id: UUID, output_next: int, output_length: int) -> None:
+    """Bytes the device says it sent and the server does not have are a gap, marked as one."""
+    if output_length > output_next:
+        OutputGap.objects.get_or_create(
+            run_id=run_id, offset=output_next, defaults={"bytes": output_length - output_next}
+        )
+        DeviceRun.objects.filter(pk=run_id).update(
+            output_truncated=True, output_next=output_length
+        )
+
+
+def _lose(run: DeviceRun, reason: str) -> None:
+    _move(run, DeviceRun.Status.LOST, was_lost=True, finished_at=clock.now(), error_message=reason)
+
+
+def _move(run: DeviceRun, target: str, **changes: object) -> None:
+    """Moves a row this transaction holds, and the object with it."""
+    if DeviceRun.objects.filter(pk=run.pk).move(target, **changes):
+        run.status = target
+
+
+def _acks(pairs: Iterable[tuple[UUID, UUID]]) -> list[RunAck]:
+    pairs = list(pairs)
+    states = {
+        (device_id, run_id): (status, execution_id)
+        for device_id, run_id, status, execution_id in DeviceRun.objects.filter(
+            pk__in=[run_id for _, run_id in pairs]
+        ).values_list("device", "pk", "status", "execution")
+    }
+    _tell({execution_id for _, execution_id in states.values()})
+    return [RunAck(*pair, states.get(pair, ("unknown", None))[0]) for pair in pairs]
+
+
+def _tell(execution_ids: set[UUID]) -> None:
+    hints.advance(execution_ids)
+    live.changed("execution", execution_ids)

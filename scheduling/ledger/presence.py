@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from scheduling import clock, hints, live
+from scheduling.models import DeviceRun
+
+
+@transaction.atomic
+def device_came_online(devices: Sequence[UUID]) -> None:
+    """Asks a worker to give slots to what waited for these devices, and shows them as they are."""
+    waiting = DeviceRun.objects.filter(device__in=devices, status__in=["pending", "queued"])
+    hints.advance(waiting.values_list("execution", flat=True).distinct())
+    live.changed("device", devices)
+
+
+@transaction.atomic
+def device_revoked(device: UUID) -> None:
+    """Ends a revoked device's runs: skipped where nothing ran, lost where something may have."""
+    now = clock.now()
+    runs = DeviceRun.objects.filter(device=device)
+    affected = list(runs.unended().values_list("execution", flat=True).distinct())
+    runs.unstarted().move(
+        DeviceRun.Status.SKIPPED, finished_at=now, error_message=_("The device was revoked.")
+    )
+    runs.filter(status="running").move(
+        DeviceRun.Status.LOST,
+        finished_at=now,
+        was_lost=True,
+        error_message=_("The device was revoked while this ran."),
+    )
+    hints.advance(affected)
+    hints.wake_hubs()
+    live.changed("device", [device])

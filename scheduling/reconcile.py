@@ -1,0 +1,174 @@
+"""The loop that makes every hint unnecessary: whatever one left behind is done here, every 15 s.
+
+It runs as a thread of its own in every worker's main process and in every beat, and calls the verbs
+directly, never through the broker.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import F, Max, Q, QuerySet
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from devices import presence
+from scheduling import clock, due, hints, opening, rollout, settling
+from scheduling.models import DeviceRun, Execution, ScheduledTask, ServiceHeartbeat
+
+log = structlog.get_logger(__name__)
+AT_ONCE = 500
+NEVER_RELEASED = timedelta(days=30)
+CLAIM_LEASE = timedelta(minutes=10)
+GRACE_TO_LOST = timedelta(hours=24)
+DEPENDENCY_WINDOW = timedelta(days=1)
+
+
+def open_due() -> int:
+    return due.open_everything(Execution.OpenedBy.RECONCILE)
+
+
+def sweep_presence() -> int:
+    web = ServiceHeartbeat.objects.filter(kind=ServiceHeartbeat.Kind.WEB)
+    return len(presence.sweep(web.aggregate(newest=Max("started_at"))["newest"]))
+
+
+def expire() -> int:
+    """Ends what was not started in time, by the database's clock."""
+    now = clock.now()
+    waited = Q(status__in=["queued", "claimed"], not_after__lt=Now())
+    never = Q(status="pending", created_at__lt=now - NEVER_RELEASED)
+    runs = DeviceRun.objects.filter(waited | never).exclude(device__in_recovery=True)
+    return _end(runs.filter(waited), "expired", _("Not started within its time.")) + _end(
+        runs.filter(never), "expired", _("Never released.")
+    )
+
+
+def lose() -> int:
+    """Gives up started runs a day after their deadline: nobody knows what became of them."""
+    overdue = DeviceRun.objects.filter(status="running", deadline_at__lt=Now() - GRACE_TO_LOST)
+    return _end(overdue, "lost", _("The device did not report within a day of its deadline."))
+
+
+def release_claims() -> int:
+    """Queues again what was claimed by a session that is gone: no GO was given, so it is safe."""
+    stale = DeviceRun.objects.filter(status="claimed", claimed_at__lt=Now() - CLAIM_LEASE).filter(
+        Q(device__is_online=False) | ~Q(device__session=F("claim_session"))
+    )
+    return DeviceRun.objects.filter(pk__in=stale.values("pk")).move(
+        "queued", claim_session=None, claimed_at=None
+    )
+
+
+def advance() -> int:
+    """Advances every running execution, the longest untouched first."""
+    running = Execution.objects.under_way().order_by("id").values_list("pk", flat=True)
+    ids = list(running[:AT_ONCE])
+    rollout.advance_all(ids)
+    return len(ids)
+
+
+def release_queue() -> int:
+    waiting = Execution.objects.filter(status="pending", task__isnull=False)
+    task_ids = list(waiting.values_list("task", flat=True)[:AT_ONCE])
+    return sum(1 for task_id in task_ids if task_id and opening.release_queued(task_id))
+
+
+def settle_tasks() -> int:
+    """Brings tasks up to date that still say running, though nothing of theirs is."""
+    running = ScheduledTask.objects.filter(status=ScheduledTask.Status.RUNNING).order_by("pk")
+    task_ids = list(running.values_list("pk", flat=True)[:AT_ONCE])
+    for task_id in task_ids:
+        settling.settle_task(task_id)
+    return len(task_ids)
+
+
+def open_dependents() -> int:
+    """Opens what waits for an execution that ended within the last day and was not told."""
+    since = clock.now() - DEPENDENCY_WINDOW
+    ended = Execution.objects.filter(
+        completed_at__gte=since,
+        status__in=["success", "partial", "failed"],
+        task__dependents__active_since__lte=F("completed_at"),
+        task__dependents__task__is_paused=False,
+    )
+    told = Execution.objects.filter(trigger="dependency", caused_by__isnull=False)
+    waiting = ended.exclude(pk__in=told.filter(created_at__gte=since).values("caused_by"))
+    ids = list(waiting.order_by("id").values_list("pk", flat=True).distinct()[:AT_ONCE])
+    return sum(len(opening.open_dependents(execution_id)) for execution_id in ids)
+
+
+def wake_hubs() -> int:
+    waiting = DeviceRun.objects.filter(status="queued", has_slot=True, device__is_online=True)
+    if waiting.exists():
+        hints.wake_hubs()
+        return 1
+    return 0
+
+
+STEPS: tuple[Callable[[], int], ...] = (
+    sweep_presence,
+    open_due,
+    expire,
+    lose,
+    release_claims,
+    advance,
+    release_queue,
+    settle_tasks,
+    open_dependents,
+    wake_hubs,
+)
+
+
+def round_of_all() -> dict[str, int]:
+    """Every step once; answers what each did.
+
+    Steps lock the rows they change and nothing else, so two rounds at once do no harm, and a process
+    that stops in the middle of one holds up nobody for longer than the database lets it.
+    """
+    return {step.__name__: step() for step in STEPS}
+
+
+def _end(runs: QuerySet[DeviceRun], status: str, reason: str) -> int:
+    """Ends these runs and moves their executions on, in one short transaction."""
+    changes: dict[str, Any] = {"finished_at": Now(), "error_message": reason}
+    if status == "lost":
+        changes["was_lost"] = True
+    with transaction.atomic():
+        rows = list(runs.values_list("pk", "execution")[:AT_ONCE])
+        ended = DeviceRun.objects.filter(pk__in=[pk for pk, _ in rows]).move(status, **changes)
+        hints.advance({execution_id for _, execution_id in rows})
+    return ended
+
+
+class Reconciler(threading.Thread):
+    """The loop. `stop()` ends it at the next pause."""
+
+    def __init__(self) -> None:
+        super().__init__(name="reconcile", daemon=True)
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopping.wait(self._pause()):
+            try:
+                done = round_of_all()
+                log.debug("reconciled", **done)
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("reconcile_without_database", error=type(error).__name__)
+                connection.close()
+            except Exception:
+                log.exception("reconcile_failed")
+                connection.close()
+        connection.close()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def _pause(self) -> float:
+        return settings.DEPLOYX_RECONCILE_SECONDS

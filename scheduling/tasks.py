@@ -1,0 +1,48 @@
+"""Celery's entry points: ids in, one verb called, safe to run twice. Messages are only hints."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from celery import shared_task
+
+from scheduling import due, heartbeats, opening, pruning, reconcile, rollout
+
+
+@shared_task(name="scheduling.tasks.open_due", queue="dispatch")
+def open_due(pairs: list[tuple[str, str | None]], opened_by: str = "stock") -> None:
+    """Opens occurrences: [(task id, nominal time in ISO 8601 or null for whichever is next)]."""
+    for task_id, scheduled_for in pairs:
+        moment = datetime.fromisoformat(scheduled_for) if scheduled_for else None
+        due.open_all(UUID(task_id), moment, opened_by)
+
+
+@shared_task(name="scheduling.tasks.advance", queue="dispatch")
+def advance(execution_ids: list[str]) -> None:
+    """Moves executions on: next attempts, waves, releases, the end."""
+    rollout.advance_all(UUID(one) for one in execution_ids)
+
+
+@shared_task(name="scheduling.tasks.open_dependents", queue="dispatch")
+def open_dependents(execution_id: str) -> None:
+    """Opens the tasks that wait for this execution's end."""
+    opening.open_dependents(UUID(execution_id))
+
+
+@shared_task(name="scheduling.tasks.prune", queue="housekeeping", ignore_result=False)
+def prune() -> dict[str, int]:
+    """Deletes what is past its time, in batches; how many rows of each."""
+    return pruning.prune()
+
+
+@shared_task(name="scheduling.tasks.reconcile", queue="housekeeping", ignore_result=False)
+def reconcile_now() -> dict[str, int]:
+    """One round of reconcile, for a person who does not want to wait for the next."""
+    return reconcile.round_of_all()
+
+
+@shared_task(name="scheduling.tasks.heartbeat", queue="dispatch")
+def heartbeat(worker: str) -> None:
+    """Carried out by the worker that sent it to itself: it lives and takes work."""
+    heartbeats.record("worker", worker)

@@ -1,0 +1,71 @@
+"""Why a run has not started, and since when: computed when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+from scheduling.models import DeviceRun
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+
+class WaitingFor(TextChoices):
+    RECOVERY = "recovery", _("The device is being recovered after a restore")
+    ROLLOUT_PAUSED = "rollout_paused", _("The rollout is paused")
+    EARLIER_WAVE = "earlier_wave", _("An earlier wave has to end first")
+    RETRY_BACKOFF = "retry_backoff", _("The pause before the next attempt")
+    DEVICE_OFFLINE = "device_offline", _("The device is offline")
+    CONCURRENCY_LIMIT = "concurrency_limit", _("As many devices as allowed are at work")
+    DISPATCHER = "dispatcher", _("A worker to release it")
+    DEVICE_BUSY = "device_busy", _("The device has other runs to do first")
+    AGENT = "agent", _("The agent to fetch or start it")
+
+
+def explain(runs: Sequence[DeviceRun]) -> None:
+    """Sets `waiting_for` and `waiting_since` on each run; both None on one that has started.
+
+    The runs come with `execution` and `device` selected; asks the database once more at most.
+    """
+    busy = _busy_devices([run.device_id for run in runs if run.status == "queued"])
+    for run in runs:
+        run.waiting_for, run.waiting_since = None, None  # type: ignore[attr-defined]
+        if run.status in DeviceRun.UNSTARTED:
+            word, since = _reason(run, busy)
+            run.waiting_for, run.waiting_since = word, since  # type: ignore[attr-defined]
+
+
+def _reason(run: DeviceRun, busy: set[UUID]) -> tuple[WaitingFor, datetime | None]:
+    device = run.device
+    if device is not None and device.in_recovery:
+        return WaitingFor.RECOVERY, run.created_at
+    if run.status == "claimed":
+        return WaitingFor.AGENT, run.claimed_at
+    if run.status == "pending" and run.wave > max(1, run.execution.open_wave):
+        return WaitingFor.EARLIER_WAVE, run.created_at
+    if run.execution.rollout_paused_at is not None:
+        return WaitingFor.ROLLOUT_PAUSED, run.execution.rollout_paused_at
+    if run.status == "pending" and run.not_before is not None and run.attempt > 1:
+        return WaitingFor.RETRY_BACKOFF, run.created_at
+    if device is not None and not device.is_online:
+        return WaitingFor.DEVICE_OFFLINE, device.last_seen_at or run.created_at
+    if run.status == "pending":
+        released = run.execution.open_wave > 0
+        word = WaitingFor.CONCURRENCY_LIMIT if released else WaitingFor.DISPATCHER
+        return word, run.created_at
+    if not run.has_slot:
+        return WaitingFor.CONCURRENCY_LIMIT, run.queued_at
+    word = WaitingFor.DEVICE_BUSY if run.device_id in busy else WaitingFor.AGENT
+    return word, run.queued_at
+
+
+def _busy_devices(device_ids: Sequence[UUID | None]) -> set[UUID]:
+    if not device_ids:
+        return set()
+    on_device = DeviceRun.objects.filter(device__in=device_ids, status__in=["claimed", "running"])
+    return {one for one in on_device.values_list("device", flat=True) if one is not None}
