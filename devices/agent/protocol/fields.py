@@ -127,7 +127,7 @@ def one_of(choices: type[StrEnum]) -> Field:
             raise ProtocolError(f"{name}: not one of {', '.join(members)}")
         return member
 
-    return Field(decode)
+    return Field(decode, str)
 
 
 def optional(field: Field) -> Field:

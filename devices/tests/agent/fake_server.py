@@ -1,0 +1,336 @@
+"""A server of one device, over a real WebSocket, that does what the protocol says and no more.
+
+What it holds about runs is plain data that a test reads and changes; every answer it gives by
+itself can be switched off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from websockets.asyncio.server import Server as SocketServer
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from devices.agent import protocol
+from devices.agent.protocol import (
+    Ack,
+    AgentFrame,
+    Challenge,
+    Giveback,
+    Go,
+    Grant,
+    Heartbeat,
+    HeartbeatAck,
+    Hello,
+    JournalState,
+    Limits,
+    Outcome,
+    Output,
+    OutputAck,
+    Reject,
+    Result,
+    ServerFrame,
+    ServerKey,
+    Start,
+    Stop,
+    Terms,
+    Verdict,
+    VerdictWord,
+    Welcome,
+)
+
+DEADLINE_SECONDS = 20.0
+F = TypeVar("F", bound=AgentFrame)
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass
+class Run:
+    """A run as this server knows it: its signed bytes and what came back."""
+
+    id: str
+    terms: bytes
+    payload: bytes
+    signature: bytes
+    key_id: str
+    timeout_seconds: int
+    state: str = "queued"
+    output: bytearray = field(default_factory=bytearray)
+    streams: dict[str, bytearray] = field(default_factory=dict)
+    next: int = 0
+    skipped: int = 0
+    result: Result | None = None
+    starts: int = 0
+    results: int = 0
+
+
+class FakeServer:
+    def __init__(self) -> None:
+        self.server_id = new_id()
+        self.device_id = new_id()
+        self.private_key = protocol.new_private_key()
+        self.keys: tuple[ServerKey, ...] = (
+            ServerKey(self.key_id, protocol.public_key_of(self.private_key)),
+        )
+        self.device_key = b""
+        self.limits = Limits(heartbeat_seconds=0.5, poll_seconds=0.5)
+        self.runs: dict[str, Run] = {}
+        self.seen: list[AgentFrame] = []
+        self.hellos: list[Hello] = []
+        self.cancels: set[str] = set()
+        self.verdicts: dict[str, VerdictWord] = {}
+        self.answers_start = self.acks_output = self.acks_result = True
+        self.time_shift = timedelta()
+        self.before_welcome: list[ServerFrame] = []
+        self.connections = 0
+        self._changed = asyncio.Condition()
+        self._socket: ServerConnection | None = None
+        self._listener: SocketServer | None = None
+        self.port = 0
+
+    @property
+    def key_id(self) -> str:
+        return protocol.key_id(protocol.public_key_of(self.private_key))
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.time_shift
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: Any, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        self._listener = await serve(
+            self._serve,
+            "127.0.0.1",
+            self.port,
+            subprotocols=[Subprotocol(protocol.SUBPROTOCOL)],
+            compression=None,
+        )
+        self.port = next(iter(self._listener.sockets)).getsockname()[1]
+
+    async def close(self) -> None:
+        """As when the web process dies: no listener, no connection."""
+        if self._listener is not None:
+            self._listener.close()
+            await self._listener.wait_closed()
+            self._listener = None
+
+    async def hang_up(self, code: int = 1001) -> None:
+        assert self._socket is not None
+        await self._socket.close(code)
+
+    # What a test does.
+
+    def run(self, payload: dict[str, Any] | bytes, **changes: Any) -> Run:
+        """A released run, signed; `changes` are to its terms."""
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        now = self.now
+        values: dict[str, Any] = {
+            "server_id": self.server_id,
+            "run": new_id(),
+            "device": self.device_id,
+            "execution": new_id(),
+            "task": new_id(),
+            "attempt": 1,
+            "scheduled_for": now,
+            "kind": "command",
+            "payload_sha256": hashlib.sha256(data).hexdigest(),
+            "files": (),
+            "run_as": None,
+            "timeout_seconds": 60,
+            "not_before": now - timedelta(seconds=1),
+            "not_after": now + timedelta(hours=1),
+        }
+        terms = protocol.build_terms(Terms(**(values | changes)))
+        run = Run(
+            id=(values | changes)["run"],
+            terms=terms,
+            payload=data,
+            signature=protocol.sign(self.private_key, protocol.run_bytes(terms)),
+            key_id=self.key_id,
+            timeout_seconds=(values | changes)["timeout_seconds"],
+        )
+        self.runs[run.id] = run
+        return run
+
+    async def grant(self, run: Run) -> None:
+        run.state = "claimed"
+        grant = Grant(run.id, run.key_id, run.terms, run.signature, run.payload)
+        await self.send(grant)
+
+    async def do(self, payload: dict[str, Any], **changes: Any) -> Run:
+        run = self.run(payload, **changes)
+        await self.grant(run)
+        return run
+
+    async def send(self, frame: ServerFrame) -> None:
+        await self.until(lambda: self._socket is not None, "a session")
+        assert self._socket is not None
+        await self._socket.send(protocol.encode(frame))
+
+    async def ended(self, run: Run) -> Result:
+        await self.until(lambda: run.result is not None, "a result")
+        assert run.result is not None
+        return run.result
+
+    async def until(self, holds: Callable[[], bool], what: str) -> None:
+        async def wait() -> None:
+            async with self._changed:
+                await self._changed.wait_for(holds)
+
+        try:
+            await asyncio.wait_for(wait(), DEADLINE_SECONDS)
+        except TimeoutError:
+            raise AssertionError(f"waited for {what}; seen: {self.seen[-10:]}") from None
+
+    async def saw(self, kind: type[F], run: Run | None = None, count: int = 1) -> F:
+        """The newest frame of a type (and run), once there are `count` of them."""
+        await self.until(lambda: len(self.frames(kind, run)) >= count, f"{count} {kind.__name__}")
+        return self.frames(kind, run)[-1]
+
+    def frames(self, kind: type[F], run: Run | None = None) -> list[F]:
+        return [
+            frame
+            for frame in self.seen
+            if isinstance(frame, kind) and (run is None or getattr(frame, "run", None) == run.id)
+        ]
+
+    # What the server does.
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        self.connections += 1
+        try:
+            await self._welcome(socket)
+            async for text in socket:
+                assert isinstance(text, str)
+                frame = protocol.decode_from_agent(text)
+                await self._note(frame)
+                for answer in self._answers(frame):
+                    await socket.send(protocol.encode(answer))
+        except ConnectionClosed:
+            pass
+        finally:
+            if self._socket is socket:
+                self._socket = None
+
+    async def _welcome(self, socket: ServerConnection) -> None:
+        nonce = hashlib.sha256(new_id().encode()).digest()
+        protocols = (protocol.SUBPROTOCOL,)
+        await socket.send(
+            protocol.encode(Challenge(nonce, self.server_id, self.now, protocols))
+        )
+        hello = protocol.decode_from_agent(str(await socket.recv()))
+        assert isinstance(hello, Hello)
+        said = protocol.hello_bytes(nonce, self.server_id, self.device_id)
+        assert hello.device_id == self.device_id
+        assert protocol.verify(self.device_key, hello.signature, said)
+        self.hellos.append(hello)
+        for frame in self.before_welcome:
+            await socket.send(protocol.encode(frame))
+            await self._note(protocol.decode_from_agent(str(await socket.recv())))
+        verdicts = tuple(self._verdict(hello))
+        await socket.send(
+            protocol.encode(Welcome(new_id(), self.limits, self.now, self.keys, verdicts))
+        )
+        self._socket = socket
+        await self._note(hello)
+
+    def _verdict(self, hello: Hello) -> list[Verdict]:
+        given = []
+        for entry in hello.journal:
+            run = self.runs.get(entry.run)
+            word = self.verdicts.get(entry.run, VerdictWord.KEEP)
+            if run is not None and entry.result is not None:
+                word = VerdictWord.ACK
+                evidence = entry.result
+                run.result = Result(
+                    entry.run,
+                    evidence.outcome,
+                    evidence.exit_code,
+                    evidence.detail,
+                    evidence.output_length,
+                    evidence.output_sha256,
+                )
+            given.append(Verdict(entry.run, word))
+        return given
+
+    async def _note(self, frame: AgentFrame) -> None:
+        async with self._changed:
+            self.seen.append(frame)
+            self._changed.notify_all()
+
+    def _answers(self, frame: AgentFrame) -> list[ServerFrame]:
+        run = self.runs.get(getattr(frame, "run", ""))
+        match frame:
+            case Heartbeat():
+                return [HeartbeatAck(self.now, tuple(sorted(self.cancels)), True)]
+            case Start() if run is None:
+                return [Stop(frame.run, "unknown")]
+            case Start() if run is not None:
+                return self._started(run)
+            case Output() if run is not None:
+                return self._received(run, frame)
+            case Output():
+                return [Stop(frame.run, "unknown")]
+            case Result() if run is None:
+                return [Ack(frame.run, "unknown")]
+            case Result() if run is not None:
+                return self._ended(run, frame)
+            case Reject() if run is not None:
+                run.state = "rejected"
+                return [Ack(run.id, run.state)]
+            case Giveback() if run is not None:
+                run.state = "queued"
+                return [Ack(run.id, run.state)]
+        return []
+
+    def _started(self, run: Run) -> list[ServerFrame]:
+        run.starts += 1
+        if not self.answers_start:
+            return []
+        if run.state not in ("claimed", "running"):
+            return [Stop(run.id, run.state)]
+        run.state = "running"
+        return [Go(run.id, run.timeout_seconds)]
+
+    def _received(self, run: Run, frame: Output) -> list[ServerFrame]:
+        if frame.offset - frame.skipped <= run.next < frame.offset:
+            run.skipped += frame.offset - run.next
+            run.next = frame.offset
+        if frame.offset <= run.next:
+            fresh = frame.data[run.next - frame.offset :]
+            run.output += fresh
+            run.streams.setdefault(frame.stream, bytearray()).extend(fresh)
+            run.next += len(fresh)
+        return [OutputAck(run.id, run.next)] if self.acks_output else []
+
+    def _ended(self, run: Run, frame: Result) -> list[ServerFrame]:
+        run.results += 1
+        run.result = frame
+        self.cancels.discard(run.id)
+        run.state = "lost" if frame.outcome is Outcome.UNKNOWN else frame.outcome.value
+        return [Ack(run.id, run.state)] if self.acks_result else []
+
+
+def journal_of(hello: Hello) -> dict[str, JournalState]:
+    return {entry.run: entry.state for entry in hello.journal}
