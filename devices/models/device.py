@@ -66,6 +66,12 @@ class Device(models.Model):
     )
     in_recovery = models.BooleanField(default=False, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    contested_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When two machines were last seen to use this one identity."),
+    )
 
     objects = DeviceQuerySet.as_manager()
 

@@ -1,0 +1,90 @@
+"""Asks the ledger for what may be granted to the connected devices, in one call for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from uuid import UUID
+
+import structlog
+
+from devices.agent import protocol
+from devices.hub.lane import GATHER_SECONDS
+from devices.hub.link import Link
+from devices.hub.register import Register
+from devices.hub.threads import Threads, Unavailable
+from devices.ledger_port import Ledger, RunGrant, Session
+
+log = structlog.get_logger(__name__)
+SESSIONS_AT_ONCE = 1_000
+RETRY_SECONDS = 1.0
+
+
+class Claims:
+    """However often it is asked while a claim is under way, one more follows."""
+
+    def __init__(self, ledger: Ledger, threads: Threads, register: Register) -> None:
+        self._ledger = ledger
+        self._threads = threads
+        self._register = register
+        self._devices: set[UUID] = set()
+        self._wants_all = False
+        self._wanted = asyncio.Event()
+
+    def want(self, devices: Iterable[UUID]) -> None:
+        self._devices.update(devices)
+        if self._devices:
+            self._wanted.set()
+
+    def want_all(self) -> None:
+        self._wants_all = True
+        self._wanted.set()
+
+    async def work(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            await self._wanted.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            sessions = self._take()
+            for first in range(0, len(sessions), SESSIONS_AT_ONCE):
+                await self._claim(sessions[first : first + SESSIONS_AT_ONCE])
+
+    async def _claim(self, sessions: list[Session]) -> None:
+        try:
+            grants = await self._threads.call(lambda: self._ledger.claim(sessions))
+        except Unavailable as error:
+            log.warning("claim_failed", sessions=len(sessions), why=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+            self.want(session.device for session in sessions)
+        except Exception:
+            log.exception("claim_failed", sessions=len(sessions))
+        else:
+            self._deliver(sessions, grants)
+
+    def _deliver(self, sessions: list[Session], grants: list[RunGrant]) -> None:
+        """A grant whose session has ended meanwhile is settled at the device's next hello."""
+        of_device = {session.device: session for session in sessions}
+        for grant in grants:
+            if link := self._register.of_session(of_device[grant.device]):
+                deliver(link, [grant])
+
+    def _take(self) -> list[Session]:
+        wants_all, devices = self._wants_all, self._devices
+        self._wants_all, self._devices = False, set()
+        self._wanted.clear()
+        return [
+            link.session
+            for link in self._register.open()
+            if link.is_ready
+            and link.session is not None
+            and (wants_all or link.session.device in devices)
+        ]
+
+
+def deliver(link: Link, grants: Iterable[RunGrant]) -> None:
+    for grant in grants:
+        link.send(
+            protocol.Grant(
+                str(grant.run), grant.key_id, grant.terms, grant.signature, grant.payload
+            )
+        )

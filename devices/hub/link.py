@@ -1,0 +1,107 @@
+"""One agent's live connection, as the hub holds it. 10,000 of them sit idle: keep it small."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from devices.agent import protocol
+from devices.ledger_port import Session
+
+Message = Mapping[str, Any]
+Send = Callable[[Any], Awaitable[None]]
+BACKED_UP = 100
+
+
+class Refused(Exception):
+    """The connection is to be closed with this code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"closed with {code}")
+        self.code = code
+
+
+class Link:
+    """`session` is set once the device has proved who it is; `is_open` once it was welcomed;
+    `heard_at` and `written_at` are the loop's time."""
+
+    __slots__ = (
+        "_outbox",
+        "_send",
+        "_writer",
+        "cancels",
+        "closed_with",
+        "heard_at",
+        "is_open",
+        "is_ready",
+        "session",
+        "tokens",
+        "written_at",
+    )
+
+    def __init__(self, send: Send, now: float) -> None:
+        self._send = send
+        self._outbox: deque[Message] | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self.session: Session | None = None
+        self.is_open = False
+        self.is_ready = True
+        self.cancels: tuple[str, ...] = ()
+        self.closed_with: int | None = None
+        self.heard_at = now
+        self.written_at = now
+        self.tokens = float(protocol.FRAMES_BURST)
+
+    def hears(self, now: float) -> None:
+        """Counts an arrived frame. Raises Refused when the agent sends too fast."""
+        earned = (now - self.heard_at) * protocol.FRAMES_PER_SECOND
+        self.tokens = min(float(protocol.FRAMES_BURST), self.tokens + earned) - 1
+        self.heard_at = now
+        if self.tokens < 0:
+            raise Refused(protocol.CLOSE_TOO_FAST)
+
+    def send(self, frame: protocol.ServerFrame) -> None:
+        """Never waits: a slow reader holds up nobody but itself."""
+        if self.closed_with is None:
+            self._post({"type": "websocket.send", "text": protocol.encode(frame)})
+
+    def close(self, code: int) -> None:
+        if self.closed_with is None:
+            self.closed_with = code
+            self._post({"type": "websocket.close", "code": code})
+
+    def abandon(self) -> None:
+        """Gives up what the other end does not read; it has been silent for too long."""
+        self.close(1001)
+        if self._writer is not None:
+            self._writer.cancel()
+
+    @property
+    def is_backed_up(self) -> bool:
+        return self._outbox is not None and len(self._outbox) > BACKED_UP
+
+    async def drained(self) -> None:
+        """Waits until everything posted was handed to the transport, or cannot be."""
+        if self._writer is not None:
+            await asyncio.wait([self._writer])
+
+    def _post(self, message: Message) -> None:
+        if self._outbox is None:
+            self._outbox = deque()
+        self._outbox.append(message)
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while self._outbox:
+                await self._send(self._outbox.popleft())
+        except (OSError, RuntimeError):
+            # The other end is gone; RuntimeError is the server's word for it after a close.
+            self._outbox = None
+        finally:
+            self._writer = None
+            if not self._outbox:
+                self._outbox = None

@@ -1,0 +1,32 @@
+"""What the packages above hand down to this one; `deployx.routing` is the one place that does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from devices.ledger_port import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Upward:
+    """`forget_device` takes a device off every target list, in the caller's transaction;
+    `devices_changed` tells open pages, after the commit."""
+
+    ledger: Ledger
+    forget_device: Callable[[UUID], None]
+    devices_changed: Callable[[Collection[UUID]], None]
+
+
+_handed: list[Upward] = []
+
+
+def hand_over(upward: Upward) -> None:
+    _handed[:] = [upward]
+
+
+def upward() -> Upward:
+    if not _handed:
+        raise RuntimeError("deployx.routing has handed nothing over to devices")
+    return _handed[0]
