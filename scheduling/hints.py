@@ -23,17 +23,17 @@ def advance(execution_ids: Iterable[UUID]) -> None:
     """After the commit, asks a worker to move these executions on."""
     ids = sorted({str(execution_id) for execution_id in execution_ids})
     if ids:
-        _after_commit(partial(_publish, "scheduling.tasks.advance", [ids]))
+        after_commit(partial(_publish, "scheduling.tasks.advance", [ids]))
 
 
 def wake_hubs() -> None:
     """After the commit, tells every web process to look for runs to grant or to cancel."""
-    _after_commit(partial(send_to_group, HUBS, {"type": "hub.wake"}))
+    after_commit(partial(send_to_group, HUBS, {"type": "hub.wake"}))
 
 
 def open_dependents(execution_id: UUID) -> None:
     """After the commit, asks a worker to open what waits for this execution's end."""
-    _after_commit(partial(_publish, "scheduling.tasks.open_dependents", [str(execution_id)]))
+    after_commit(partial(_publish, "scheduling.tasks.open_dependents", [str(execution_id)]))
 
 
 def send_to_group(group: str, message: dict[str, Any]) -> None:
@@ -53,5 +53,8 @@ def _publish(name: str, args: list[Any]) -> None:
         log.warning("hint_lost", task=name, error=type(error).__name__)
 
 
-def _after_commit(send: Callable[[], None]) -> None:
-    transaction.on_commit(send, robust=True)
+def after_commit(send: Callable[[], None]) -> None:
+    def hint() -> None:  # on_commit names the callable when it fails, which a partial cannot
+        send()
+
+    transaction.on_commit(hint, robust=True)

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from functools import partial
 from uuid import UUID
 
-from django.db import transaction
-
 from scheduling import hints
 
 GROUP = "live"
@@ -18,4 +16,4 @@ def changed(kind: str, ids: Iterable[UUID | str]) -> None:
     names = sorted({str(one) for one in ids})
     if names:
         message = {"type": "live.changed", "object": kind, "ids": names}
-        transaction.on_commit(partial(hints.send_to_group, GROUP, message), robust=True)
+        hints.after_commit(partial(hints.send_to_group, GROUP, message))
