@@ -12,13 +12,16 @@ django_application = get_asgi_application()
 
 from django.conf import settings  # noqa: E402
 
-from deployx.routing import websocket_urlpatterns  # noqa: E402
+from deployx.lifespan import Lifespan  # noqa: E402
+from deployx.routing import new_hub, websocket_urlpatterns  # noqa: E402
 
+hub = new_hub()
 application = ProtocolTypeRouter(
     {
         "http": ServeStaticASGI(
             django_application, root=settings.STATIC_ROOT, prefix=settings.STATIC_URL
         ),
-        "websocket": URLRouter(websocket_urlpatterns()),
+        "websocket": URLRouter(websocket_urlpatterns(hub)),
+        "lifespan": Lifespan(hub),
     }
 )

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.urls import path
+
+from devices.agent.protocol import SOCKET_PATH
+
 if TYPE_CHECKING:
     from django.urls import URLPattern
+
+    from devices.hub import Hub
 
 
 def hand_over() -> None:
@@ -22,5 +28,16 @@ def hand_over() -> None:
     )
 
 
-def websocket_urlpatterns() -> list[URLPattern]:
-    return []
+def new_hub() -> Hub:
+    """The hub of a web process; `deployx.lifespan` starts and stops it."""
+    from devices.hub import Hub  # noqa: PLC0415
+    from scheduling import ledger  # noqa: PLC0415
+
+    return Hub(ledger)
+
+
+def websocket_urlpatterns(hub: Hub) -> list[URLPattern]:
+    from devices.consumers import AgentConsumer, Handshakes  # noqa: PLC0415
+
+    agents = AgentConsumer.as_asgi(hub=hub, handshakes=Handshakes())
+    return [path(SOCKET_PATH.removeprefix("/"), agents)]
