@@ -73,8 +73,9 @@ def shims_of(folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if any(str(folder) in part for part in process.cmdline()) and "run" not in (
-                process.cmdline()[3:4]
+            if (
+                any(str(folder) in part for part in process.cmdline())
+                and "run" not in (process.cmdline()[3:4])
             ):
                 found.append(process)
     return found

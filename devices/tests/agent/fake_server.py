@@ -236,9 +236,7 @@ class FakeServer:
     async def _welcome(self, socket: ServerConnection) -> None:
         nonce = hashlib.sha256(new_id().encode()).digest()
         protocols = (protocol.SUBPROTOCOL,)
-        await socket.send(
-            protocol.encode(Challenge(nonce, self.server_id, self.now, protocols))
-        )
+        await socket.send(protocol.encode(Challenge(nonce, self.server_id, self.now, protocols)))
         hello = protocol.decode_from_agent(str(await socket.recv()))
         assert isinstance(hello, Hello)
         said = protocol.hello_bytes(nonce, self.server_id, self.device_id)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-
-from devices.agent.protocol import Outcome, Poll
+from devices.agent.protocol import Outcome
 
 from .conftest import AgentProcess
 from .fake_server import FakeServer
-
 
 
 async def test_a_granted_command_runs_and_its_output_and_result_arrive(

@@ -1,0 +1,113 @@
+"""What a task does, as form fields: each kind says what it asks for, none is known by name here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext as _
+
+from devices.agent.kinds import FormField, Kind
+from scheduling.forms import values
+
+if TYPE_CHECKING:
+    from django.utils.datastructures import MultiValueDict
+
+    Typed = MultiValueDict[str, str]
+
+SPARE_PAIRS = 2
+
+
+@dataclass(slots=True)
+class Input:
+    """One field of a kind with what was typed into it; `texts` holds one, or each of several."""
+
+    spec: FormField
+    name: str
+    texts: list[str]
+    pairs: list[tuple[str, str]]
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return self.texts[0] if self.texts else ""
+
+    @property
+    def label(self) -> str:
+        return _(self.spec.label)
+
+    @property
+    def help(self) -> str:
+        return _(self.spec.help) if self.spec.help else ""
+
+
+class PayloadForm:
+    """The fields of one kind, bound to what was typed."""
+
+    def __init__(self, kind: Kind, data: Typed) -> None:
+        self.kind = kind
+        self.errors: list[str] = []
+        self.inputs = [_input(kind, one, data) for one in kind.form_fields()]
+
+    def payload(self) -> dict[str, Any]:
+        """Empty is as good as not given, except where the field has to be filled in."""
+        given = [(one.spec, _value(one)) for one in self.inputs]
+        empty = (None, "", {}, [])
+        return {one.name: value for one, value in given if one.required or value not in empty}
+
+    def refuse(self, messages: list[str]) -> None:
+        """Puts messages such as "shell: Must be …" beside their fields, the others above them."""
+        by_name = {one.spec.name: one for one in self.inputs}
+        for message in messages:
+            name, _colon, said = message.partition(": ")
+            if said and name in by_name:
+                by_name[name].errors.append(said)
+            else:
+                self.errors.append(message)
+
+
+def typed(kind: Kind, payload: Mapping[str, Any] | None) -> dict[str, list[str]]:
+    """The kind's fields as one would type them for this payload, or as they are at first."""
+    given = {one.name: one.initial for one in kind.form_fields()}
+    if payload is not None:
+        given = {name: None for name in given} | kind.form_values(dict(payload))
+    fields: dict[str, list[str]] = {}
+    for one in kind.form_fields():
+        fields |= _typed(f"{kind.name}-{one.name}", one, given[one.name])
+    return fields
+
+
+def _typed(name: str, one: FormField, value: Any) -> dict[str, list[str]]:
+    if one.widget == "pairs":
+        pairs = dict(value or {})
+        return {f"{name}-name": list(pairs), f"{name}-value": list(pairs.values())}
+    if one.widget == "checkbox":
+        return {name: ["on"]} if value else {}
+    if one.widget == "lines":
+        return {name: [str(line) for line in value or []]}
+    if one.widget == "numbers":
+        return {name: [", ".join(str(number) for number in value or [])]}
+    return {name: ["" if value is None else str(value)]}
+
+
+def _input(kind: Kind, one: FormField, data: Typed) -> Input:
+    name = f"{kind.name}-{one.name}"
+    names, texts = data.getlist(f"{name}-name"), data.getlist(f"{name}-value")
+    pairs = [pair for pair in zip(names, texts, strict=False) if any(pair)]
+    spare = [("", "")] * SPARE_PAIRS if one.widget == "pairs" else []
+    return Input(one, name, data.getlist(name) or [""], pairs + spare)
+
+
+def _value(one: Input) -> Any:
+    match one.spec.widget:
+        case "checkbox":
+            return one.text == "on"
+        case "lines":
+            return [line.replace("\r\n", "\n") for line in one.texts if line.strip()]
+        case "numbers":
+            return values.numbers(one.text)
+        case "pairs":
+            return {name.strip(): text for name, text in one.pairs if name.strip() or text}
+        case _:
+            return one.text.replace("\r\n", "\n").strip()

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from scheduling.views import devices, executions, overview, task_actions, task_form, tasks
+
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("tasks/", tasks.task_list, name="task-list"),
+    path("tasks/new", task_form.task_new, name="task-new"),
+    path("tasks/preview", task_form.task_preview, name="task-preview"),
+    path("tasks/targets", task_form.task_targets, name="task-targets"),
+    path("tasks/<uuid:pk>/", tasks.task_detail, name="task"),
+    path("tasks/<uuid:pk>/edit", task_form.task_edit, name="task-edit"),
+    path("tasks/<uuid:pk>/pause", task_actions.task_pause, name="task-pause"),
+    path("tasks/<uuid:pk>/resume", task_actions.task_resume, name="task-resume"),
+    path("tasks/<uuid:pk>/execute", task_actions.task_execute, name="task-execute"),
+    path("tasks/<uuid:pk>/delete", task_actions.task_delete, name="task-delete"),
+    path("executions/", executions.execution_list, name="execution-list"),
+    path("executions/<uuid:pk>/", executions.execution_detail, name="execution"),
+    path("executions/<uuid:pk>/cancel", executions.execution_cancel, name="execution-cancel"),
+    path("executions/<uuid:pk>/retry", executions.execution_retry, name="execution-retry"),
+    path("devices/<uuid:pk>/", devices.device_detail, name="device"),
+]

@@ -1,0 +1,55 @@
+"""The frame around every page: where one can go, and whether the system is well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django import template
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django.template.context import RequestContext
+    from django.utils.functional import Promise
+
+register = template.Library()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    href: str
+    label: str | Promise
+    icon: str
+    is_current: bool
+
+
+PAGES = (
+    ("overview", _("Overview"), "layout-dashboard"),
+    ("task-list", _("Scheduled tasks"), "calendar-clock"),
+    ("execution-list", _("History"), "history"),
+    ("device-list", _("Devices"), "monitor"),
+    ("group-list", _("Groups"), "boxes"),
+)
+SETTINGS = (("token-list", _("API tokens"), "key-round"),)
+API_DOCS = "/api/docs"
+
+
+@register.inclusion_tag("navigation.html", takes_context=True)
+def navigation(context: RequestContext) -> dict[str, Any]:
+    path = context["request"].path
+    user = context["user"]
+    settings = [_item(reverse(name), label, icon, path) for name, label, icon in SETTINGS]
+    settings.append(_item(API_DOCS, _("API documentation"), "book-open", path))
+    if user.is_staff:
+        settings.append(_item(reverse("admin:index"), _("Administration"), "wrench", path))
+    return {
+        "items": [_item(reverse(name), label, icon, path) for name, label, icon in PAGES],
+        "settings": settings,
+        "user": user,
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+def _item(href: str, label: str | Promise, icon: str, path: str) -> Item:
+    return Item(href, label, icon, path == href or (href != "/" and path.startswith(href)))

@@ -1,0 +1,108 @@
+"""The list of tasks, and one task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import F
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+
+from accounts.pages import newest_first, paginate, person, render_page
+from devices.agent import kinds
+from scheduling import clock, executions, schedules, targets
+from scheduling.models import ScheduledTask
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.contrib.auth.models import User
+    from django.http import HttpRequest, HttpResponse, QueryDict
+
+    from scheduling.models.scheduled_task import ScheduledTaskQuerySet
+
+SORTS: dict[str, tuple[Any, ...]] = {
+    "next": (F("next_run_time").asc(nulls_last=True), "-pk"),
+    "last": (F("last_run_time").desc(nulls_last=True), "-pk"),
+    "name": ("name", "-pk"),
+    "newest": ("-pk",),
+}
+NEXT_RUNS = 10
+
+
+@require_safe
+@login_required
+def task_list(request: HttpRequest) -> HttpResponse:
+    user = person(request)
+    page = paginate(request, _filtered(ScheduledTask.objects.visible_to(user), request.GET))
+    summaries = targets.summaries(page.object_list, user)
+    for task in page.object_list:
+        task.summary = summaries[task.pk]
+    context = {
+        "page": page,
+        "stats": schedules.stats(user),
+        "statuses": ScheduledTask.Status,
+        "kinds": kinds.choices(),
+        "status": request.GET.get("status", ""),
+        "task_type": request.GET.get("type", ""),
+        "search": request.GET.get("search", ""),
+        "sort": request.GET.get("sort", "next"),
+    }
+    return render_page(
+        request, "tasks/list.html", context, regions={"task-list": "tasks/_list.html"}
+    )
+
+
+@require_safe
+@login_required
+def task_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
+    user = person(request)
+    task = visible_task(user, pk)
+    history = newest_first(request, task.executions.select_related("user"), size=15)
+    executions.with_results(history.rows)
+    context = {
+        "task": task,
+        "runs": _next_runs(task),
+        "summary": targets.summaries([task], user)[task.pk],
+        "reach": targets.reach(task.device_ids, task.group_ids),
+        "payload": payload_rows(task),
+        "history": history,
+    }
+    return render_page(
+        request, "tasks/detail.html", context, regions={"task": "tasks/_detail.html"}
+    )
+
+
+def visible_task(user: User, pk: UUID) -> ScheduledTask:
+    """Raises Http404 for what is not there and what is not theirs alike."""
+    return get_object_or_404(ScheduledTask.objects.visible_to(user).select_related("user"), pk=pk)
+
+
+def payload_rows(task: ScheduledTask) -> list[tuple[str, Any]]:
+    """The payload as (label, value), in the order of the kind's form, what is empty left out."""
+    kind = kinds.get(task.task_type)
+    values = kind.form_values(task.task_payload)
+    rows = [(field, values.get(field.name)) for field in kind.form_fields()]
+    return [(field.label, value) for field, value in rows if value not in (None, "", [], {})]
+
+
+def _filtered(tasks: ScheduledTaskQuerySet, query: QueryDict) -> ScheduledTaskQuerySet:
+    tasks = tasks.listed()
+    if query.get("status") in ScheduledTask.Status.values:
+        tasks = tasks.filter(status=query["status"])
+    if query.get("type") in dict(kinds.choices()):
+        tasks = tasks.filter(task_type=query["type"])
+    if search := query.get("search", "").strip():
+        tasks = tasks.filter(name__icontains=search)
+    return tasks.order_by(*SORTS.get(query.get("sort", ""), SORTS["next"]))
+
+
+def _next_runs(task: ScheduledTask) -> list[Any]:
+    """Nothing for a task that is paused, or whose plan has come to its end."""
+    if task.next_scheduled_for is None:
+        return []
+    left = NEXT_RUNS
+    if task.max_runs is not None:
+        left = min(left, task.max_runs - task.scheduled_run_count)
+    return task.rule.next_runs(clock.now(), max(left, 0))
