@@ -28,7 +28,9 @@ class ApiToken(models.Model):
     )
     name = models.CharField(max_length=100)
     key_sha256 = models.CharField(max_length=64, unique=True, editable=False)
-    scopes = models.JSONField(default=list, blank=True, help_text=_("Empty: all the owner's rights."))
+    scopes = models.JSONField(
+        default=list, blank=True, help_text=_("Empty: all the owner's rights.")
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)

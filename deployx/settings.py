@@ -97,7 +97,11 @@ DATABASES = {
         "CONN_MAX_AGE": 0 if DATABASE_POOL else 60,
         "OPTIONS": {
             **DATABASE_URL.get("OPTIONS", {}),
-            **({"pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 5}} if DATABASE_POOL else {}),
+            **(
+                {"pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 5}}
+                if DATABASE_POOL
+                else {}
+            ),
         },
     }
 }
@@ -132,7 +136,9 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Celery has a name of its own for a Redis behind a socket file.
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
+    "?db=", "?virtual_host="
+)
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -176,9 +176,7 @@ def _payload_fields() -> dict[str, str]:
     return {kind.payload_field: kind.name for kind in kinds.every()}
 
 
-def _completed(
-    given: dict[str, Any], task: ScheduledTask | None, partial: bool
-) -> dict[str, Any]:
+def _completed(given: dict[str, Any], task: ScheduledTask | None, partial: bool) -> dict[str, Any]:
     """The given fields; those left out keep their value (`partial`) or get their default."""
     if task is None or not partial:
         completed = {name: make() for name, make in DEFAULTS.items()} | given
@@ -289,7 +287,9 @@ def _check_targets(
         "group_ids": DeviceGroup.objects.visible_to(user),
     }
     for name, queryset in usable.items():
-        found = {str(pk) for pk in queryset.filter(pk__in=values[name]).values_list("pk", flat=True)}
+        found = {
+            str(pk) for pk in queryset.filter(pk__in=values[name]).values_list("pk", flat=True)
+        }
         missing = [one for one in values[name] if one not in found]
         kept = set(getattr(task, name)) if task else set()
         new = [one for one in missing if one not in kept]

@@ -48,9 +48,7 @@ def promote(execution: Execution, user: User) -> Execution:
     execution = _steerable(execution)
     if not execution.runs.filter(status="pending", wave__gt=execution.open_wave).exists():
         raise StateConflict(_("No further wave is waiting."), execution.status)
-    return _steer(
-        execution, user, "promoted", open_wave=F("open_wave") + 1, wave_closed_at=None
-    )
+    return _steer(execution, user, "promoted", open_wave=F("open_wave") + 1, wave_closed_at=None)
 
 
 @transaction.atomic
@@ -61,9 +59,7 @@ def abort(execution: Execution, user: User) -> Execution:
         raise StateConflict(_("Nothing is waiting to start."), execution.status)
     reason = _("The rollout was aborted by %s.") % user.get_username()
     cancelling.skip_unstarted(execution, reason)
-    return _steer(
-        execution, user, "aborted", abort_requested_at=clock.now(), abort_reason=reason
-    )
+    return _steer(execution, user, "aborted", abort_requested_at=clock.now(), abort_reason=reason)
 
 
 @transaction.atomic
@@ -88,9 +84,7 @@ def retry(execution: Execution, user: User, statuses: Iterable[str] | None = Non
 
 
 def _retried_statuses(statuses: Iterable[str] | None) -> list[str]:
-    accepted = [
-        status for status in DeviceRun.Status.values if status not in DeviceRun.UNENDED
-    ]
+    accepted = [status for status in DeviceRun.Status.values if status not in DeviceRun.UNENDED]
     if statuses is None:
         return [status for status in accepted if status not in ("succeeded", "lost")]
     if isinstance(statuses, str) or not isinstance(statuses, Iterable):

@@ -16,9 +16,7 @@ from django.utils.translation import gettext as _
 
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
 from devices.models import Device
-from scheduling.beat import mirror
 from scheduling import (
-
     cancelling,
     catching_up,
     clock,
@@ -28,6 +26,7 @@ from scheduling import (
     progress,
     waves,
 )
+from scheduling.beat import mirror
 from scheduling.models import DeviceRun, Execution, ScheduledTask, TaskDependency
 from scheduling.options import Rollout
 
@@ -144,7 +143,7 @@ def _open_occurrence(task: ScheduledTask, opened_by: str, now: datetime) -> Exec
 def _open_planned(task: ScheduledTask, opened_by: str, now: datetime) -> Execution:
     """Opens the planned occurrence, and plans the next, which may be due already as well."""
     scheduled_for = task.next_scheduled_for
-    assert scheduled_for is not None  # noqa: S101  (a constraint of the table: due means planned)
+    assert scheduled_for is not None
     execution = _open_heeding_overlap(task, _schedule_cause(task, opened_by, scheduled_for), now)
     if not execution.has_ended:
         task.scheduled_run_count += 1
@@ -271,9 +270,7 @@ def _new(task: ScheduledTask | None, cause: Cause, now: datetime) -> Execution:
     )
 
 
-def _end_unopened(
-    execution: Execution, status: str, reason: str, *, is_new: bool = True
-) -> None:
+def _end_unopened(execution: Execution, status: str, reason: str, *, is_new: bool = True) -> None:
     """Ends an execution that opens no run; the reason is what people read."""
     result = progress.result_of(dict.fromkeys(DeviceRun.Status.values, 0))
     now = execution.created_at if is_new else clock.now()

@@ -103,7 +103,9 @@ def amount_of(value: int | str, total: int) -> int:
     return max(1, value)
 
 
-def _known_keys(cls: type[Rollout] | type[Retry], value: object) -> tuple[dict[str, Any], list[str]]:
+def _known_keys(
+    cls: type[Rollout] | type[Retry], value: object
+) -> tuple[dict[str, Any], list[str]]:
     if not isinstance(value, dict):
         raise OptionsError([_("must be an object.")])
     known = cls.__dataclass_fields__.keys()

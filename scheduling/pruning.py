@@ -29,9 +29,7 @@ def prune() -> dict[str, int]:
         "idempotency_keys": _delete(
             IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=1))
         ),
-        "heartbeats": _delete(
-            ServiceHeartbeat.objects.filter(seen_at__lt=now - timedelta(days=1))
-        ),
+        "heartbeats": _delete(ServiceHeartbeat.objects.filter(seen_at__lt=now - timedelta(days=1))),
     }
 
 

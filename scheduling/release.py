@@ -23,8 +23,11 @@ QUEUED_PER_DEVICE = 1_000
 
 
 def release(execution: Execution, slots: int, now: datetime) -> bool:
-    """One batch of the execution's open waves; whether there may be more to release at once. `slots` more runs may be on their way to devices
-    online; those for devices away take none. The caller holds the execution's row."""
+    """One batch of the execution's open waves; whether there may be more to release at once.
+
+    `slots` more runs may be on their way to devices online; those for devices away take none. The
+    caller holds the execution's row.
+    """
     slots -= _give_slots(execution, slots)
     candidates = [
         *_candidates(execution, now, online=True)[: max(slots, 0)],
@@ -92,9 +95,7 @@ def _skip_reason(policy: str) -> str:
 
 def _end(run_ids: Sequence[UUID], status: str, now: datetime, reason: str) -> None:
     if run_ids:
-        DeviceRun.objects.filter(pk__in=run_ids).move(
-            status, finished_at=now, error_message=reason
-        )
+        DeviceRun.objects.filter(pk__in=run_ids).move(status, finished_at=now, error_message=reason)
 
 
 def _queue(execution: Execution, runs: Sequence[DeviceRun], now: datetime) -> int:

@@ -163,7 +163,9 @@ def _wave_is_closed(execution: Execution, rollout: Rollout) -> bool:
     against = wave.filter(Q(status__in=DeviceRun.AGAINST) | progress.OVERDUE).count()
     judged = succeeded + against
     if judged and succeeded * 100 < rollout.success_threshold_percent * judged:
-        _abort(execution, _("The rollout was aborted: too few devices of the first wave succeeded."))
+        _abort(
+            execution, _("The rollout was aborted: too few devices of the first wave succeeded.")
+        )
         return False
     return succeeded > 0
 

@@ -14,9 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import NotAllowed, StateConflict
 from devices.models import Device, DeviceGroup
-from scheduling.beat import mirror
 from scheduling import (
-
     cancelling,
     clock,
     definitions,
@@ -26,6 +24,7 @@ from scheduling import (
     planning,
     recurrence,
 )
+from scheduling.beat import mirror
 from scheduling.models import Execution, ScheduledTask, TaskDependency
 
 if TYPE_CHECKING:
@@ -82,7 +81,9 @@ def pause(task: ScheduledTask, user: User) -> ScheduledTask:
     if task.is_paused:
         raise StateConflict(_("The task is paused already."), task.status)
     if not planning.has_something_left(task):
-        raise StateConflict(_("Nothing is left to come, so there is nothing to pause."), task.status)
+        raise StateConflict(
+            _("Nothing is left to come, so there is nothing to pause."), task.status
+        )
     task.is_paused = True
     planning.clear(task)
     cancelling.skip_queued(task, _("The task was paused."))

@@ -8,8 +8,8 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 
-from scheduling.beat import mirror
 from scheduling import hints, live, planning, progress
+from scheduling.beat import mirror
 from scheduling.models import Execution, ScheduledTask
 from scheduling.options import Rollout
 

@@ -76,9 +76,7 @@ def _names(queryset: Any, id_lists: Iterable[Sequence[str]]) -> dict[str, Named]
     return {str(pk): Named(pk, name) for pk, name in rows}
 
 
-def _summary(
-    task: ScheduledTask, groups: dict[str, Named], devices: dict[str, Named]
-) -> Summary:
+def _summary(task: ScheduledTask, groups: dict[str, Named], devices: dict[str, Named]) -> Summary:
     shown_groups = [groups[one] for one in task.group_ids[:MOST_NAMES] if one in groups]
     shown_devices = [devices[one] for one in task.device_ids[:MOST_NAMES] if one in devices]
     return Summary(

@@ -145,7 +145,7 @@ def _status(options: argparse.Namespace) -> int:
     print(f"device key   {fingerprint(key.public)}")
     print(f"agent        {'running' if _is_running(state) else 'not running'}")
     journal = Journal(state.journal, is_only_read=True)
-    counts = {word: 0 for word in JournalState}
+    counts = dict.fromkeys(JournalState, 0)
     for entry in journal.entries.values():
         counts[entry.state] += 1
     print(f"runs         {', '.join(f'{number} {word}' for word, number in counts.items())}")

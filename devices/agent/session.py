@@ -256,7 +256,8 @@ def _within(entries: list[JournalEntry], most_bytes: int) -> Iterator[JournalEnt
         if entry.result is not None:
             most_bytes -= len(json.dumps(entry.result.detail)) + 300
             if most_bytes < 0:
-                entry = JournalEntry(entry.run, JournalState.GO)
+                yield JournalEntry(entry.run, JournalState.GO)
+                continue
         yield entry
 
 

@@ -62,7 +62,9 @@ class Device(models.Model):
     session = models.UUIDField(null=True, blank=True, editable=False)
     session_opened_at = models.DateTimeField(null=True, blank=True, editable=False)
     is_ready = models.BooleanField(
-        default=True, editable=False, help_text=_("False after a giveback, until a poll says ready.")
+        default=True,
+        editable=False,
+        help_text=_("False after a giveback, until a poll says ready."),
     )
     in_recovery = models.BooleanField(default=False, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -19,7 +19,9 @@ class DeviceGroupQuerySet(models.QuerySet["DeviceGroup"]):
             return self.none()
         if user.is_superuser:
             return self
-        return self.filter(pk__in=DeviceGroup.people.through.objects.filter(user=user.pk).values("devicegroup"))
+        return self.filter(
+            pk__in=DeviceGroup.people.through.objects.filter(user=user.pk).values("devicegroup")
+        )
 
 
 class DeviceGroup(models.Model):

@@ -35,7 +35,9 @@ def write(task: ScheduledTask, *, tell_stock: bool = True) -> None:
         (mirrored,) = PeriodicTask.objects.bulk_create([PeriodicTask(**wanted)])
         task.periodic_task = mirrored
         ScheduledTask.objects.filter(pk=task.pk).update(periodic_task=mirrored)
-    elif changed := {name: value for name, value in wanted.items() if getattr(mirrored, name) != value}:
+    elif changed := {
+        name: value for name, value in wanted.items() if getattr(mirrored, name) != value
+    }:
         PeriodicTask.objects.filter(pk=mirrored.pk).update(**changed)
         for name, value in changed.items():
             setattr(mirrored, name, value)
@@ -105,7 +107,7 @@ def _interval(task: ScheduledTask) -> dict[str, Any]:
     every, period = (seconds, "seconds") if rest else (days, "days")
     interval, _ = IntervalSchedule.objects.get_or_create(every=every, period=period)
     # Stock counts an interval from the last run: anchored at the nominal time, it does not drift.
-    assert task.next_scheduled_for is not None  # noqa: S101
+    assert task.next_scheduled_for is not None
     return {
         "interval": interval,
         "last_run_at": task.next_scheduled_for - timedelta(seconds=seconds),

@@ -57,7 +57,9 @@ class OptionsForm(forms.Form):
     misfire_policy = _choice(_("If runs were missed"), ScheduledTask.MisfirePolicy.choices)
     misfire_grace_seconds = _number(_("Late by this much is not missed"))
     misfire_grace_seconds_unit = _unit()
-    overlap_policy = _choice(_("If the last run is still under way"), ScheduledTask.OverlapPolicy.choices)
+    overlap_policy = _choice(
+        _("If the last run is still under way"), ScheduledTask.OverlapPolicy.choices
+    )
     offline_policy = _choice(_("If a device is offline"), ScheduledTask.OfflinePolicy.choices)
     expires_after_seconds = _number(_("Wait for it at most"), 1)
     expires_after_seconds_unit = _unit()
@@ -125,7 +127,10 @@ def typed(definition: Mapping[str, Any]) -> dict[str, list[str]]:
         "end_at": values.as_wall(definition["end_at"], zone),
         "max_runs": definition["max_runs"],
         "excluded_dates": ", ".join(str(day) for day in definition["excluded_dates"]),
-        **{name: definition[name] for name in ("misfire_policy", "overlap_policy", "offline_policy")},
+        **{
+            name: definition[name]
+            for name in ("misfire_policy", "overlap_policy", "offline_policy")
+        },
         **definition["rollout"],
         **definition["retry"],
         "on_exit_codes": ", ".join(str(code) for code in definition["retry"]["on_exit_codes"]),

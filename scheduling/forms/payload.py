@@ -71,7 +71,7 @@ def typed(kind: Kind, payload: Mapping[str, Any] | None) -> dict[str, list[str]]
     """The kind's fields as one would type them for this payload, or as they are at first."""
     given = {one.name: one.initial for one in kind.form_fields()}
     if payload is not None:
-        given = {name: None for name in given} | kind.form_values(dict(payload))
+        given = dict.fromkeys(given) | kind.form_values(dict(payload))
     fields: dict[str, list[str]] = {}
     for one in kind.form_fields():
         fields |= _typed(f"{kind.name}-{one.name}", one, given[one.name])

@@ -72,7 +72,9 @@ class TaskForm:
     def recurrence_definition(self) -> dict[str, Any]:
         """Only what says when, as the preview takes it."""
         definition = self.definition()
-        return {name: definition[name] for name in definitions.RECURRENCE_FIELDS if name in definition}
+        return {
+            name: definition[name] for name in definitions.RECURRENCE_FIELDS if name in definition
+        }
 
     def refuse(self, errors: Mapping[str, list[str]]) -> None:
         """Puts what a verb refused beside its fields."""

@@ -159,11 +159,7 @@ def _never_started(run: DeviceRun) -> bool:
 
 def _settle(result: RunResult) -> str:
     """One result against its row, whatever state that is in; answers the state it has now."""
-    run = (
-        DeviceRun.objects.select_for_update()
-        .filter(pk=result.run, device=result.device)
-        .first()
-    )
+    run = DeviceRun.objects.select_for_update().filter(pk=result.run, device=result.device).first()
     if run is None:
         return "unknown"
     if run.status in DeviceRun.UNSTARTED:
@@ -216,7 +212,9 @@ def _record(given: Sequence[RunResult]) -> list[tuple[UUID, str, UUID, int]]:
 
 def _message(result: RunResult) -> str:
     if result.outcome == "unknown":
-        return _("The device cannot tell how it ended: it may have run wholly, partly or not at all.")
+        return _(
+            "The device cannot tell how it ended: it may have run wholly, partly or not at all."
+        )
     if result.outcome == "succeeded":
         return ""
     return str(result.detail.get("summary", ""))[:2_000]
@@ -228,9 +226,7 @@ def _mark_missing_output(run_id: UUID, output_next: int, output_length: int) -> 
         OutputGap.objects.get_or_create(
             run_id=run_id, offset=output_next, defaults={"bytes": output_length - output_next}
         )
-        DeviceRun.objects.filter(pk=run_id).update(
-            output_truncated=True, output_next=output_length
-        )
+        DeviceRun.objects.filter(pk=run_id).update(output_truncated=True, output_next=output_length)
 
 
 def _lose(run: DeviceRun, reason: str) -> None:

@@ -165,8 +165,15 @@ def _answers(starts: Sequence[tuple[Session, UUID]]) -> list[RunGo | RunStop]:
         run.pk: run
         for run in DeviceRun.objects.filter(pk__in=[run_id for _, run_id in starts])
         .select_related("device")
-        .only("status", "claim_session", "timeout_seconds", "cancel_requested_at", "not_after",
-              "device__session", "device__revoked_at")  # fmt: skip
+        .only(
+            "status",
+            "claim_session",
+            "timeout_seconds",
+            "cancel_requested_at",
+            "not_after",
+            "device__session",
+            "device__revoked_at",
+        )
     }
     return [_answer(session, run_id, runs.get(run_id)) for session, run_id in starts]
 

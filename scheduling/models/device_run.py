@@ -102,7 +102,9 @@ class DeviceRun(models.Model):
     )
     was_lost = models.BooleanField(default=False)
     is_exclusive = models.BooleanField(
-        default=True, editable=False, help_text=_("Never beside another run of its task on a device.")
+        default=True,
+        editable=False,
+        help_text=_("Never beside another run of its task on a device."),
     )
     has_slot = models.BooleanField(default=False, editable=False)
 
@@ -189,7 +191,9 @@ class DeviceRun(models.Model):
                 name="run_expiry",
                 condition=Q(status__in=["queued", "claimed"]),
             ),
-            models.Index(fields=["deadline_at"], name="run_deadline", condition=Q(status="running")),
+            models.Index(
+                fields=["deadline_at"], name="run_deadline", condition=Q(status="running")
+            ),
         ]
 
     def __str__(self) -> str:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.http import HttpRequest, HttpResponse
 
-    from scheduling.models import ScheduledTask
 
 # Buttons that show the form again, with what they ask for, and change nothing.
 LOOKS = ("look", "device_page", "group_page")

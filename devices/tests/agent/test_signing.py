@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from datetime import UTC, datetime
 
@@ -38,7 +39,7 @@ def chain(length: int) -> tuple[list[bytes], tuple[ServerKey, ...]]:
     secrets = [protocol.new_private_key() for _ in range(length)]
     first = protocol.public_key_of(secrets[0])
     links: tuple[ServerKey, ...] = (ServerKey(protocol.key_id(first), first),)
-    for old, new in zip(secrets, secrets[1:], strict=False):
+    for old, new in itertools.pairwise(secrets):
         links = protocol.extend_chain(links, SERVER, old, protocol.public_key_of(new))
     return secrets, links
 
