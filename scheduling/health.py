@@ -1,0 +1,108 @@
+"""Whether what the system stands on is there: database, Redis, a worker and a beat."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.utils.translation import gettext as _
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from scheduling import heartbeats
+
+REDIS_TIMEOUT_SECONDS = 2.0
+REMEMBERED_SECONDS = 5.0
+
+
+class Check(NamedTuple):
+    """`what_to_do` is a sentence for an administrator, in their language; empty where all is well."""
+
+    name: str
+    ok: bool
+    what_to_do: str
+
+
+def checks() -> list[Check]:
+    """database, redis, worker and beat, asked now; takes seconds at most, whatever hangs."""
+    worker, beat = _alive("worker"), _alive("beat")
+    return [
+        _check("database", worker is not None, _no_database),
+        _check("redis", _redis_answers(), _no_redis),
+        _check("worker", bool(worker), _no_worker),
+        _check("beat", bool(beat), _no_beat),
+    ]
+
+
+def recent_checks() -> list[Check]:
+    """The same, not asked again by this process within 5 s: a hung Redis slows no second page."""
+    moment, known = _remembered[0]
+    if time.monotonic() - moment > REMEMBERED_SECONDS:
+        known = checks()
+        _remembered[0] = (time.monotonic(), known)
+    return known
+
+
+def forget_checks() -> None:
+    """Has the next `recent_checks` ask anew."""
+    _remembered[0] = _NEVER
+
+
+_NEVER: tuple[float, list[Check]] = (float("-inf"), [])
+_remembered = [_NEVER]
+
+
+def _check(name: str, ok: bool, advice: Callable[[], str]) -> Check:
+    return Check(name, ok, "" if ok else advice())
+
+
+def _alive(kind: str) -> int | None:
+    """How many such processes live; None where the database does not say."""
+    try:
+        return heartbeats.alive(kind)
+    except (DatabaseError, InterfaceError):
+        return None
+
+
+def _redis_answers() -> bool:
+    try:
+        return bool(_redis().ping())
+    except (RedisError, OSError):
+        return False
+
+
+@cache
+def _redis() -> Redis:
+    return Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=16,
+    )
+
+
+def _no_database() -> str:
+    return _(
+        "The database does not answer. See that PostgreSQL runs and that DATABASE_URL is right."
+    )
+
+
+def _no_redis() -> str:
+    return _(
+        "Redis does not answer, so runs start and pages change later than they could."
+        " See that it runs and that REDIS_URL is right."
+    )
+
+
+def _no_worker() -> str:
+    return _("No worker is at work, so nothing is started. Start one: celery -A deployx worker.")
+
+
+def _no_beat() -> str:
+    return _("No beat is at work, so due tasks open late. Start one: celery -A deployx beat.")
