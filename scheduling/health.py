@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from scheduling import heartbeats
 
+if TYPE_CHECKING:
+    from django.utils.functional import Promise
+
 REDIS_TIMEOUT_SECONDS = 2.0
 REMEMBERED_SECONDS = 5.0
+ADVICE: dict[str, str | Promise] = {
+    "database": _(
+        "The database does not answer. See that PostgreSQL runs and that DATABASE_URL is right."
+    ),
+    "redis": _(
+        "Redis does not answer, so runs start and pages change later than they could."
+        " See that it runs and that REDIS_URL is right."
+    ),
+    "worker": _(
+        "No worker is at work, so nothing is started. Start one: celery -A deployx worker."
+    ),
+    "beat": _("No beat is at work, so due tasks open late. Start one: celery -A deployx beat."),
+}
 
 
 class Check(NamedTuple):
-    """`what_to_do` is a sentence for an administrator, in their language; empty where all is well."""
+    """`what_to_do` is a sentence for an administrator; empty where all is well."""
 
     name: str
     ok: bool
-    what_to_do: str
+    what_to_do: str | Promise
 
 
 def checks() -> list[Check]:
     """database, redis, worker and beat, asked now; takes seconds at most, whatever hangs."""
     worker, beat = _alive("worker"), _alive("beat")
     return [
-        _check("database", worker is not None, _no_database),
-        _check("redis", _redis_answers(), _no_redis),
-        _check("worker", bool(worker), _no_worker),
-        _check("beat", bool(beat), _no_beat),
+        _check("database", worker is not None),
+        _check("redis", _redis_answers()),
+        _check("worker", bool(worker)),
+        _check("beat", bool(beat)),
     ]
 
 
@@ -57,8 +72,8 @@ _NEVER: tuple[float, list[Check]] = (float("-inf"), [])
 _remembered = [_NEVER]
 
 
-def _check(name: str, ok: bool, advice: Callable[[], str]) -> Check:
-    return Check(name, ok, "" if ok else advice())
+def _check(name: str, ok: bool) -> Check:
+    return Check(name, ok, "" if ok else ADVICE[name])
 
 
 def _alive(kind: str) -> int | None:
@@ -85,24 +100,3 @@ def _redis() -> Redis:
         retry=Retry(NoBackoff(), 0),
         max_connections=16,
     )
-
-
-def _no_database() -> str:
-    return _(
-        "The database does not answer. See that PostgreSQL runs and that DATABASE_URL is right."
-    )
-
-
-def _no_redis() -> str:
-    return _(
-        "Redis does not answer, so runs start and pages change later than they could."
-        " See that it runs and that REDIS_URL is right."
-    )
-
-
-def _no_worker() -> str:
-    return _("No worker is at work, so nothing is started. Start one: celery -A deployx worker.")
-
-
-def _no_beat() -> str:
-    return _("No beat is at work, so due tasks open late. Start one: celery -A deployx beat.")
