@@ -2,35 +2,75 @@
 
 from __future__ import annotations
 
+import os
+import zoneinfo
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from celery.schedules import crontab
-from environs import Env
+from environs import Env, validate
+from kombu import Queue
+
+from deployx.embedded import discovery
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+EMBEDDED_DIR = BASE_DIR / ".deployx"
+# Every node of an installation takes its zones from the tzdata package, so that all agree.
+zoneinfo.reset_tzpath(())
 
 env = Env(eager=False)
-DEBUG: bool = env.bool("DEPLOYX_DEBUG", False)
-SECRET_KEY: str = env.str("DEPLOYX_SECRET_KEY", "development-only-" + "x" * 50)
-ALLOWED_HOSTS: list[str] = env.list("DEPLOYX_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
-DATABASE_URL: dict[str, Any] = env.dj_db_url("DATABASE_URL", "postgresql:///deployx")
-DATABASE_POOL: int = env.int("DEPLOYX_DATABASE_POOL", 0)
-REDIS_URL: str = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
-DEPLOYX_PUBLIC_URL: str = env.str("DEPLOYX_PUBLIC_URL", "http://127.0.0.1:8000")
-DEPLOYX_SIGNING_KEY_FILE: Path = env.path(
-    "DEPLOYX_SIGNING_KEY_FILE", BASE_DIR / ".deployx" / "keys" / "signing.key"
+_running = discovery.Running.read(EMBEDDED_DIR)
+# A checkout without addresses of its own uses what `manage.py up` started there.
+IS_EMBEDDED: bool = not os.environ.get("DATABASE_URL") or not os.environ.get("REDIS_URL")
+DATABASE_URL: dict[str, Any] = env.dj_db_url(
+    "DATABASE_URL",
+    (_running.database_url if _running else "") or "postgresql://deployx@/deployx?host=/nowhere",
 )
-DEPLOYX_RECONCILE: bool = env.str("DEPLOYX_RECONCILE", "on") == "on"
-DEPLOYX_RECONCILE_SECONDS: float = env.float("DEPLOYX_RECONCILE_SECONDS", 15.0)
-DEPLOYX_HEARTBEAT_SECONDS: float = env.float("DEPLOYX_HEARTBEAT_SECONDS", 20.0)
-DEPLOYX_POLL_SECONDS: float = env.float("DEPLOYX_POLL_SECONDS", 60.0)
-DEPLOYX_RUNS_PER_DEVICE: int = env.int("DEPLOYX_RUNS_PER_DEVICE", 4)
-DEPLOYX_OUTPUT_BYTES_PER_RUN: int = env.int("DEPLOYX_OUTPUT_BYTES_PER_RUN", 10 * 1024 * 1024)
-DEPLOYX_OUTPUT_HEAD_BYTES: int = env.int("DEPLOYX_OUTPUT_HEAD_BYTES", 1024 * 1024)
-DEPLOYX_KEEP_OUTPUT_DAYS: int = env.int("DEPLOYX_KEEP_OUTPUT_DAYS", 30)
-DEPLOYX_KEEP_HISTORY_DAYS: int = env.int("DEPLOYX_KEEP_HISTORY_DAYS", 400)
-DEPLOYX_KEEP_RESULTS_DAYS: int = env.int("DEPLOYX_KEEP_RESULTS_DAYS", 7)
+REDIS_URL: str = env.str(
+    "REDIS_URL", (_running.redis_url if _running else "") or "unix:///nowhere/valkey.sock?db=0"
+)
+DEBUG: bool = env.bool("DEPLOYX_DEBUG", False)
+SECRET_KEY: str = (
+    env.str("DEPLOYX_SECRET_KEY", discovery.secret(EMBEDDED_DIR, "secret.key"))
+    if IS_EMBEDDED
+    else env.str("DEPLOYX_SECRET_KEY", validate=validate.Length(min=50))
+)
+DATABASE_POOL: int = env.int("DEPLOYX_DATABASE_POOL", 0)
+DEPLOYX_PUBLIC_URL: str = env.str(
+    "DEPLOYX_PUBLIC_URL",
+    (_running.web_url if _running else "") or "http://127.0.0.1:8000",
+    validate=validate.URL(schemes={"http", "https"}, require_tld=False),
+)
+_public = urlsplit(str(DEPLOYX_PUBLIC_URL))
+ALLOWED_HOSTS: list[str] = env.list(
+    "DEPLOYX_ALLOWED_HOSTS", [_public.hostname or "", "localhost", "127.0.0.1", "[::1]"]
+)
+DEPLOYX_BEHIND_PROXY: bool = env.bool("DEPLOYX_BEHIND_PROXY", False)
+DEPLOYX_SIGNING_KEY_FILE: Path = env.path(
+    "DEPLOYX_SIGNING_KEY_FILE", EMBEDDED_DIR / "keys" / "signing.key"
+)
+_positive = validate.Range(min=1)
+DEPLOYX_RECONCILE: bool = (
+    env.str("DEPLOYX_RECONCILE", "on", validate=validate.OneOf(["on", "off"])) == "on"
+)
+DEPLOYX_RECONCILE_SECONDS: float = env.float(
+    "DEPLOYX_RECONCILE_SECONDS", 15.0, validate=validate.Range(min=0.1)
+)
+DEPLOYX_HEARTBEAT_SECONDS: float = env.float("DEPLOYX_HEARTBEAT_SECONDS", 20.0, validate=_positive)
+DEPLOYX_POLL_SECONDS: float = env.float("DEPLOYX_POLL_SECONDS", 60.0, validate=_positive)
+DEPLOYX_RUNS_PER_DEVICE: int = env.int("DEPLOYX_RUNS_PER_DEVICE", 4, validate=_positive)
+DEPLOYX_OUTPUT_BYTES_PER_RUN: int = env.int(
+    "DEPLOYX_OUTPUT_BYTES_PER_RUN", 10 * 1024 * 1024, validate=_positive
+)
+DEPLOYX_OUTPUT_HEAD_BYTES: int = env.int(
+    "DEPLOYX_OUTPUT_HEAD_BYTES", 1024 * 1024, validate=_positive
+)
+DEPLOYX_KEEP_OUTPUT_DAYS: int = env.int("DEPLOYX_KEEP_OUTPUT_DAYS", 30, validate=_positive)
+DEPLOYX_KEEP_HISTORY_DAYS: int = env.int("DEPLOYX_KEEP_HISTORY_DAYS", 400, validate=_positive)
+DEPLOYX_KEEP_RESULTS_DAYS: int = env.int("DEPLOYX_KEEP_RESULTS_DAYS", 7, validate=_positive)
+EMAIL_CONFIG: dict[str, Any] = env.dj_email_url("EMAIL_URL", "console:")
+DEFAULT_FROM_EMAIL: str = env.str("DEPLOYX_MAIL_FROM", "DeployX <deployx@localhost>")
 env.seal()
 
 INSTALLED_APPS = [
@@ -89,6 +129,10 @@ TEMPLATES = [
         },
     }
 ]
+# Who holds a lock longer than this was stopped or cut off; what it held is free again.
+_SESSION_LIMITS = (
+    "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c statement_timeout=30s"
+)
 DATABASES = {
     "default": {
         **DATABASE_URL,
@@ -96,6 +140,10 @@ DATABASES = {
         # A pool for the web process only: its threads do not survive the fork of a worker's child.
         "CONN_MAX_AGE": 0 if DATABASE_POOL else 60,
         "OPTIONS": {
+            "connect_timeout": 5,
+            "keepalives_idle": 10,
+            "tcp_user_timeout": 30_000,
+            "options": _SESSION_LIMITS,
             **DATABASE_URL.get("OPTIONS", {}),
             **(
                 {"pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 5}}
@@ -114,7 +162,37 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 LOGIN_REDIRECT_URL = "/"
 LOGIN_URL = "account_login"
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+EMAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
+EMAIL_HOST = EMAIL_CONFIG["EMAIL_HOST"] or "localhost"
+EMAIL_PORT = EMAIL_CONFIG["EMAIL_PORT"] or 25
+EMAIL_HOST_USER = EMAIL_CONFIG["EMAIL_HOST_USER"] or ""
+EMAIL_HOST_PASSWORD = EMAIL_CONFIG["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS = EMAIL_CONFIG["EMAIL_USE_TLS"]
+EMAIL_USE_SSL = EMAIL_CONFIG["EMAIL_USE_SSL"]
+EMAIL_TIMEOUT = 10
+
+# Everything that only makes sense over TLS follows from the address people use.
+_IS_HTTPS = _public.scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _IS_HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 365 * 86_400 if _IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _IS_HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+if DEPLOYX_BEHIND_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
 }
@@ -133,6 +211,7 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+SERVESTATIC_ALLOW_ALL_ORIGINS = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Celery has a name of its own for a Redis behind a socket file.
@@ -143,7 +222,6 @@ CELERY_RESULT_BACKEND = "django-db"
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_DEFAULT_QUEUE = "dispatch"
 CELERY_WORKER_DIRECT = True
 CELERY_BEAT_SCHEDULE = {
     "deployx.prune": {
@@ -162,6 +240,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
     "health_check_interval": 10,
 }
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
+CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = False
+CELERY_TASK_DEFAULT_QUEUE = "dispatch"
+CELERY_TASK_QUEUES = [Queue(name) for name in ("dispatch", "notifications", "housekeeping")]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "scheduling.beat:FleetScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1

