@@ -23,6 +23,7 @@ def hand_over() -> None:
         upward.Upward(
             ledger=ledger,
             forget_device=schedules.forget_device,
+            forget_group=schedules.forget_group,
             devices_changed=lambda ids: live.changed("device", ids),
         )
     )

@@ -11,11 +11,12 @@ from devices.ledger_port import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Upward:
-    """`forget_device` takes a device off every target list, in the caller's transaction;
-    `devices_changed` tells open pages, after the commit."""
+    """`forget_device` and `forget_group` take one off every target list, in the caller's
+    transaction; `devices_changed` tells open pages, after the commit."""
 
     ledger: Ledger
     forget_device: Callable[[UUID], None]
+    forget_group: Callable[[UUID], None]
     devices_changed: Callable[[Collection[UUID]], None]
 
 

@@ -60,7 +60,9 @@ def ledger() -> Iterator[FakeLedger]:
     """A ledger in memory, handed to devices as the real one is."""
     before = upward._handed[:]
     fake = FakeLedger()
-    upward.hand_over(upward.Upward(fake, lambda device: None, lambda devices: None))
+    upward.hand_over(
+        upward.Upward(fake, lambda device: None, lambda group: None, lambda devices: None)
+    )
     yield fake
     upward._handed[:] = before
 
