@@ -10,8 +10,25 @@ def main() -> None:
     # Zones come from the tzdata package, so that every node of an installation agrees on them.
     os.environ["PYTHONTZPATH"] = ""
     from django.core.management import execute_from_command_line  # noqa: PLC0415
+    from django.db import OperationalError  # noqa: PLC0415
+    from environs import EnvValidationError  # noqa: PLC0415
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except EnvValidationError as error:
+        wrong = [f"  {name}: {' '.join(said)}" for name, said in error.error_messages.items()]
+        sys.exit("\n".join(["The environment is not right:", *wrong]))
+    except OperationalError as error:
+        sys.exit(_without_database(error))
+
+
+def _without_database(error: Exception) -> str:
+    from django.conf import settings  # noqa: PLC0415
+
+    said = str(error).strip().splitlines()[0]
+    if settings.IS_EMBEDDED:
+        return f"No database: the system of this checkout is not running. Run make up.\n({said})"
+    return f"The database does not answer: {said}"
 
 
 if __name__ == "__main__":

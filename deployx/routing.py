@@ -38,7 +38,14 @@ def new_hub() -> Hub:
 
 
 def websocket_urlpatterns(hub: Hub) -> list[URLPattern]:
+    from channels.security.websocket import AllowedHostsOriginValidator  # noqa: PLC0415
+
     from devices.consumers import AgentConsumer, Handshakes  # noqa: PLC0415
+    from scheduling import board, consumers  # noqa: PLC0415
 
     agents = AgentConsumer.as_asgi(hub=hub, handshakes=Handshakes())
-    return [path(SOCKET_PATH.removeprefix("/"), agents)]
+    browsers = consumers.LiveConsumer.as_asgi(board=board.Board())
+    return [
+        path(SOCKET_PATH.removeprefix("/"), agents),
+        path(consumers.PATH.removeprefix("/"), AllowedHostsOriginValidator(browsers)),
+    ]

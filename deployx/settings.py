@@ -12,15 +12,17 @@ from celery.schedules import crontab
 from environs import Env, validate
 from kombu import Queue
 
+from deployx import logs
 from deployx.embedded import discovery
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-EMBEDDED_DIR = BASE_DIR / ".deployx"
+# What `manage.py up` keeps: data, keys, and where its services are.
+DEPLOYX_HOME = Path(os.environ.get("DEPLOYX_HOME") or BASE_DIR / ".deployx").resolve()
 # Every node of an installation takes its zones from the tzdata package, so that all agree.
 zoneinfo.reset_tzpath(())
 
 env = Env(eager=False)
-_running = discovery.Running.read(EMBEDDED_DIR)
+_running = discovery.Running.read(DEPLOYX_HOME)
 # A checkout without addresses of its own uses what `manage.py up` started there.
 IS_EMBEDDED: bool = not os.environ.get("DATABASE_URL") or not os.environ.get("REDIS_URL")
 DATABASE_URL: dict[str, Any] = env.dj_db_url(
@@ -32,7 +34,7 @@ REDIS_URL: str = env.str(
 )
 DEBUG: bool = env.bool("DEPLOYX_DEBUG", False)
 SECRET_KEY: str = (
-    env.str("DEPLOYX_SECRET_KEY", discovery.secret(EMBEDDED_DIR, "secret.key"))
+    env.str("DEPLOYX_SECRET_KEY", discovery.secret(DEPLOYX_HOME, "secret.key"))
     if IS_EMBEDDED
     else env.str("DEPLOYX_SECRET_KEY", validate=validate.Length(min=50))
 )
@@ -48,7 +50,7 @@ ALLOWED_HOSTS: list[str] = env.list(
 )
 DEPLOYX_BEHIND_PROXY: bool = env.bool("DEPLOYX_BEHIND_PROXY", False)
 DEPLOYX_SIGNING_KEY_FILE: Path = env.path(
-    "DEPLOYX_SIGNING_KEY_FILE", EMBEDDED_DIR / "keys" / "signing.key"
+    "DEPLOYX_SIGNING_KEY_FILE", DEPLOYX_HOME / "keys" / "signing.key"
 )
 _positive = validate.Range(min=1)
 DEPLOYX_RECONCILE: bool = (
@@ -71,7 +73,12 @@ DEPLOYX_KEEP_HISTORY_DAYS: int = env.int("DEPLOYX_KEEP_HISTORY_DAYS", 400, valid
 DEPLOYX_KEEP_RESULTS_DAYS: int = env.int("DEPLOYX_KEEP_RESULTS_DAYS", 7, validate=_positive)
 EMAIL_CONFIG: dict[str, Any] = env.dj_email_url("EMAIL_URL", "console:")
 DEFAULT_FROM_EMAIL: str = env.str("DEPLOYX_MAIL_FROM", "DeployX <deployx@localhost>")
+_log_format: str = env.str("DEPLOYX_LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
+_log_level: str = env.str(
+    "DEPLOYX_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
+)
 env.seal()
+LOGGING = logs.configure(as_json=_log_format == "json", level=_log_level)
 
 INSTALLED_APPS = [
     "django.contrib.admin",

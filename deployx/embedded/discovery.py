@@ -39,7 +39,7 @@ def secret(folder: Path, name: str) -> str:
     path = folder / "keys" / name
     with suppress(FileNotFoundError):
         return path.read_text()
-    path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         _create(path, secrets.token_urlsafe(50))
     return path.read_text()

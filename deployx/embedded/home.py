@@ -82,7 +82,9 @@ def _own(path: Path, account: Account | None) -> None:
 
 
 def _make(path: Path, mode: int) -> None:
-    path.mkdir(mode=mode, parents=True, exist_ok=True)
+    if not path.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(mode)  # whatever the umask took from it
 
 
 def _digest(folder: Path) -> str:

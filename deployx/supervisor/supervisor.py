@@ -60,10 +60,18 @@ class Supervisor:
 
     def watch(self) -> None:
         """Shows what the programs say and keeps them alive, until it is asked to stop."""
-        while not self._stopping:
+        self.watch_until(lambda: False, float("inf"))
+
+    def watch_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """The same until the condition holds; False where it did not in time."""
+        deadline = time.monotonic() + seconds
+        while not self._stopping and time.monotonic() < deadline:
             self._show_output(LOOK_SECONDS)
             for one in self._supervised:
                 self._look_after(one)
+            if condition():
+                return True
+        return self._stopping
 
     def stop(self) -> None:
         """Ends every program, the last started first."""

@@ -1,0 +1,60 @@
+# Two commands are enough: `make up` runs the whole system, `make test` the whole suite.
+# Everything is installed into .venv/ and kept in .deployx/; nothing tracked changes.
+
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
+RUN := $(VENV)/bin/python
+PACKAGES := accounts deployx devices scheduling
+
+.PHONY: up test test-browser faults bench lint format lock docs clean
+
+up: $(VENV)/embedded.stamp
+	@exec $(RUN) manage.py up
+
+test: $(VENV)/dev.stamp
+	$(RUN) -m pytest $(ARGS)
+
+test-browser: $(VENV)/dev.stamp
+	$(RUN) -m pytest -m browser tests/browser $(ARGS)
+
+faults: $(VENV)/dev.stamp
+	$(RUN) -m pytest -m faults $(ARGS)
+
+bench: $(VENV)/dev.stamp
+	$(RUN) -m benchmarks $(ARGS)
+
+lint: $(VENV)/dev.stamp
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(RUN) manage.py makemigrations --check --dry-run
+	$(RUN) -m deployx.deploy_check
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+format: $(VENV)/dev.stamp
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+# Pins what the *.in files allow; run it after changing one.
+lock: $(VENV)/dev.stamp
+	for name in requirements requirements-embedded requirements-dev; do \
+	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --upgrade --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("DeployX needs Python 3.11 or newer; PYTHON=python3.12 make … chooses another.") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/embedded.stamp: requirements-embedded.txt | $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes -r requirements-embedded.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt | $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@ $(VENV)/embedded.stamp

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from deployx.uprising import new_password
+from devices import keys
+
+
+class Command(BaseCommand):
+    help = (
+        "Makes what a new installation needs once: the signing key, and a first administrator,"
+        " whose random password is all it prints. Where there is one already, it prints nothing."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--administrator", default="admin", metavar="NAME")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        keys.ensure_key()
+        with transaction.atomic():
+            if User.objects.select_for_update().filter(is_superuser=True, is_active=True).exists():
+                return
+            if User.objects.filter(username=options["administrator"]).exists():
+                raise CommandError(
+                    f"There is no active administrator, but an account {options['administrator']}:"
+                    " name another with --administrator."
+                )
+            password = new_password()
+            User.objects.create_superuser(options["administrator"], password=password)
+        self.stdout.write(password)

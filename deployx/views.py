@@ -1,0 +1,31 @@
+"""What machines ask of a web process: is it alive, and is the system ready for work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.http import HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from scheduling import health
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 while this process answers; it asks nobody else."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when database, Redis, a worker and a beat are there, else 503; says which are not."""
+    checks = health.recent_checks()
+    missing = [one.name for one in checks if not one.ok]
+    body = {"ready": not missing, "missing": missing}
+    return JsonResponse(body, status=503 if missing else 200)
