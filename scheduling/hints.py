@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from redis.exceptions import RedisError
 
 log = structlog.get_logger(__name__)
 HUBS = "hubs"
+SEND_WITHIN_SECONDS = 3.0
 
 
 def advance(execution_ids: Iterable[UUID]) -> None:
@@ -41,9 +43,15 @@ def send_to_group(group: str, message: dict[str, Any]) -> None:
     if layer is None:
         return
     try:
-        async_to_sync(layer.group_send)(group, message)
+        async_to_sync(_send_soon)(layer, group, message)
     except (RedisError, OSError) as error:
         log.warning("hint_lost", group=group, error=type(error).__name__)
+
+
+async def _send_soon(layer: Any, group: str, message: dict[str, Any]) -> None:
+    # The layer's own timeout suits whoever waits for messages; nobody waits so long to send one.
+    async with asyncio.timeout(SEND_WITHIN_SECONDS):
+        await layer.group_send(group, message)
 
 
 def _publish(name: str, args: list[Any]) -> None:

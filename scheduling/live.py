@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Iterable
 from functools import partial
 from uuid import UUID
@@ -9,11 +11,27 @@ from uuid import UUID
 from scheduling import hints
 
 GROUP = "live"
+CHANGED = "live.changed"
+SIGNED_OUT = "live.signed_out"
 
 
 def changed(kind: str, ids: Iterable[UUID | str]) -> None:
-    """After the commit, says that these objects changed. `kind`: task, execution, run or device."""
+    """After the commit, says that these objects changed. `kind`: task, execution, run or device.
+
+    The message's `version` grows with time: of two about one object, the greater is the newer.
+    """
     names = sorted({str(one) for one in ids})
     if names:
-        message = {"type": "live.changed", "object": kind, "ids": names}
+        version = time.time_ns() // 1_000
+        message = {"type": CHANGED, "object": kind, "ids": names, "version": version}
         hints.after_commit(partial(hints.send_to_group, GROUP, message))
+
+
+def signed_out(session_key: str) -> None:
+    """Has the sockets of this session closed; the key itself goes nowhere."""
+    message = {"type": SIGNED_OUT, "session": digest(session_key)}
+    hints.after_commit(partial(hints.send_to_group, GROUP, message))
+
+
+def digest(session_key: str) -> str:
+    return hashlib.sha256(session_key.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The hub's own threads for the database; the default is one thread for a whole process."""
+"""A consumer's own threads for the database; the default is one thread for a whole process."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Unavailable(Exception):
 
 
 class Threads:
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hub")
+    def __init__(self, name: str = "hub", number: int = THREADS) -> None:
+        self._pool = ThreadPoolExecutor(number, thread_name_prefix=name)
 
     async def call(self, work: Callable[[], Answer]) -> Answer:
         """The work's answer from a thread with a connection of its own; raises Unavailable."""

@@ -1,4 +1,4 @@
-"""Hears the hints meant for hubs. Without Redis it hears none, and polls and checks do the work."""
+"""Hears hints, those meant for hubs first. Without Redis it hears none, and polls do the work."""
 
 from __future__ import annotations
 
@@ -19,31 +19,41 @@ LONGEST_PAUSE_SECONDS = 30.0
 async def listen(wake: Callable[[], None]) -> None:
     """Calls `wake` for each hint and after each time the hints may have been missed, until
     cancelled."""
+    await hear(GROUP, on_message=lambda message: wake(), on_gap=wake)
+
+
+async def hear(
+    group: str, *, on_message: Callable[[dict[str, Any]], None], on_gap: Callable[[], None]
+) -> None:
+    """Hands over each message to a group, until cancelled; `on_gap` is called at first and whenever
+    messages may have been missed."""
     pause = 1.0
     while True:
         layer = get_channel_layer()
         if layer is None:
             return
         try:
-            channel = await layer.new_channel("hub")
-            await layer.group_add(GROUP, channel)
-            wake()
+            channel = await layer.new_channel(group)
+            await layer.group_add(group, channel)
+            on_gap()
             pause = 1.0
-            await _listen_a_while(layer, channel, wake)
+            await _hear_a_while(layer, group, channel, on_message)
         except Exception as error:
-            log.warning("hub_hints_unavailable", error=type(error).__name__, pause=pause)
+            log.warning("hints_unavailable", group=group, error=type(error).__name__, pause=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-async def _listen_a_while(layer: Any, channel: str, wake: Callable[[], None]) -> None:
+async def _hear_a_while(
+    layer: Any, group: str, channel: str, on_message: Callable[[dict[str, Any]], None]
+) -> None:
     loop = asyncio.get_running_loop()
     rejoin_at = loop.time() + REJOIN_SECONDS
     while True:
         try:
             async with asyncio.timeout_at(rejoin_at):
-                await layer.receive(channel)
-            wake()
+                message = await layer.receive(channel)
+            on_message(message)
         except TimeoutError:
-            await layer.group_add(GROUP, channel)
+            await layer.group_add(group, channel)
             rejoin_at = loop.time() + REJOIN_SECONDS

@@ -1,0 +1,50 @@
+"""Who listens at a browser's socket, and what of all that changes they may hear of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+
+from accounts.pages import identifier
+from accounts.rights import is_administrator
+from devices.models import Device
+from scheduling.models import DeviceRun, Execution, ScheduledTask
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+KINDS: dict[str, Any] = {
+    "task": ScheduledTask.objects,
+    "execution": Execution.objects,
+    "run": DeviceRun.objects,
+    "device": Device.objects,
+}
+
+
+def listener(session_key: str) -> User | None:
+    """Whoever is signed in with this session; None where nobody is, or may be any more."""
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    user: User | AnonymousUser = get_user(request)
+    return user if user.is_authenticated and user.is_active else None
+
+
+def audible(user: User, changes: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of these (kind, id) that this person may see, in a query for each kind; an
+    administrator hears of what was deleted as well."""
+    known = [(kind, one) for kind, one in changes if kind in KINDS and identifier(one)]
+    if is_administrator(user):
+        return set(known)
+    heard: set[tuple[str, str]] = set()
+    for kind, objects in KINDS.items():
+        ids = [UUID(one) for named, one in known if named == kind]
+        if ids:
+            visible = objects.visible_to(user).filter(pk__in=ids)
+            heard.update((kind, str(pk)) for pk in visible.values_list("pk", flat=True))
+    return heard

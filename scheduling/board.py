@@ -1,0 +1,65 @@
+"""What this web process hears of changes, once, for all the browsers connected to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from devices.hub.threads import Threads
+from devices.hub.wakes import hear
+from scheduling import live
+
+THREADS = 2
+MOST_CHANGES = 500
+
+
+class Listener:
+    """A browser's socket: what changed since it was last told, the same thing once."""
+
+    def __init__(self, session_digest: str) -> None:
+        self.session_digest = session_digest
+        self.is_signed_out = False
+        self.woken = asyncio.Event()
+        self._changes: dict[tuple[str, str], int] = {}
+
+    def add(self, kind: str, ids: list[str], version: int) -> None:
+        """Beyond what is kept, changes are left to the page's own look once a minute."""
+        for one in ids:
+            if len(self._changes) < MOST_CHANGES or (kind, one) in self._changes:
+                self._changes[kind, one] = version
+        self.woken.set()
+
+    def take(self) -> dict[tuple[str, str], int]:
+        self.woken.clear()
+        taken, self._changes = self._changes, {}
+        return taken
+
+
+class Board:
+    """Listens while anybody is there to be told. Lives on the loop that serves the sockets."""
+
+    def __init__(self) -> None:
+        self.threads = Threads("live", THREADS)
+        self._listeners: set[Listener] = set()
+        self._hearing: asyncio.Task[None] | None = None
+
+    def join(self, listener: Listener) -> None:
+        self._listeners.add(listener)
+        if self._hearing is None or self._hearing.done():
+            self._hearing = asyncio.create_task(
+                hear(live.GROUP, on_message=self.hear, on_gap=lambda: None)
+            )
+
+    def leave(self, listener: Listener) -> None:
+        self._listeners.discard(listener)
+        if not self._listeners and self._hearing is not None:
+            self._hearing.cancel()
+            self._hearing = None
+
+    def hear(self, message: dict[str, Any]) -> None:
+        for listener in self._listeners:
+            if message["type"] == live.CHANGED:
+                listener.add(message["object"], message["ids"], message["version"])
+            elif message["session"] == listener.session_digest:
+                listener.is_signed_out = True
+                listener.woken.set()

@@ -1,0 +1,112 @@
+"""The browsers' socket, `/ws/live`: says what changed, and never more than that."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import structlog
+from channels.consumer import AsyncConsumer
+from django.conf import settings
+from django.http import parse_cookie
+
+from devices.hub.threads import Unavailable
+from scheduling import audience, live
+from scheduling.board import Board, Listener
+
+log = structlog.get_logger(__name__)
+PATH = "/ws/live"
+CLOSE_SIGNED_OUT = 4401
+PAUSE_SECONDS = 0.25
+CHECK_SESSION_SECONDS = 30.0
+"""A session may end without a word: it expires, its owner is deactivated, a password changes."""
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class SignedOut(Exception):
+    """Nobody is signed in at this socket, or not any more."""
+
+
+class LiveConsumer(AsyncConsumer):
+    """One browser page. As at the agents' socket, Channels' own `__call__` would be in the way:
+    it asks the process's one database thread at every frame."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        if (await receive())["type"] != "websocket.connect":
+            return
+        await send({"type": "websocket.accept"})
+        session_key = _session_key(scope)
+        listener = Listener(live.digest(session_key))
+        self._board.join(listener)
+        telling = asyncio.create_task(self._tell(session_key, listener, send))
+        try:
+            await _gone(receive, telling)
+        except SignedOut:
+            await send({"type": "websocket.close", "code": CLOSE_SIGNED_OUT})
+        except OSError:
+            pass  # It went while it was being told.
+        finally:
+            self._board.leave(listener)
+            telling.cancel()
+
+    async def _tell(self, session_key: str, listener: Listener, send: Send) -> None:
+        """Tells of changes until cancelled. Raises SignedOut."""
+        await self._heard(session_key, [])
+        while True:
+            try:
+                async with asyncio.timeout(CHECK_SESSION_SECONDS):
+                    await listener.woken.wait()
+            except TimeoutError:
+                pass
+            if listener.is_signed_out:
+                raise SignedOut
+            changes = listener.take()
+            for kind, one in sorted(await self._heard(session_key, list(changes))):
+                change = {"object": kind, "id": one, "version": changes[kind, one]}
+                await send({"type": "websocket.send", "text": json.dumps(change)})
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _heard(
+        self, session_key: str, changes: list[tuple[str, str]]
+    ) -> set[tuple[str, str]]:
+        """What of the changes may be told. Raises SignedOut."""
+        try:
+            return await self._board.threads.call(partial(_heard, session_key, changes))
+        except Unavailable:
+            # The page looks for itself once a minute; a database that is away says it to nobody.
+            log.warning("live_changes_dropped", changes=len(changes))
+            return set()
+
+
+def _heard(session_key: str, changes: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    user = audience.listener(session_key)
+    if user is None:
+        raise SignedOut
+    return audience.audible(user, changes)
+
+
+def _session_key(scope: Mapping[str, Any]) -> str:
+    headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+    return parse_cookie("; ".join(headers)).get(settings.SESSION_COOKIE_NAME, "")
+
+
+async def _gone(receive: Receive, telling: asyncio.Task[None]) -> None:
+    """Returns when the browser has gone. Raises what ended the telling."""
+    leaving = asyncio.create_task(_left(receive))
+    await asyncio.wait({leaving, telling}, return_when=asyncio.FIRST_COMPLETED)
+    if leaving.cancel():
+        telling.result()
+
+
+async def _left(receive: Receive) -> None:
+    """Whatever a browser may say is not listened to."""
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
