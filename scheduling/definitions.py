@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
+from accounts import fields
 from accounts.errors import InvalidInput, NotAllowed
 from devices.agent import kinds
 from devices.models import Device, DeviceGroup
-from scheduling import fields, recurrence
+from scheduling import recurrence
 from scheduling.models import ScheduledTask, TaskDependency
 from scheduling.options import OptionsError, Retry, Rollout
 

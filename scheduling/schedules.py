@@ -12,13 +12,13 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
+from accounts import fields
 from accounts.errors import NotAllowed, StateConflict
 from devices.models import Device, DeviceGroup
 from scheduling import (
     cancelling,
     clock,
     definitions,
-    fields,
     live,
     opening,
     planning,

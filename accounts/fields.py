@@ -1,4 +1,4 @@
-"""Checks of single values of a task's input: each answers the clean value or raises ValueError."""
+"""Checks of single values of people's input: each answers the clean value or raises ValueError."""
 
 from __future__ import annotations
 
