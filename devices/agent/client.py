@@ -11,7 +11,7 @@ import time
 from collections import deque
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from . import __version__
@@ -139,7 +139,7 @@ class Agent:
             self._explain(problem, server)
         except (SessionOver, ProtocolError) as problem:
             log.warning("disconnected: %s", problem)
-        except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as problem:
+        except (OSError, TimeoutError, WebSocketException) as problem:
             log.warning("cannot connect to %s: %s", server.socket, problem or "no answer in time")
 
     async def _hold(self, socket: ClientConnection, server: Server) -> None:

@@ -11,6 +11,7 @@ from .platforms import default_state_dir
 
 POLICY = Path("/etc/deployx-agent/policy.toml")
 MIN_FREE_BYTES = 32 * 1024 * 1024
+KILL_GRACE_SECONDS = 10.0
 
 
 class ConfigError(ValueError):
@@ -66,6 +67,7 @@ class Settings:
     heartbeat_seconds: float | None = None
     poll_seconds: float | None = None
     repeat_seconds: float = 5.0
+    kill_grace_seconds: float = KILL_GRACE_SECONDS
     min_free_bytes: int = MIN_FREE_BYTES
     policy: Path = POLICY
     policy_is_default: bool = True
@@ -76,12 +78,14 @@ class Settings:
         most = _positive(environment, "DEPLOYX_AGENT_RECONNECT_MAX_SECONDS") or 60.0
         policy = environment.get("DEPLOYX_AGENT_POLICY")
         free = _positive(environment, "DEPLOYX_AGENT_MIN_FREE_BYTES")
+        grace = _positive(environment, "DEPLOYX_AGENT_KILL_GRACE_SECONDS")
         return cls(
             reconnect_min_seconds=min(1.0, most),
             reconnect_max_seconds=most,
             heartbeat_seconds=_positive(environment, "DEPLOYX_AGENT_HEARTBEAT_SECONDS"),
             poll_seconds=_positive(environment, "DEPLOYX_AGENT_POLL_SECONDS"),
             repeat_seconds=_positive(environment, "DEPLOYX_AGENT_REPEAT_SECONDS") or 5.0,
+            kill_grace_seconds=grace or KILL_GRACE_SECONDS,
             min_free_bytes=MIN_FREE_BYTES if free is None else int(free),
             policy=Path(policy) if policy else POLICY,
             policy_is_default=not policy,

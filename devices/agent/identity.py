@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from . import durable
+from .addresses import objection
 from .config import ConfigError, StateDir
 from .protocol import (
     ServerKey,
@@ -97,6 +98,8 @@ def load_server(state: StateDir) -> Server:
         raise _not_enrolled(state) from None
     except (TypeError, ValueError):
         raise ConfigError(f"{state.server} is damaged; enrol again with --force") from None
+    if problem := objection(server.socket, "wss", "ws"):
+        raise ConfigError(f"{state.server} names an address that cannot be used: {problem}")
     return server
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ from . import durable, shim
 from .journal import ShimMark
 from .platforms import boot_id, detached_options, nudge, start_mark
 from .protocol import JsonObject, Outcome
+
+log = logging.getLogger("deployx_agent.runner")
 
 _LOOK_EVERY_SECONDS = 0.25
 _PACKAGE = __package__ or "deployx_agent"
@@ -83,8 +86,12 @@ class Runner:
         return read_ending(folder)
 
     def cancel(self, mark: ShimMark, folder: Path) -> None:
-        """Ask the shim to end its run; the file stays, the signal only makes it quick."""
-        (folder / shim.CANCEL).touch(mode=0o600)
+        """Ask the shim to end its run; the file stays, the signal only makes it quick. The
+        server repeats what it wants cancelled, and so a file that cannot be made is tried again."""
+        try:
+            (folder / shim.CANCEL).touch(mode=0o600)
+        except OSError as problem:
+            log.error("cannot tell the run in %s to end: %s", folder, problem)
         if self.is_alive(mark):
             nudge(mark.pid)
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from . import grants
@@ -20,6 +19,7 @@ from .grants import Order, Refused
 from .identity import Server
 from .journal import Entry, Journal, JournalFull
 from .line import Line
+from .live import Live
 from .protocol import (
     TOMBSTONE_SECONDS,
     Giveback,
@@ -27,6 +27,7 @@ from .protocol import (
     Holding,
     JournalEntry,
     JournalState,
+    Outcome,
     Reject,
     RejectCode,
     Start,
@@ -40,24 +41,6 @@ from .supervisor import Supervisor
 log = logging.getLogger("deployx_agent.runs")
 
 _STILL_OPEN = frozenset({"pending", "queued", "claimed", "running"})
-_OVER = (JournalState.ENDED, JournalState.UNKNOWN)
-
-
-@dataclass(slots=True)
-class Live:
-    """What is known of an entry besides its journal. `is_ours` falls when this session's server
-    does not know the run; `is_dismissed` when the server wants no word of it any more."""
-
-    entry: Entry
-    may_start: bool = False
-    is_ours: bool = True
-    is_dismissed: bool = False
-    is_cancelled: bool = False
-    is_fresh: bool = False
-    is_delivered: bool = False
-    started_at: float | None = None
-    courier: Courier | None = None
-    delivery: asyncio.Task[None] | None = None
 
 
 class Runs:
@@ -76,7 +59,9 @@ class Runs:
         self._journal = journal
         self._clock = clock
         self._fail = fail
-        self._supervisor = Supervisor(state, journal, self._has_ended, fail)
+        self._supervisor = Supervisor(
+            state, journal, settings.kill_grace_seconds, self._has_ended, fail
+        )
         self._lives = {run: Live(entry) for run, entry in journal.entries.items()}
         self._rejects: dict[str, Reject] = {}
         self._givebacks: set[str] = set()
@@ -113,12 +98,12 @@ class Runs:
     def entries(self) -> list[JournalEntry]:
         """What the journal says of every run that is not settled, for `hello`. A run whose
         output the server may not have yet is told as `go`, so that it is not closed too soon."""
-        return [_told(live) for live in self._lives.values()]
+        return [live.told() for live in self._lives.values()]
 
     def recalled(self, runs: tuple[str, ...]) -> list[JournalEntry]:
         """What the journal and its tombstones say of these runs."""
         stones = self._journal.tombstones
-        told = [_told(self._lives[run]) for run in runs if run in self._lives]
+        told = [self._lives[run].told() for run in runs if run in self._lives]
         return told + [
             JournalEntry(run, stones[run].state, stones[run].evidence)
             for run in runs
@@ -145,7 +130,7 @@ class Runs:
         self._line = None
         self._givebacks.clear()
         for live in self._lives.values():
-            _end_delivery(live)
+            live.end_delivery()
 
     def holding(self) -> tuple[Holding, ...]:
         return tuple(Holding(run, live.entry.state) for run, live in self._lives.items())
@@ -191,8 +176,6 @@ class Runs:
         if self._journal.damaged or self._line is None:
             return
         order = self._order(live.entry)
-        if order is None:
-            return
         try:
             self._journal.go(run, timeout_seconds)
         except JournalFull as problem:
@@ -202,7 +185,11 @@ class Runs:
         self._givebacks.discard(run)
         live.is_fresh = True
         if live.is_cancelled:
-            self._supervisor.call_off(live.entry)
+            said = "cancelled before anything of it was started"
+            self._supervisor.call_off(live.entry, Outcome.CANCELLED, said)
+        elif order is None:
+            said = "this agent, changed since the run was claimed, cannot read it: nothing ran"
+            self._supervisor.call_off(live.entry, Outcome.FAILED, said)
         else:
             timeout = min(timeout_seconds, order.terms.timeout_seconds)
             spool_bytes = self._line.limits.spool_bytes
@@ -228,7 +215,7 @@ class Runs:
             self._givebacks.discard(run)
             if live is not None and state != "running":
                 self._erase(run)
-        elif live is None or live.entry.state not in _OVER:
+        elif live is None or not live.is_over:
             return
         elif state == "unknown":
             self._disown(live)
@@ -265,7 +252,7 @@ class Runs:
             self._erase(run)
         elif verdict is VerdictWord.DROP:
             log.warning("run %s: the server drops a run that has started", run)
-        elif state in _OVER:
+        elif live.is_over:
             self._settle(run)
         else:
             live.is_dismissed = True
@@ -273,6 +260,10 @@ class Runs:
                 self.on_cancel(run)
 
     def _claim(self, grant: Grant, live: Live | None) -> None:
+        if live is not None and live.holds(grant):
+            live.may_start = True
+            self._start_what_may()
+            return
         now = self._clock.now()
         assert now is not None
         try:
@@ -365,32 +356,28 @@ class Runs:
         """This server does not know the run: it is neither ended nor spoken of in this session,
         and forgotten when it has ended and nobody can come to ask for it."""
         live.is_ours = False
-        _end_delivery(live)
+        live.end_delivery()
         now, until = self._clock.now(), live.entry.not_after
         is_old = now and until and now > until + timedelta(seconds=TOMBSTONE_SECONDS)
-        if is_old and live.entry.state in _OVER:
+        if is_old and live.is_over:
             self._settle(live.entry.run)
 
     def _settle(self, run: str) -> None:
-        self._journal.settle(run)
-        _end_delivery(self._lives.pop(run))
+        try:
+            self._journal.settle(run)
+        except JournalFull as problem:
+            # It stays as it is: the next answer to its result, or the next hello, settles it.
+            log.error("the journal has no room: %s", problem)
+            return
+        self._lives.pop(run).end_delivery()
         self._supervisor.clean(run)
 
     def _erase(self, run: str) -> None:
-        self._journal.erase(run)
+        try:
+            self._journal.erase(run)
+        except JournalFull as problem:
+            # A claim that may not start: the next hello asks about it again.
+            log.error("the journal has no room: %s", problem)
+            self._lives[run].may_start = False
+            return
         del self._lives[run]
-
-
-def _told(live: Live) -> JournalEntry:
-    entry = live.entry
-    if entry.state is JournalState.CLAIMED:
-        return JournalEntry(entry.run, JournalState.CLAIMED)
-    if entry.state in _OVER and (live.is_delivered or not entry.output_end):
-        return JournalEntry(entry.run, entry.state, entry.evidence)
-    return JournalEntry(entry.run, JournalState.GO)
-
-
-def _end_delivery(live: Live) -> None:
-    if live.delivery is not None:
-        live.delivery.cancel()
-    live.delivery = live.courier = None

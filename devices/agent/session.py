@@ -55,6 +55,7 @@ from .runs import Runs
 log = logging.getLogger("deployx_agent.session")
 
 _WELCOME_SECONDS = 30.0
+_LOOK_SECONDS = 1.0
 _FACTS_SECONDS = 3_600.0
 _DAY_SECONDS = 86_400.0
 _JOURNAL_BYTES = 64 * 1024
@@ -101,7 +102,8 @@ class Session:
             async with asyncio.TaskGroup() as tasks:
                 for course in (self._listen, self._line.write, self._poll, self._beat):
                     tasks.create_task(course())
-                tasks.create_task(self._every(1.0, self._repeat, 0.0))
+                looks = min(_LOOK_SECONDS, self._settings.repeat_seconds)
+                tasks.create_task(self._every(looks, self._repeat, 0.0))
                 tasks.create_task(self._every(_FACTS_SECONDS, self._tell_facts, SPREAD))
         except* Exception as problems:
             raise _telling(problems.exceptions) from None

@@ -25,9 +25,9 @@ from typing import IO, Any
 from . import durable, kinds
 from .kinds import Finished, JsonObject, Stopped
 from .kinds.contract import StreamName
-from .platforms import SYSTEM, become_reaper, widen_pipe
+from .platforms import SYSTEM, become_reaper, swallow, widen_pipe
 from .spool import SpoolWriter
-from .tree import GRACE_SECONDS, Tree
+from .tree import Tree
 
 SPOOL, EXIT, CANCEL, LOG = "spool", "exit.json", "cancel", "shim.log"
 _RESERVE = "exit.reserve"
@@ -50,6 +50,7 @@ class Work:
     environment: dict[str, str]
     deadline: float
     spool_bytes: int
+    grace_seconds: float
 
     def write(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -99,6 +100,7 @@ class Outlet:
     def __init__(self, spool: SpoolWriter) -> None:
         self._spool = spool
         self._writers: list[IO[bytes]] = []
+        self._sources: list[int] = []
         self._readers = [self._open("stdout"), self._open("stderr")]
 
     @property
@@ -114,9 +116,20 @@ class Outlet:
         for reader in self._readers:
             reader.join(max(0.0, until - time.monotonic()))
 
+    def leave_open(self, folder: Path) -> None:
+        """What is still held by others gets a reader that outlives the shim: a program left in
+        the background must not be killed by its next line."""
+        for source, reader in zip(self._sources, self._readers, strict=True):
+            if reader.is_alive():
+                try:
+                    swallow(source, folder)
+                except OSError as problem:
+                    log.error("nobody reads on what is left in the background: %s", problem)
+
     def _open(self, stream: StreamName) -> threading.Thread:
         source, target = os.pipe()
         widen_pipe(target)
+        self._sources.append(source)
         self._writers.append(os.fdopen(target, "wb", buffering=0))
         reader = threading.Thread(target=self._pump, args=(source, stream), daemon=True)
         reader.start()
@@ -137,6 +150,7 @@ class Shim:
         self._work = work
         self._alarm = Alarm()
         self._told_to_end = False
+        self._are_all_gone = True
         self._tree = Tree(self._alarm.ring)
         self._spool = SpoolWriter(folder / SPOOL, work.spool_bytes)
         self._outlet = Outlet(self._spool)
@@ -175,10 +189,11 @@ class Shim:
         thread.start()
         stopped = self._watch(thread)
         if stopped is not None:
-            self._end_all()
+            self._are_all_gone = self._end_all()
             thread.join(_DRAIN_SECONDS)
         self._outlet.drain()
         self._spool.close()
+        self._outlet.leave_open(self._folder)
         reserve.unlink(missing_ok=True)
         _leave(self._folder, self._exit(stopped))
 
@@ -222,13 +237,13 @@ class Shim:
             return "timed_out"
         return "failed" if self._told_to_end else None
 
-    def _end_all(self) -> None:
+    def _end_all(self) -> bool:
+        """Whether nothing of the run is left."""
         self._tree.stop()
-        until = time.monotonic() + GRACE_SECONDS
+        until = time.monotonic() + self._work.grace_seconds
         while self._tree.reap() and time.monotonic() < until:
             self._alarm.wait(0.1)
-        if not self._tree.kill():
-            log.error("some processes could not be ended")
+        return self._tree.kill()
 
     def _exit(self, stopped: str | None) -> Exit:
         if stopped is not None:
@@ -237,7 +252,12 @@ class Shim:
                 "timed_out": "stopped at its time limit",
                 "failed": "stopped by a signal to its supervisor, as when the machine shuts down",
             }
-            return Exit(stopped, None, {"summary": said[stopped]}, self._spool.end)
+            if not self._are_all_gone:
+                # Nobody may take it for ended: the kill is not confirmed.
+                stopped, summary = "failed", f"{said[stopped]}, but some of it could not be ended"
+            else:
+                summary = said[stopped]
+            return Exit(stopped, None, {"summary": summary}, self._spool.end)
         finished = self._finished or Finished(False, None, "the run ended without an answer")
         outcome = "succeeded" if finished.succeeded else "failed"
         return Exit(outcome, finished.exit_code, _detail(finished), self._spool.end)
@@ -248,6 +268,9 @@ def _leave(folder: Path, record: Exit) -> None:
     while True:
         try:
             durable.write(folder / EXIT, json.dumps(asdict(record)).encode())
+            return
+        except FileNotFoundError:
+            log.error("the folder %s is gone, and with it whoever would ask", folder)
             return
         except OSError as problem:
             log.error("cannot write the exit record: %s", problem)

@@ -37,15 +37,18 @@ class Supervisor:
         self,
         state: StateDir,
         journal: Journal,
+        grace_seconds: float,
         ended: Callable[[str], None],
         fail: Callable[[BaseException], None],
     ) -> None:
         self._state = state
         self._journal = journal
+        self._grace_seconds = grace_seconds
         self._ended = ended
         self._fail = fail
         self._runner = Runner()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._cancelled_early: set[str] = set()
 
     def adopt(self) -> None:
         """Wait for every run the journal says go for; one whose shim is gone ends at once."""
@@ -64,16 +67,20 @@ class Supervisor:
             environment=run_variables(order.terms),
             deadline=deadline,
             spool_bytes=spool_bytes,
+            grace_seconds=self._grace_seconds,
         )
         self._begin(self._run(entry, work))
 
-    def call_off(self, entry: Entry) -> None:
-        """End a run that was cancelled between its START and its GO: nothing is started."""
-        said = {"summary": "cancelled before anything of it was started"}
-        self._begin(self._conclude(entry, Ending(Outcome.CANCELLED, None, said, 0)))
+    def call_off(self, entry: Entry, outcome: Outcome, summary: str) -> None:
+        """End a run that was given its go and of which nothing is to be started."""
+        self._begin(self._conclude(entry, Ending(outcome, None, {"summary": summary}, 0)))
 
     def cancel(self, entry: Entry) -> None:
-        if entry.shim is not None and entry.evidence is None:
+        if entry.evidence is not None:
+            return
+        if entry.shim is None:
+            self._cancelled_early.add(entry.run)
+        else:
             self._runner.cancel(entry.shim, self.folder(entry.run))
 
     def clean(self, run: str) -> None:
@@ -103,6 +110,8 @@ class Supervisor:
             await self._conclude(entry, Ending(Outcome.FAILED, None, said, 0))
             return
         await self._recorded(lambda: self._journal.spawned(entry.run, mark))
+        if entry.run in self._cancelled_early:
+            self._runner.cancel(mark, self.folder(entry.run))
         await self._runner.release(mark, work)
         await self._watch(entry)
 
@@ -115,6 +124,7 @@ class Supervisor:
         is_known = ending.outcome is not Outcome.UNKNOWN
         state = JournalState.ENDED if is_known else JournalState.UNKNOWN
         await self._recorded(lambda: self._journal.ended(entry.run, state, evidence, end))
+        self._cancelled_early.discard(entry.run)
         log.info("run %s ended: %s", entry.run, ending.outcome)
         self._ended(entry.run)
 

@@ -21,7 +21,6 @@ from .platforms import (
     reap,
 )
 
-GRACE_SECONDS = 10.0
 _GIVE_UP_SECONDS = 30.0
 
 

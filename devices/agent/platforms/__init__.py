@@ -26,6 +26,7 @@ if sys.platform == "win32":
         nudge,
         reap,
         start_mark,
+        swallow,
         widen_pipe,
     )
 else:
@@ -41,6 +42,7 @@ else:
         lock_file,
         nudge,
         reap,
+        swallow,
     )
 
     if sys.platform == "darwin":
@@ -82,5 +84,6 @@ __all__ = [
     "nudge",
     "reap",
     "start_mark",
+    "swallow",
     "widen_pipe",
 ]

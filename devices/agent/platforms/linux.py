@@ -63,6 +63,6 @@ def _stat(pid: int) -> list[str] | None:
     state, parent, …, and start ticks as the twentieth."""
     try:
         line = (_PROC / str(pid) / "stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, PermissionError, ProcessLookupError):
         return None
     return line[line.rindex(b")") + 2 :].decode("ascii").split()

@@ -7,9 +7,12 @@ import fcntl
 import os
 import pwd
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+_SWALLOW = "import os\nwhile os.read(0, 65536): pass"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -67,6 +70,20 @@ def child_options(account: str | None) -> dict[str, Any]:
 def detached_options() -> dict[str, Any]:
     """Popen's arguments for a process that outlives this one."""
     return {"start_new_session": True, "umask": 0o077}
+
+
+def swallow(source: int, folder: Path) -> None:
+    """Read a pipe to its end, whenever that is, in a process of its own; `folder` tells people
+    whose it is."""
+    argv = [sys.executable, "-I", "-S", "-c", _SWALLOW, str(folder)]
+    subprocess.Popen(
+        argv,
+        stdin=source,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
 
 
 def reap() -> list[tuple[int, int]] | None:

@@ -102,6 +102,10 @@ def nudge(pid: int) -> None:
     """The shim looks at its control file once a second by itself."""
 
 
+def swallow(source: int, folder: Path) -> None:
+    """Nobody is left to read it; writing to such a pipe is an error there, not an end."""
+
+
 def widen_pipe(descriptor: int) -> None:
     """Pipes have their size from their making."""
 
