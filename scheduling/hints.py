@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from redis.exceptions import RedisError
 log = structlog.get_logger(__name__)
 HUBS = "hubs"
 SEND_WITHIN_SECONDS = 3.0
+SILENCE_SECONDS = 5.0
 
 
 def advance(execution_ids: Iterable[UUID]) -> None:
@@ -40,12 +42,8 @@ def open_dependents(execution_id: UUID) -> None:
 
 def send_to_group(group: str, message: dict[str, Any]) -> None:
     layer = get_channel_layer()
-    if layer is None:
-        return
-    try:
-        async_to_sync(_send_soon)(layer, group, message)
-    except (RedisError, OSError) as error:
-        log.warning("hint_lost", group=group, error=type(error).__name__)
+    if layer is not None:
+        _try(group, lambda: async_to_sync(_send_soon)(layer, group, message))
 
 
 async def _send_soon(layer: Any, group: str, message: dict[str, Any]) -> None:
@@ -55,10 +53,22 @@ async def _send_soon(layer: Any, group: str, message: dict[str, Any]) -> None:
 
 
 def _publish(name: str, args: list[Any]) -> None:
+    _try(name, lambda: current_app.send_task(name, args=args, retry=False))
+
+
+_silent_until = [0.0]
+
+
+def _try(what: str, send: Callable[[], object]) -> None:
+    """Sends, or loses the hint. A Redis that hangs costs its timeout once in a while, not at every
+    hint: a page or a transaction's other hints do not wait for it again and again."""
+    if time.monotonic() < _silent_until[0]:
+        return
     try:
-        current_app.send_task(name, args=args, retry=False)
+        send()
     except (OperationalError, RedisError, OSError) as error:
-        log.warning("hint_lost", task=name, error=type(error).__name__)
+        _silent_until[0] = time.monotonic() + SILENCE_SECONDS
+        log.warning("hint_lost", hint=what, error=type(error).__name__)
 
 
 def after_commit(send: Callable[[], None]) -> None:
