@@ -13,6 +13,8 @@ from environs import Env, validate
 from kombu import Queue
 
 from deployx import logs
+from deployx.api_settings import REST_FRAMEWORK as REST_FRAMEWORK
+from deployx.api_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from deployx.embedded import discovery
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -255,11 +257,3 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "scheduling.beat:FleetScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_RESULT_EXPIRES = 7 * 86_400
-
-SPECTACULAR_SETTINGS = {
-    "TITLE": "DeployX",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-}

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from deployx import views
+from deployx import api, views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", views.healthz, name="healthz"),
@@ -11,4 +11,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("", include("devices.api.urls")),
+    path("api/", include("accounts.api.urls")),
+    path("api/", api.Root.as_view(), name="api-root"),
+    path("api/schema", api.Description.as_view(), name="api-schema"),
+    path("api/docs", api.Docs.as_view(), name="api-docs"),
+    path("api/<path:rest>", api.Missing.as_view()),
 ]

@@ -1,0 +1,37 @@
+"""The API for people with a browser: DRF's browsable API on a page of ours, without inline code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework.renderers import BrowsableAPIRenderer
+
+WITH_BODY = ("POST", "PUT", "PATCH")
+
+
+class BrowsableRenderer(BrowsableAPIRenderer):
+    template = "api/browsable.html"
+
+    def get_context(
+        self, data: Any, accepted_media_type: str, renderer_context: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        view, response = renderer_context["view"], renderer_context["response"]
+        request = renderer_context["request"]
+        renderer = self.get_default_renderer(view)
+        content = self.get_content(renderer, data, accepted_media_type, dict(renderer_context))
+        allowed = [method for method in view.allowed_methods if method != "OPTIONS"]
+        is_shown = request.method == "GET" and response.status_code == 200
+        return {
+            "request": request,
+            "user": request.user,
+            "view_name": self.get_view_name(view),
+            "description": self.get_description(view, response.status_code),
+            "breadcrumbs": self.get_breadcrumbs(request)[:-1],
+            "response": response,
+            "response_headers": dict(response.items()),
+            "content": content,
+            "can_delete": "DELETE" in allowed,
+            "body_methods": [method for method in WITH_BODY if method in allowed],
+            "body": content if is_shown and "PUT" in allowed else "{}",
+        }

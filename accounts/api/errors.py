@@ -1,0 +1,66 @@
+"""How refusals are answered: one place for what verbs raise and for what DRF raises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
+from django.db import OperationalError
+from django.http import Http404
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from rest_framework import status
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from accounts.errors import InvalidInput, NotAllowed, StateConflict
+
+
+class TooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = gettext_lazy("The request is too large.")
+
+
+class PreconditionFailed(APIException):
+    status_code = status.HTTP_412_PRECONDITION_FAILED
+    default_detail = gettext_lazy("It has changed since it was read.")
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER; None lets an error nobody foresaw become a 500."""
+    match error:
+        case InvalidInput():
+            return Response(error.errors, status=status.HTTP_400_BAD_REQUEST)
+        case StateConflict():
+            body = {"detail": error.detail, "status": error.status}
+            return Response(body, status=status.HTTP_409_CONFLICT)
+        case NotAllowed():
+            return Response({"detail": error.detail}, status=status.HTTP_403_FORBIDDEN)
+        case OperationalError():
+            body = {"detail": _("The database does not answer at the moment.")}
+            return Response(
+                body, status=status.HTTP_503_SERVICE_UNAVAILABLE, headers={"Retry-After": "2"}
+            )
+    return _by_fields(exception_handler(_translated(error), context))
+
+
+def _translated(error: Exception) -> Exception:
+    match error:
+        case ObjectDoesNotExist():
+            return Http404()  # deleted by somebody else between two looks
+        case RequestDataTooBig():
+            return TooLarge()
+        case ValidationError() if isinstance(error.detail, list):
+            return ValidationError({"non_field_errors": error.detail})
+    return error
+
+
+def _by_fields(response: Response | None) -> Response | None:
+    """Field errors as lists always, also where a query parameter was refused with a bare text."""
+    if response is not None and response.status_code == status.HTTP_400_BAD_REQUEST:
+        response.data = {
+            name: said if isinstance(said, list) or name == "detail" else [said]
+            for name, said in response.data.items()
+        }
+    return response
