@@ -12,9 +12,7 @@ from celery.schedules import crontab
 from environs import Env, validate
 from kombu import Queue
 
-from deployx import logs
-from deployx.api_settings import REST_FRAMEWORK as REST_FRAMEWORK
-from deployx.api_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+from deployx import api_settings, logs
 from deployx.embedded import discovery
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -257,3 +255,6 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "scheduling.beat:FleetScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_RESULT_EXPIRES = 7 * 86_400
+
+REST_FRAMEWORK = api_settings.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = api_settings.SPECTACULAR_SETTINGS
