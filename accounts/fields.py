@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,26 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 Check = Callable[[object], Any]
+Errors = dict[str, list[str]]
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# What ends a line, or turns the writing around: a name with it would read as something else.
+_LINE = re.compile(r"[\r\n\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def checked(
+    checks: Mapping[str, Check], given: Mapping[str, Any], errors: Errors
+) -> dict[str, Any]:
+    """The clean values of `given`; what is wrong, or not known, goes into `errors` by name."""
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in checks:
+            errors[str(name)[:100]] = [_("This field is not known.")]
+            continue
+        try:
+            values[name] = checks[name](value)
+        except ValueError as error:
+            errors.setdefault(name, []).append(str(error))
+    return values
 
 
 def text(longest: int, *, shortest: int = 0, one_line: bool = False) -> Check:
@@ -20,7 +39,7 @@ def text(longest: int, *, shortest: int = 0, one_line: bool = False) -> Check:
         if not isinstance(value, str):
             raise ValueError(_("must be text."))
         cleaned = value.strip()
-        if _CONTROL.search(cleaned) or (one_line and ("\n" in cleaned or "\r" in cleaned)):
+        if _CONTROL.search(cleaned) or (one_line and _LINE.search(cleaned)):
             raise ValueError(_("must not contain control characters."))
         if not shortest <= len(cleaned) <= longest:
             message = _("must have from %(low)s to %(high)s characters.")

@@ -4,16 +4,16 @@ decided by administrators."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import fields
 from accounts.errors import InvalidInput, StateConflict
 from accounts.rights import require_administrator
-from devices.facts import one_line
 from devices.models import Device
 from devices.upward import upward
 
@@ -24,28 +24,22 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 MOST_TAGS = 50
-LONGEST_TAG = 64
-LONGEST_TAG_VALUE = 200
 
 
-def describe(
-    device: Device, user: User, *, name: str | None = None, tags: Mapping[str, str] | None = None
-) -> Device:
-    """Names and tags a device this person sees; None leaves that as it is. Raises InvalidInput."""
-    errors: dict[str, list[str]] = {}
-    changes: dict[str, object] = {}
-    if name is not None:
-        changes["name"] = _name(name, errors)
-    if tags is not None:
-        changes["tags"] = _tags(tags, errors)
+@transaction.atomic
+def describe(device: Device, user: User, data: Mapping[str, Any]) -> Device:
+    """Writes the `name` and `tags` (an object of texts) given for a device this person sees.
+    Raises InvalidInput."""
+    errors: fields.Errors = {}
+    changes = fields.checked(CHECKS, data, errors)
     if errors:
         raise InvalidInput(errors)
-    with transaction.atomic():
-        Device.objects.filter(pk=device.pk).update(**changes)
+    for name, value in changes.items():
+        setattr(device, name, value)
+    if changes:
+        device.save(update_fields=list(changes))
         upward().devices_changed([device.pk])
-    log.info("device_described", device=str(device.pk), user=user.pk, fields=sorted(changes))
-    for field, value in changes.items():
-        setattr(device, field, value)
+        log.info("device_described", device=str(device.pk), user=user.pk, fields=sorted(changes))
     return device
 
 
@@ -95,29 +89,15 @@ def _mark_revoked(device: Device) -> None:
     device.save(update_fields=["revoked_at", "is_online", "online_changed_at"])
 
 
-def _name(name: str, errors: dict[str, list[str]]) -> str:
-    cleaned = one_line(name, len(name))
-    if not 1 <= len(cleaned) <= 200:
-        errors["name"] = [_("must have from 1 to 200 characters.")]
-    return cleaned
+def _tags(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or len(value) > MOST_TAGS:
+        raise ValueError(_("must be an object of at most %s names with a text each.") % MOST_TAGS)
+    return {_TAG(name): _TAG_TEXT(text) for name, text in value.items()}
 
 
-def _tags(tags: Mapping[str, str], errors: dict[str, list[str]]) -> dict[str, str]:
-    cleaned = {
-        one_line(tag, len(tag)): one_line(value, len(value))
-        for tag, value in tags.items()
-        if isinstance(value, str)
-    }
-    if len(cleaned) < len(tags):
-        errors["tags"] = [_("must be names with one text each.")]
-    elif len(cleaned) > MOST_TAGS:
-        errors["tags"] = [_("must be at most %s.") % MOST_TAGS]
-    elif any(
-        not tag or len(tag) > LONGEST_TAG or len(value) > LONGEST_TAG_VALUE
-        for tag, value in cleaned.items()
-    ):
-        errors["tags"] = [
-            _("must have names of 1 to %(name)s characters and texts of at most %(text)s.")
-            % {"name": LONGEST_TAG, "text": LONGEST_TAG_VALUE}
-        ]
-    return cleaned
+_TAG = fields.text(64, shortest=1, one_line=True)
+_TAG_TEXT = fields.text(200, one_line=True)
+CHECKS: dict[str, fields.Check] = {
+    "name": fields.text(200, shortest=1, one_line=True),
+    "tags": _tags,
+}
