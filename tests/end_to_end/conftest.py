@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.running import RunningSystem, running_system
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[RunningSystem]:
+    """One system for all tests of this folder that do not break it for good."""
+    with running_system() as system:
+        yield system
+
+
+def once_in(seconds: float) -> dict[str, Any]:
+    """The recurrence of a task that is due so many seconds from now."""
+    moment = datetime.now(UTC) + timedelta(seconds=seconds)
+    return {"recurrence_type": "once", "recurrence_config": {"run_at": moment.isoformat()}}
+
+
+BY_HAND = {"recurrence_type": "once", "recurrence_config": {"run_at": None}}
+
+
+def command(system: RunningSystem, line: str, **fields: Any) -> dict[str, Any]:
+    """A task's input: this command on the local device, by hand unless `fields` say when."""
+    return {
+        "name": "A test's",
+        "task_type": "command",
+        "command_payload": {"command": line},
+        "device_ids": [system.device()["id"]],
+        **BY_HAND,
+        **fields,
+    }

@@ -1,0 +1,83 @@
+"""What a person schedules over HTTP runs on a real device, and the answers say what happened."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tests.end_to_end.conftest import command, once_in
+from tests.running import RunningSystem, until
+
+
+def test_a_once_task_due_in_three_seconds_runs_and_completes(system: RunningSystem) -> None:
+    line = "echo out; echo err >&2; exit 0"
+    task = system.post("/api/schedule/tasks", command(system, line, **once_in(3)))
+    assert task["status"] == "pending"
+    due = datetime.fromisoformat(task["next_run_time"])
+    found = until(lambda: system.executions(task["id"]), what="its execution")
+    execution = system.ended(found[0]["id"])
+    assert execution["status"] == "success"
+    assert execution["trigger"] == "schedule"
+    assert datetime.fromisoformat(execution["scheduled_for"]) == due
+    assert datetime.fromisoformat(execution["started_at"]) >= due
+    assert execution["result"]["devices_targeted"] == 1
+    assert execution["result"]["devices_succeeded"] == 1
+    assert execution["result"]["counts"]["succeeded"] == 1
+    (run,) = system.runs(execution["id"])
+    assert (run["status"], run["exit_code"], run["attempt"]) == ("succeeded", 0, 1)
+    output = system.output(run["id"])
+    assert sorted(output["text"].split()) == ["err", "out"]
+    assert output["finished"]
+    after = until_settled(system, task["id"])
+    assert after["next_run_time"] is None
+    assert after["execution_count"] == 1
+    assert after["last_execution_status"] == "success"
+
+
+def until_settled(system: RunningSystem, task_id: str) -> dict[str, object]:
+    def completed() -> dict[str, object] | None:
+        task: dict[str, object] = system.get(f"/api/schedule/tasks/{task_id}")
+        return task if task["status"] == "completed" else None
+
+    return until(completed, what="the task completed")
+
+
+def test_a_cron_task_runs_at_the_minute_and_plans_the_next(system: RunningSystem) -> None:
+    every_minute = {
+        "recurrence_type": "custom",
+        "recurrence_config": {"cron_expression": "* * * * *"},
+    }
+    task = system.post("/api/schedule/tasks", command(system, "echo cron", **every_minute))
+    planned = datetime.fromisoformat(task["next_run_time"])
+    assert (planned.second, planned.microsecond) == (0, 0)
+    found = until(lambda: system.executions(task["id"]), 70, what="the minute's execution")
+    execution = system.ended(found[0]["id"])
+    assert datetime.fromisoformat(execution["scheduled_for"]) == planned
+    assert execution["status"] == "success"
+    after = system.get(f"/api/schedule/tasks/{task['id']}")
+    assert datetime.fromisoformat(after["next_run_time"]) == planned + timedelta(minutes=1)
+    system.post(f"/api/schedule/tasks/{task['id']}/pause", status=200)
+    assert len(system.executions(task["id"])) == 1
+
+
+def test_a_failing_command_is_told_as_it_was(system: RunningSystem) -> None:
+    task = system.post("/api/schedule/tasks", command(system, "echo no >&2; exit 7"))
+    opened = system.post(f"/api/schedule/tasks/{task['id']}/execute", status=202)
+    execution = system.ended(opened["id"])
+    assert execution["status"] == "failed"
+    assert execution["result"]["devices_failed"] == 1
+    (run,) = system.runs(execution["id"])
+    assert (run["status"], run["exit_code"]) == ("failed", 7)
+    text = system.api.get(
+        f"/api/schedule/runs/{run['id']}/output",
+        params={"stream": "stderr"},
+        headers={"Accept": "text/plain"},
+    )
+    assert text.content == b"no\n"
+
+
+def test_a_command_past_its_timeout_is_killed(system: RunningSystem) -> None:
+    task = system.post("/api/schedule/tasks", command(system, "sleep 600", timeout_seconds=1))
+    opened = system.post(f"/api/schedule/tasks/{task['id']}/execute", status=202)
+    execution = system.ended(opened["id"])
+    (run,) = system.runs(execution["id"])
+    assert (execution["status"], run["status"]) == ("failed", "timed_out")

@@ -1,0 +1,204 @@
+"""A whole system, started as `make up` starts it, for tests that use it from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psutil
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class RunningSystem:
+    """`api` is signed in as the first administrator with a token."""
+
+    home: Path
+    port: int
+    process: subprocess.Popen[bytes]
+    environment: dict[str, str]
+    log: Path
+    api: httpx.Client = field(default_factory=httpx.Client)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def manage(
+        self, *argv: str, stdin: str = "", check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Another command in the same checkout, which finds the running services by itself."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *argv],
+            cwd=CHECKOUT,
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def child(self, *words: str) -> psutil.Process:
+        """The one program of the system whose command line has all these words."""
+        return until(lambda: self._find(words), what=f"a process with {words}")
+
+    def _find(self, words: tuple[str, ...]) -> psutil.Process | None:
+        for child in psutil.Process(self.process.pid).children():
+            try:
+                line = child.cmdline()
+            except psutil.Error:
+                continue
+            if all(word in line for word in words):
+                return child
+        return None
+
+    def replacement(self, old: psutil.Process, *words: str) -> psutil.Process:
+        """The program that the supervisor started in place of one that died."""
+
+        def another() -> psutil.Process | None:
+            found = self._find(words)
+            return found if found is not None and found.pid != old.pid else None
+
+        return until(another, what=f"a new process with {words}")
+
+    def get(self, path: str, **query: Any) -> Any:
+        answer = self.api.get(path, params=query)
+        assert answer.status_code == 200, (path, answer.status_code, answer.text)
+        return answer.json()
+
+    def post(self, path: str, body: Any = None, status: int = 201) -> Any:
+        answer = self.api.post(path, json=body if body is not None else {})
+        assert answer.status_code == status, (path, answer.status_code, answer.text)
+        return answer.json()
+
+    def device(self) -> dict[str, Any]:
+        """The local agent's device, once it is online."""
+
+        def online() -> dict[str, Any] | None:
+            found = self.get("/api/devices", status="online")["results"]
+            return found[0] if found else None
+
+        return until(online, what="the local agent online")
+
+    def ended(self, execution_id: str, seconds: float = 60.0) -> dict[str, Any]:
+        """The execution, once it has ended."""
+
+        def find() -> dict[str, Any] | None:
+            execution: dict[str, Any] = self.get(f"/api/schedule/executions/{execution_id}")
+            return execution if execution["completed_at"] else None
+
+        return until(find, seconds, what=f"the end of execution {execution_id}")
+
+    def executions(self, task_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(f"/api/schedule/tasks/{task_id}/executions")[
+            "results"
+        ]
+        return found
+
+    def runs(self, execution_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(f"/api/schedule/executions/{execution_id}/runs")[
+            "results"
+        ]
+        return found
+
+    def output(self, run_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.get(f"/api/schedule/runs/{run_id}/output")
+        return found
+
+
+def until(condition: Callable[[], T | None], seconds: float = 60.0, *, what: str) -> T:
+    """The first true answer of a condition that is asked again and again."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.05)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def clean_environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Nothing of the test run's own settings: what a person's shell would have."""
+    ours = ("DATABASE_URL", "REDIS_URL", "DJANGO_", "DEPLOYX_", "PYTEST_", "COV_", "PORT")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "DEPLOYX_HOME": str(home), **(more or {})}
+
+
+@contextmanager
+def running_system(**settings: str) -> Iterator[RunningSystem]:
+    """Starts `manage.py up` on a free port with data of its own; ends it with Ctrl-C and checks that
+    nothing of it is left."""
+    with tempfile.TemporaryDirectory(prefix="deployx-up-") as folder:
+        home = Path(folder)
+        home.chmod(0o711)
+        port = free_port()
+        environment = clean_environment(home, {"PORT": str(port), **settings})
+        log = home / "up.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", "up"],
+                cwd=CHECKOUT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        system = RunningSystem(home, port, process, environment, log)
+        try:
+            _wait_until_up(system)
+            token = system.manage("apitoken", "add", "--user", "admin").stdout.strip()
+            headers = {"Authorization": f"Bearer {token}"}
+            system.api = httpx.Client(base_url=system.address, headers=headers, timeout=60)
+            yield system
+        except BaseException:
+            sys.stderr.write(log.read_text(errors="replace")[-8_000:])
+            raise
+        finally:
+            system.api.close()
+            _end(system)
+
+
+def _wait_until_up(system: RunningSystem) -> None:
+    def said() -> bool:
+        assert system.process.poll() is None, system.log.read_text(errors="replace")
+        return "DeployX runs at" in system.log.read_text(errors="replace")
+
+    until(lambda: said() or None, 120, what="the system up")
+
+
+def _end(system: RunningSystem) -> None:
+    if system.process.poll() is not None:
+        return
+    family = psutil.Process(system.process.pid).children(recursive=True)
+    system.process.send_signal(signal.SIGINT)
+    try:
+        system.process.wait(60)
+    finally:
+        _gone, left = psutil.wait_procs(family, timeout=10)
+        for one in left:
+            one.kill()
+        system.process.kill()
+        system.process.wait()
+    assert not left, f"left behind: {[one.pid for one in left]}"
