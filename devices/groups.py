@@ -1,7 +1,8 @@
 """Verbs on groups. Administrators make and name them and say who may use them; whoever may use a
 group moves devices in and out of it, as far as they may use those devices.
 
-Input is a mapping of a group's fields: `name`, `description`, `kind`, `device_ids`, `people`.
+Input is a mapping of a group's fields: `name`, `description`, `kind`, `device_ids`, `people`; and
+`query`, null until there are groups by query.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import structlog
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts import fields
 from accounts.errors import InvalidInput, NotAllowed
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 MOST_DEVICES = 10_000
 MOST_PEOPLE = 1_000
+Input = dict[str, Any]
+_TAKEN = gettext_lazy("Another group has this name.")
 
 
 def create(user: User, data: Mapping[str, Any]) -> DeviceGroup:
@@ -42,7 +46,7 @@ def update(
 ) -> DeviceGroup:
     """What is left out keeps its value (`partial`) or gets its default. Raises NotAllowed where
     somebody else than an administrator changes more than the devices, and InvalidInput."""
-    group = _written(group, user, as_input(group) | data if partial else data)
+    group = _written(group, user, data, partial=partial)
     log.info("group_changed", group=str(group.pk), user=user.pk)
     return group
 
@@ -58,100 +62,107 @@ def delete(group: DeviceGroup, user: User) -> None:
     log.info("group_deleted", group=str(pk), user=user.pk)
 
 
+@transaction.atomic
 def add_devices(group: DeviceGroup, user: User, device_ids: Collection[UUID]) -> None:
     """Raises NotAllowed without the right on the group, InvalidInput for devices not seen."""
     _require_use(group, user)
-    update(group, user, {"device_ids": list(_device_ids(group) | set(device_ids))}, partial=True)
+    new = set(device_ids) - _device_ids(group)
+    if missing := _not_usable(new, user):
+        raise InvalidInput({"device_ids": [_not_found(missing)]})
+    _move(group, added=new, removed=set())
 
 
+@transaction.atomic
 def remove_devices(group: DeviceGroup, user: User, device_ids: Collection[UUID]) -> None:
     """Raises NotAllowed without the right on the group."""
     _require_use(group, user)
-    update(group, user, {"device_ids": list(_device_ids(group) - set(device_ids))}, partial=True)
+    _move(group, added=set(), removed=set(device_ids) & _device_ids(group))
 
 
-def as_input(group: DeviceGroup) -> dict[str, Any]:
+def as_input(group: DeviceGroup) -> Input:
     """The group in the form the verbs take: written back unchanged, it changes nothing."""
+    if group._state.adding:
+        return {"device_ids": []}
     return {
         "name": group.name,
         "description": group.description,
         "kind": group.kind,
-        "device_ids": [str(pk) for pk in _device_ids(group)],
+        "device_ids": [str(pk) for pk in sorted(_device_ids(group))],
         "people": sorted(group.people.values_list("pk", flat=True)),
+        "query": None,
     }
 
 
-def _written(group: DeviceGroup, user: User, data: Mapping[str, Any]) -> DeviceGroup:
+def _written(
+    group: DeviceGroup, user: User, data: Mapping[str, Any], *, partial: bool = False
+) -> DeviceGroup:
     try:
         with transaction.atomic():
-            _write(group, user, _checked(group, user, data))
+            if not group._state.adding:
+                group = DeviceGroup.objects.select_for_update(no_key=True).get(pk=group.pk)
+            before = as_input(group)
+            _write(group, user, before, _checked(group, user, before, data, partial=partial))
     except IntegrityError:
-        # Somebody took the name, or a device or person went, between the look and the write.
-        raise InvalidInput({"name": [_("The group changed meanwhile; look again.")]}) from None
+        # Somebody took the name between the look and the write.
+        raise InvalidInput({"name": [str(_TAKEN)]}) from None
     return group
 
 
-def _checked(group: DeviceGroup, user: User, data: Mapping[str, Any]) -> dict[str, Any]:
-    errors: fields.Errors = {} if "name" in data else {"name": [_("This field is required.")]}
-    defaults = {name: make() for name, make in DEFAULTS.items()}
-    values = fields.checked(CHECKS, defaults | dict(data), errors)
-    _check_name(group, values, errors)
-    _check_devices(group, user, values, errors)
-    _check_people(values, errors)
+def _checked(
+    group: DeviceGroup, user: User, before: Input, data: Mapping[str, Any], *, partial: bool
+) -> Input:
+    errors: fields.Errors = {}
+    given = (before if partial else {name: make() for name, make in DEFAULTS.items()}) | dict(data)
+    values = fields.checked(CHECKS, given, errors)
+    if "name" not in given:
+        errors["name"] = [_("This field is required.")]
+    elif _is_taken(group, values.get("name")):
+        errors["name"] = [str(_TAKEN)]
+    new = {UUID(one) for one in values.get("device_ids", [])}
+    new -= {UUID(one) for one in before["device_ids"]}
+    if missing := _not_usable(new, user):
+        errors["device_ids"] = [_not_found(missing)]
+    if strangers := _not_users(values.get("people", [])):
+        errors["people"] = [_not_found(strangers)]
     if errors:
         raise InvalidInput(errors)
     return values
 
 
-def _check_name(group: DeviceGroup, values: dict[str, Any], errors: fields.Errors) -> None:
-    named = DeviceGroup.objects.filter(name=values.get("name")).exclude(pk=group.pk)
-    if "name" in values and named.exists():
-        errors["name"] = [_("Another group has this name.")]
-
-
-def _check_devices(
-    group: DeviceGroup, user: User, values: dict[str, Any], errors: fields.Errors
-) -> None:
-    """All wanted devices are in the group already, or may be used by this person."""
-    wanted = values["device_ids"] = {UUID(one) for one in values.get("device_ids", ())}
-    new = wanted - _device_ids(group)
-    visible = Device.objects.visible_to(user).filter(pk__in=new)
-    if missing := new - set(visible.values_list("pk", flat=True)):
-        named = ", ".join(str(one) for one in sorted(missing)[:5])
-        errors["device_ids"] = [_("Not found: %s.") % named]
-
-
-def _check_people(values: dict[str, Any], errors: fields.Errors) -> None:
-    wanted = values["people"] = set(values.get("people", ()))
-    if missing := wanted - set(User.objects.filter(pk__in=wanted).values_list("pk", flat=True)):
-        named = ", ".join(str(one) for one in sorted(missing)[:5])
-        errors["people"] = [_("Not found: %s.") % named]
-
-
-def _write(group: DeviceGroup, user: User, values: dict[str, Any]) -> None:
-    if not group._state.adding:
-        _require_right_to_change(group, user, values)
-    group.name, group.description = values["name"], values["description"]
-    group.kind = values["kind"]
+def _write(group: DeviceGroup, user: User, before: Input, after: Input) -> None:
+    if not group._state.adding and not is_administrator(user):
+        _require_use(group, user)
+        if any(after[name] != before[name] for name in CHECKS if name != "device_ids"):
+            raise NotAllowed(_("Only an administrator may change more than a group's devices."))
+    group.name, group.description, group.kind = after["name"], after["description"], after["kind"]
     group.save()
-    changed = values["device_ids"] ^ _device_ids(group)
-    group.devices.set(values["device_ids"])
-    group.people.set(values["people"])
-    upward().devices_changed(changed)
+    group.people.set(after["people"])
+    were, are = ({UUID(one) for one in state["device_ids"]} for state in (before, after))
+    _move(group, added=are - were, removed=were - are)
 
 
-def _require_right_to_change(group: DeviceGroup, user: User, values: Mapping[str, Any]) -> None:
-    if is_administrator(user):
-        return
-    _require_use(group, user)
-    is_same = (
-        values["name"] == group.name
-        and values["description"] == group.description
-        and values["kind"] == group.kind
-        and values["people"] == set(group.people.values_list("pk", flat=True))
-    )
-    if not is_same:
-        raise NotAllowed(_("Only an administrator may change more of a group than its devices."))
+def _move(group: DeviceGroup, *, added: set[UUID], removed: set[UUID]) -> None:
+    """By difference: a device that enrols into the group meanwhile stays in it."""
+    group.devices.add(*added)
+    group.devices.remove(*removed)
+    upward().devices_changed(added | removed)
+
+
+def _is_taken(group: DeviceGroup, name: str | None) -> bool:
+    return DeviceGroup.objects.filter(name=name).exclude(pk=group.pk).exists()
+
+
+def _not_usable(wanted: set[UUID], user: User) -> set[UUID]:
+    visible = Device.objects.visible_to(user).filter(pk__in=wanted)
+    return wanted - set(visible.values_list("pk", flat=True))
+
+
+def _not_users(wanted: Collection[int]) -> set[int]:
+    return set(wanted) - set(User.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+
+
+def _not_found(missing: set[Any]) -> str:
+    return _("Not found: %s.") % ", ".join(str(one) for one in sorted(missing)[:5])
 
 
 def _require_use(group: DeviceGroup, user: User) -> None:
@@ -160,8 +171,6 @@ def _require_use(group: DeviceGroup, user: User) -> None:
 
 
 def _device_ids(group: DeviceGroup) -> set[UUID]:
-    if group._state.adding:
-        return set()
     return set(group.devices.values_list("pk", flat=True))
 
 
@@ -171,12 +180,17 @@ def _kind(value: object) -> str:
     return str(fields.one_of(DeviceGroup.Kind.values)(value))
 
 
+def _query(value: object) -> None:
+    if value is not None:
+        raise ValueError(_("Groups by query are not offered yet; it must be null."))
+
+
 def _people(value: object) -> list[int]:
     one = fields.whole_number(1, 2**31 - 1)
     people = fields.plain_list(value)
     if len(people) > MOST_PEOPLE:
         raise ValueError(_("must have at most %s entries.") % MOST_PEOPLE)
-    return [one(person) for person in people]
+    return sorted({one(person) for person in people})
 
 
 CHECKS: dict[str, fields.Check] = {
@@ -185,10 +199,12 @@ CHECKS: dict[str, fields.Check] = {
     "kind": _kind,
     "device_ids": fields.identifiers(MOST_DEVICES),
     "people": _people,
+    "query": _query,
 }
 DEFAULTS: dict[str, Callable[[], Any]] = {
     "description": str,
     "kind": lambda: DeviceGroup.Kind.STATIC.value,
     "device_ids": list,
     "people": list,
+    "query": lambda: None,
 }

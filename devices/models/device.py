@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.uuid7 import uuid7
@@ -28,6 +29,26 @@ class DeviceQuerySet(models.QuerySet["Device"]):
     def present(self) -> DeviceQuerySet:
         """Devices that may be given work: not revoked."""
         return self.filter(revoked_at=None)
+
+    def with_status(self, status: str) -> DeviceQuerySet:
+        """Devices that `Device.status` says this of."""
+        if status == Device.Status.REVOKED:
+            return self.exclude(revoked_at=None)
+        present = self.present()
+        if status == Device.Status.NEVER_CONNECTED:
+            return present.filter(last_seen_at=None)
+        return present.filter(last_seen_at__isnull=False, is_online=status == Device.Status.ONLINE)
+
+    def tagged(self, tag: str) -> DeviceQuerySet:
+        """`name` asks for devices with that tag, `name=text` for that text of it as well."""
+        name, has_text, text = tag.partition("=")
+        if has_text:
+            return self.filter(tags__contains={name.strip(): text.strip()})
+        return self.filter(tags__has_key=name.strip())
+
+    def found_by(self, search: str) -> DeviceQuerySet:
+        """Devices whose name or host name holds these letters."""
+        return self.filter(models.Q(name__icontains=search) | models.Q(hostname__icontains=search))
 
 
 class Device(models.Model):
@@ -88,6 +109,9 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("device", args=[self.pk])
 
     @property
     def status(self) -> Status:
