@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from deployx.silence import WorkerSilence
 from deployx.supervisor import Program
 from devices.agent.protocol import MAX_FRAME_BYTES
 
@@ -23,7 +24,7 @@ class System:
 
     port: int
     folder: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str]
 
     @property
     def address(self) -> str:
@@ -54,8 +55,9 @@ class System:
         )
 
     def worker(self, name: str = "worker") -> Program:
+        silence = WorkerSilence(self.environment["DATABASE_URL"], self.environment["REDIS_URL"])
         argv = ["worker", "--concurrency", str(WORKER_CHILDREN), "--hostname", f"{name}@%h"]
-        return self._celery(name, [*argv, "--without-gossip", "--without-mingle"])
+        return self._celery(name, [*argv, "--without-gossip", "--without-mingle"], silence)
 
     def beat(self, name: str = "beat") -> Program:
         return self._celery(name, ["beat", "--pidfile", ""])
@@ -77,9 +79,11 @@ class System:
     def is_ready(self) -> bool:
         return self.web_answers("/readyz")
 
-    def _celery(self, name: str, argv: list[str]) -> Program:
+    def _celery(
+        self, name: str, argv: list[str], is_silent: Callable[[], bool] | None = None
+    ) -> Program:
         command = ["-m", "celery", "--app", "deployx", *argv, "--loglevel", "INFO"]
-        return self._python(name, command)
+        return self._python(name, command, is_silent=is_silent)
 
     def _python(
         self,

@@ -28,7 +28,8 @@ class NeverReady(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class Program:
     """`environment` is added to ours. `is_ready` is asked until it says yes; `is_silent`, where it
-    is given, says that the program lives but does no work any more, and is to be started again."""
+    is given, says that the program lives but does no work any more, and is to be started again; it is
+    not asked before `silence_after_seconds`."""
 
     name: str
     argv: tuple[str, ...]
@@ -39,6 +40,7 @@ class Program:
     patience_seconds: float = 20.0
     is_ready: Callable[[], bool] = lambda: True
     is_silent: Callable[[], bool] | None = None
+    silence_after_seconds: float = 60.0
 
     def start(self, output: IO[bytes] | int | None = None) -> Process:
         """Starts it in a session of its own: Ctrl-C reaches us alone, and we end it in our order."""

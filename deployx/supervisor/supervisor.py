@@ -54,6 +54,10 @@ class Supervisor:
         """A signal handler: `watch` returns soon after."""
         self._stopping = True
 
+    def processes(self) -> list[Process]:
+        """Those that run now, in the order of their start."""
+        return [one.process for one in self._supervised if one.process is not None]
+
     @property
     def is_stopping(self) -> bool:
         return self._stopping
@@ -125,7 +129,7 @@ class Supervisor:
             one.process = one.program.start(writing)
         finally:
             os.close(writing)
-        one.silence_look_at = time.monotonic() + HEALTHY_AFTER_SECONDS
+        one.silence_look_at = time.monotonic() + one.program.silence_after_seconds
         self._outputs.register(reading, selectors.EVENT_READ, one)
         return one.process
 
