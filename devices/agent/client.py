@@ -109,15 +109,10 @@ class Agent:
                 await self._connect_once()
                 if time.monotonic() - began > _GOOD_SESSION_SECONDS:
                     self._tries = 0
-                await asyncio.sleep(self._pause())
+                await asyncio.sleep(reconnect_pause(self._tries, self._settings))
                 self._tries += 1
         except Exception as problem:
             self._fail(problem)
-
-    def _pause(self) -> float:
-        """Full jitter, so that ten thousand agents do not come back in the same second."""
-        lowest, most = self._settings.reconnect_min_seconds, self._settings.reconnect_max_seconds
-        return random.uniform(0, min(most, lowest * 2 ** min(self._tries, 16)))
 
     async def _connect_once(self) -> None:
         # Read each time: `deployx-agent trust` may have changed it.
@@ -187,6 +182,12 @@ class Agent:
                 "enrol one of the two anew",
                 self._state.path,
             )
+
+
+def reconnect_pause(tries: int, settings: Settings) -> float:
+    """Full jitter, so that ten thousand agents do not come back in the same second."""
+    lowest, most = settings.reconnect_min_seconds, settings.reconnect_max_seconds
+    return random.uniform(0, min(most, lowest * 2 ** min(tries, 16)))
 
 
 def _take_lock(state: StateDir) -> int:

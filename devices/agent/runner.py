@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import durable, shim
 from .journal import ShimMark
-from .platforms import boot_id, detached_options, nudge, start_mark
+from .platforms import boot_id, detached_options, nudge, signals_held, start_mark
 from .protocol import JsonObject, Outcome
 
 log = logging.getLogger("deployx_agent.runner")
@@ -51,12 +51,12 @@ class Runner:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
             durable.sync_folder(folder.parent)
-            with (folder / shim.LOG).open("wb") as log:
+            with (folder / shim.LOG).open("wb") as output, signals_held():
                 child = subprocess.Popen(
                     [sys.executable, "-P", "-m", f"{_PACKAGE}.shim", str(folder)],
                     stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
+                    stdout=output,
+                    stderr=output,
                     cwd=os.path.abspath(os.sep),
                     env=_environment(),
                     **detached_options(),

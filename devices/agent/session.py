@@ -221,7 +221,7 @@ class Session:
     ) -> None:
         while True:
             await say()
-            await asyncio.sleep(max(0.05, seconds) * random.uniform(1 - spread, 1 + spread))
+            await asyncio.sleep(around(max(0.05, seconds), spread))
 
     async def _say_poll(self) -> None:
         self._line.post(Poll(self._runs.holding(), self._runs.is_ready))
@@ -240,6 +240,11 @@ class Session:
         if self._journal.damaged:
             facts["journal_damaged"] = True
         return facts
+
+
+def around(seconds: float, spread: float = SPREAD) -> float:
+    """An interval ± its share, so that agents that began together do not stay together."""
+    return seconds * random.uniform(1 - spread, 1 + spread)
 
 
 def _telling(problems: tuple[BaseException, ...]) -> BaseException:

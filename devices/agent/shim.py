@@ -25,7 +25,7 @@ from typing import IO, Any
 from . import durable, kinds
 from .kinds import Finished, JsonObject, Stopped
 from .kinds.contract import StreamName
-from .platforms import SYSTEM, become_reaper, swallow, widen_pipe
+from .platforms import SYSTEM, become_reaper, release_signals, swallow, widen_pipe
 from .spool import SpoolWriter
 from .tree import Tree
 
@@ -206,6 +206,7 @@ class Shim:
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), woken)
         self._alarm.listen_to_signals()
+        release_signals()
 
     def _run_kind(self) -> None:
         try:

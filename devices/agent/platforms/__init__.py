@@ -25,6 +25,8 @@ if sys.platform == "win32":
         lock_file,
         nudge,
         reap,
+        release_signals,
+        signals_held,
         start_mark,
         swallow,
         widen_pipe,
@@ -42,6 +44,8 @@ else:
         lock_file,
         nudge,
         reap,
+        release_signals,
+        signals_held,
         swallow,
     )
 
@@ -83,6 +87,8 @@ __all__ = [
     "lock_file",
     "nudge",
     "reap",
+    "release_signals",
+    "signals_held",
     "start_mark",
     "swallow",
     "widen_pipe",

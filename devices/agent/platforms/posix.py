@@ -9,9 +9,11 @@ import pwd
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+_HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _SWALLOW = "import os\nwhile os.read(0, 65536): pass"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -65,6 +67,21 @@ def child_options(account: str | None) -> dict[str, Any]:
             groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
             options |= {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}
     return options
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """A process started in here gets no signal before it calls `release_signals`: one that comes
+    before its handlers are in place would be its end."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+def release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
 
 
 def detached_options() -> dict[str, Any]:

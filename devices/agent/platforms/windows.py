@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import getpass
 import msvcrt
@@ -104,6 +105,14 @@ def nudge(pid: int) -> None:
 
 def swallow(source: int, folder: Path) -> None:
     """Nobody is left to read it; writing to such a pipe is an error there, not an end."""
+
+
+def signals_held() -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+def release_signals() -> None:
+    """There are none."""
 
 
 def widen_pipe(descriptor: int) -> None:

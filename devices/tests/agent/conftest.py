@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psutil
@@ -15,10 +17,12 @@ import pytest_asyncio
 from devices.agent import protocol
 from devices.agent.config import StateDir
 from devices.agent.identity import Server, create_key, save_server
+from devices.agent.platforms.linux import descendants, start_mark
 
-from .fake_server import FakeServer
+from .fake_server import DEADLINE_SECONDS, FakeServer
 
 ROOT = Path(__file__).resolve().parents[3]
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class AgentProcess:
@@ -36,49 +40,110 @@ class AgentProcess:
         return self._process.pid
 
     async def start(self) -> None:
-        sessions = self.server.connections
+        """Answers once the agent has been welcomed."""
+        sessions = len(self.server.hellos)
+        await self.launch()
+        await self.server.until(lambda: len(self.server.hellos) > sessions, "the agent")
+
+    async def launch(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "devices.agent",
-            "run",
-            "--state-dir",
-            str(self.state.path),
+            *(sys.executable, "-m", "devices.agent", "run", "--state-dir", str(self.state.path)),
             cwd=ROOT,
             env={
                 **os.environ,
                 "DEPLOYX_AGENT_RECONNECT_MAX_SECONDS": "0.1",
-                "DEPLOYX_AGENT_REPEAT_SECONDS": "0.3",
+                "DEPLOYX_AGENT_REPEAT_SECONDS": "0.2",
+                "DEPLOYX_AGENT_KILL_GRACE_SECONDS": "0.5",
                 "DEPLOYX_AGENT_POLICY": str(self.state.path / "policy.toml"),
+                "NOT_FOR_COMMANDS": "1",
                 **self.environment,
             },
         )
-        await self.server.until(lambda: self.server.connections > sessions, "the agent")
 
     async def kill(self) -> None:
         await self.end(signal.SIGKILL)
 
+    async def restart(self) -> None:
+        await self.kill()
+        await self.start()
+
     async def end(self, number: int = signal.SIGTERM) -> int:
-        process = self._process
-        assert process is not None
-        if process.returncode is None:
-            process.send_signal(number)
-        return await asyncio.wait_for(process.wait(), 15)
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        assert self._process is not None
+        return await asyncio.wait_for(self._process.wait(), DEADLINE_SECONDS)
 
     def shims(self) -> list[psutil.Process]:
-        return shims_of(self.state.path)
+        """The shims of this agent, orphaned ones too."""
+        return [
+            process
+            for process in map(psutil.Process, descendants(os.getpid()))
+            if start_mark(process.pid) and "devices.agent.shim" in process.cmdline()
+        ]
 
 
-def shims_of(folder: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if (
-                any(str(folder) in part for part in process.cmdline())
-                and "run" not in (process.cmdline()[3:4])
-            ):
-                found.append(process)
-    return found
+class Gate:
+    """Holds commands up until a test lets one go on."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self._descriptor = os.open(path, os.O_RDWR)
+        self.wait = f"read _ < {path}"
+
+    def open(self) -> None:
+        os.write(self._descriptor, b"\n")
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+async def eventually(holds: object, seconds: float = DEADLINE_SECONDS) -> None:
+    """Await a condition, with a deadline."""
+    assert callable(holds)
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it never became true"
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """Every process a test started, orphans and daemons included, has ended by itself by the
+    test's end: pytest inherits them all."""
+    before = set(descendants(os.getpid()))
+    _set_reaper(1)
+    try:
+        yield
+        until = time.monotonic() + 5
+        while left := _living(before):
+            if time.monotonic() > until:
+                said = [" ".join(psutil.Process(pid).cmdline()) for pid in left]
+                for pid in left:
+                    os.kill(pid, signal.SIGKILL)
+                raise AssertionError(f"left running: {said}")
+            time.sleep(0.01)
+    finally:
+        _set_reaper(0)
+
+
+def _living(before: set[int]) -> list[int]:
+    """New descendants; those that have ended are collected."""
+    left = []
+    for pid in set(descendants(os.getpid())) - before:
+        if start_mark(pid) is not None:
+            left.append(pid)
+            continue
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+    return left
+
+
+def _set_reaper(value: int) -> None:
+    assert ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, value, 0, 0, 0) == 0
 
 
 @pytest.fixture
@@ -88,24 +153,56 @@ def state(tmp_path: Path) -> StateDir:
     return state
 
 
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.close()
+
+
 @pytest_asyncio.fixture
 async def server() -> AsyncIterator[FakeServer]:
     async with FakeServer() as server:
         yield server
+    assert server.problem is None
 
 
 @pytest_asyncio.fixture
-async def agent(state: StateDir, server: FakeServer) -> AsyncIterator[AgentProcess]:
-    """An agent that is connected; ended, with every process below it, after the test."""
-    enroll_by_hand(state, server)
+async def enrolled(state: StateDir, server: FakeServer) -> AsyncIterator[AgentProcess]:
+    """An agent that has not been started; killed after the test."""
     agent = AgentProcess(state, server)
-    await agent.start()
+    enroll_by_hand(state, server)
     yield agent
-    await agent.end(signal.SIGKILL)
-    for shim in agent.shims():
-        with contextlib.suppress(psutil.Error):
-            for process in [*shim.children(recursive=True), shim]:
-                process.kill()
+    await agent.kill()
+
+
+@pytest_asyncio.fixture
+async def agent(enrolled: AgentProcess) -> AgentProcess:
+    """An agent that is connected."""
+    await enrolled.start()
+    return enrolled
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing_agent(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[AgentProcess]:
+    """One agent for all tests of a file that only give it runs."""
+    async with FakeServer() as server:
+        state = StateDir(tmp_path_factory.mktemp("agent") / "state")
+        state.create()
+        enroll_by_hand(state, server)
+        agent = AgentProcess(state, server)
+        await agent.start()
+        yield agent
+        await agent.kill()
+    assert server.problem is None
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def device(standing_agent: AgentProcess) -> FakeServer:
+    """The server of the standing agent."""
+    return standing_agent.server
 
 
 def enroll_by_hand(state: StateDir, server: FakeServer) -> None:
@@ -121,16 +218,3 @@ def enroll_by_hand(state: StateDir, server: FakeServer) -> None:
             key=server.keys[-1].public_key.hex(),
         ),
     )
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], object]], Awaitable[None]]:
-    """Await a condition, with a deadline."""
-
-    async def wait(holds: Callable[[], object], seconds: float = 15.0) -> None:
-        until = asyncio.get_running_loop().time() + seconds
-        while not holds():
-            assert asyncio.get_running_loop().time() < until, "it never became true"
-            await asyncio.sleep(0.02)
-
-    return wait

@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from devices.agent import protocol
+from devices.agent.delivery import result_of
 from devices.agent.protocol import (
     Ack,
     AgentFrame,
@@ -32,11 +33,13 @@ from devices.agent.protocol import (
     Heartbeat,
     HeartbeatAck,
     Hello,
+    JournalEntry,
     JournalState,
     Limits,
     Outcome,
     Output,
     OutputAck,
+    Poll,
     Reject,
     Result,
     ServerFrame,
@@ -67,7 +70,7 @@ class Run:
     signature: bytes
     key_id: str
     timeout_seconds: int
-    state: str = "queued"
+    state: str = "pending"
     output: bytearray = field(default_factory=bytearray)
     streams: dict[str, bytearray] = field(default_factory=dict)
     next: int = 0
@@ -75,6 +78,15 @@ class Run:
     result: Result | None = None
     starts: int = 0
     results: int = 0
+
+    @property
+    def parsed_terms(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.terms)
+        return parsed
+
+    @property
+    def grant(self) -> Grant:
+        return Grant(self.id, self.key_id, self.terms, self.signature, self.payload)
 
 
 class FakeServer:
@@ -91,8 +103,14 @@ class FakeServer:
         self.seen: list[AgentFrame] = []
         self.hellos: list[Hello] = []
         self.cancels: set[str] = set()
-        self.verdicts: dict[str, VerdictWord] = {}
-        self.answers_start = self.acks_output = self.acks_result = True
+        self.answers_start = self.acks_output = self.acks_result = self.acks_rejects = True
+        self.hangs_up_on: type[AgentFrame] | None = None
+        self.hangs_up_after_taking_it = False
+        self.problem: Exception | None = None
+        self.closed_with: list[int | None] = []
+        self.told_server_id = ""
+        self.session = ""
+        self.is_ready = self.session_ok = True
         self.time_shift = timedelta()
         self.before_welcome: list[ServerFrame] = []
         self.connections = 0
@@ -139,7 +157,31 @@ class FakeServer:
         assert self._socket is not None
         await self._socket.close(code)
 
+    def cut(self) -> None:
+        """As when a cable is pulled: no close frame."""
+        assert self._socket is not None
+        self._socket.transport.abort()
+
+    async def send_text(self, text: str | bytes) -> None:
+        assert self._socket is not None
+        await self._socket.send(text)
+
     # What a test does.
+
+    def rotate(self) -> None:
+        """A new signing key, at the end of the chain."""
+        new = protocol.new_private_key()
+        self.keys = protocol.extend_chain(
+            self.keys, self.server_id, self.private_key, protocol.public_key_of(new)
+        )
+        self.private_key = new
+
+    async def reconnected(self, act: Callable[[], object]) -> Hello:
+        """The next hello, once `act` has broken the connection."""
+        count = len(self.hellos)
+        act()
+        await self.until(lambda: len(self.frames(Hello)) > count, "a new session")
+        return self.hellos[-1]
 
     def run(self, payload: dict[str, Any] | bytes, **changes: Any) -> Run:
         """A released run, signed; `changes` are to its terms."""
@@ -175,8 +217,7 @@ class FakeServer:
 
     async def grant(self, run: Run) -> None:
         run.state = "claimed"
-        grant = Grant(run.id, run.key_id, run.terms, run.signature, run.payload)
-        await self.send(grant)
+        await self.send(run.grant)
 
     async def do(self, payload: dict[str, Any], **changes: Any) -> Run:
         run = self.run(payload, **changes)
@@ -193,10 +234,14 @@ class FakeServer:
         assert run.result is not None
         return run.result
 
+    async def refused(self, run: Run) -> Reject:
+        return await self.saw(Reject, run)
+
     async def until(self, holds: Callable[[], bool], what: str) -> None:
         async def wait() -> None:
             async with self._changed:
-                await self._changed.wait_for(holds)
+                await self._changed.wait_for(lambda: self.problem is not None or holds())
+            assert self.problem is None, self.problem
 
         try:
             await asyncio.wait_for(wait(), DEADLINE_SECONDS)
@@ -222,21 +267,39 @@ class FakeServer:
         try:
             await self._welcome(socket)
             async for text in socket:
-                assert isinstance(text, str)
-                frame = protocol.decode_from_agent(text)
-                await self._note(frame)
-                for answer in self._answers(frame):
-                    await socket.send(protocol.encode(answer))
+                await self._hear(socket, protocol.decode_from_agent(str(text)))
         except ConnectionClosed:
             pass
+        except (AssertionError, protocol.ProtocolError) as problem:
+            self.problem = problem
         finally:
             if self._socket is socket:
                 self._socket = None
+            async with self._changed:
+                self.closed_with.append(socket.close_code)
+                self._changed.notify_all()
+
+    async def _hear(self, socket: ServerConnection, frame: AgentFrame) -> None:
+        hangs_up = self.hangs_up_on is type(frame)
+        if hangs_up:
+            self.hangs_up_on = None
+        answers = self._answers(frame) if self.hears(hangs_up) else []
+        await self._note(frame)
+        if hangs_up:
+            socket.transport.abort()
+            return
+        for answer in answers:
+            await socket.send(protocol.encode(answer))
+
+    def hears(self, hangs_up: bool) -> bool:
+        """Whether a frame counts: one on which the line breaks may have arrived or not."""
+        return not hangs_up or self.hangs_up_after_taking_it
 
     async def _welcome(self, socket: ServerConnection) -> None:
         nonce = hashlib.sha256(new_id().encode()).digest()
         protocols = (protocol.SUBPROTOCOL,)
-        await socket.send(protocol.encode(Challenge(nonce, self.server_id, self.now, protocols)))
+        challenge = Challenge(nonce, self.told_server_id or self.server_id, self.now, protocols)
+        await socket.send(protocol.encode(challenge))
         hello = protocol.decode_from_agent(str(await socket.recv()))
         assert isinstance(hello, Hello)
         said = protocol.hello_bytes(nonce, self.server_id, self.device_id)
@@ -246,31 +309,42 @@ class FakeServer:
         for frame in self.before_welcome:
             await socket.send(protocol.encode(frame))
             await self._note(protocol.decode_from_agent(str(await socket.recv())))
-        verdicts = tuple(self._verdict(hello))
-        await socket.send(
-            protocol.encode(Welcome(new_id(), self.limits, self.now, self.keys, verdicts))
+        if self.hangs_up_on is Hello:
+            self.hangs_up_on = None
+            socket.transport.abort()
+        self.session = new_id()
+        welcome = Welcome(
+            self.session, self.limits, self.now, self.keys, tuple(self._verdicts(hello))
         )
+        await socket.send(protocol.encode(welcome))
         self._socket = socket
         await self._note(hello)
 
-    def _verdict(self, hello: Hello) -> list[Verdict]:
-        given = []
-        for entry in hello.journal:
-            run = self.runs.get(entry.run)
-            word = self.verdicts.get(entry.run, VerdictWord.KEEP)
-            if run is not None and entry.result is not None:
-                word = VerdictWord.ACK
-                evidence = entry.result
-                run.result = Result(
-                    entry.run,
-                    evidence.outcome,
-                    evidence.exit_code,
-                    evidence.detail,
-                    evidence.output_length,
-                    evidence.output_sha256,
-                )
-            given.append(Verdict(entry.run, word))
-        return given
+    def _verdicts(self, hello: Hello) -> list[Verdict]:
+        told = {entry.run: entry for entry in hello.journal}
+        for run in self.runs.values():
+            if run.state == "claimed" and run.id not in told:
+                run.state = "queued"
+            elif run.state == "running" and run.id not in told:
+                run.state = "lost"
+        return [
+            Verdict(entry.run, word) for entry in hello.journal for word in self._verdict(entry)
+        ]
+
+    def _verdict(self, entry: JournalEntry) -> list[VerdictWord]:
+        run = self.runs.get(entry.run)
+        if run is None:
+            return [VerdictWord.KEEP]
+        if entry.result is not None:
+            self._take(run, result_of(run.id, entry.result))
+            return [VerdictWord.ACK]
+        if entry.state is JournalState.GO:
+            is_open = run.state in ("running", "lost")
+            return [VerdictWord.KEEP] if is_open else [VerdictWord.KILL, VerdictWord.ACK]
+        if run.state == "claimed":
+            return [VerdictWord.KEEP]
+        run.state = "lost" if run.state == "running" else run.state
+        return [VerdictWord.DROP]
 
     async def _note(self, frame: AgentFrame) -> None:
         async with self._changed:
@@ -281,7 +355,9 @@ class FakeServer:
         run = self.runs.get(getattr(frame, "run", ""))
         match frame:
             case Heartbeat():
-                return [HeartbeatAck(self.now, tuple(sorted(self.cancels)), True)]
+                return [HeartbeatAck(self.now, tuple(sorted(self.cancels)), self.session_ok)]
+            case Poll():
+                return self._polled(frame)
             case Start() if run is None:
                 return [Stop(frame.run, "unknown")]
             case Start() if run is not None:
@@ -296,11 +372,28 @@ class FakeServer:
                 return self._ended(run, frame)
             case Reject() if run is not None:
                 run.state = "rejected"
-                return [Ack(run.id, run.state)]
+                return [Ack(run.id, run.state)] if self.acks_rejects else []
             case Giveback() if run is not None:
-                run.state = "queued"
+                self.is_ready = False
+                if run.state == "claimed":
+                    run.state = "queued"
                 return [Ack(run.id, run.state)]
         return []
+
+    def _polled(self, poll: Poll) -> list[ServerFrame]:
+        """Grants what is not held, repeats GO, and claims what is new."""
+        self.is_ready = poll.ready
+        held = {one.run: one.state for one in poll.holding}
+        frames: list[ServerFrame] = []
+        for run in self.runs.values():
+            if run.state == "running" and held.get(run.id) is JournalState.CLAIMED:
+                frames.append(Go(run.id, run.timeout_seconds))
+            elif run.id not in held and (
+                run.state == "claimed" or (run.state == "queued" and poll.ready)
+            ):
+                run.state = "claimed"
+                frames.append(run.grant)
+        return frames
 
     def _started(self, run: Run) -> list[ServerFrame]:
         run.starts += 1
@@ -323,11 +416,14 @@ class FakeServer:
         return [OutputAck(run.id, run.next)] if self.acks_output else []
 
     def _ended(self, run: Run, frame: Result) -> list[ServerFrame]:
-        run.results += 1
-        run.result = frame
-        self.cancels.discard(run.id)
-        run.state = "lost" if frame.outcome is Outcome.UNKNOWN else frame.outcome.value
+        self._take(run, frame)
         return [Ack(run.id, run.state)] if self.acks_result else []
+
+    def _take(self, run: Run, result: Result) -> None:
+        run.results += 1
+        run.result = result
+        self.cancels.discard(run.id)
+        run.state = "lost" if result.outcome is Outcome.UNKNOWN else result.outcome.value
 
 
 def journal_of(hello: Hello) -> dict[str, JournalState]:
