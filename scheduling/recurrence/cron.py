@@ -11,7 +11,7 @@ from functools import lru_cache
 from cronsim import CronSim, CronSimError
 from django.utils.translation import gettext as _
 
-from scheduling.recurrence.days import Months
+from scheduling.recurrence.days import Months, Pick
 
 LONGEST = 200
 MACROS = {
@@ -85,7 +85,7 @@ def parse(expression: str) -> Cron:
     )
 
 
-def _pick(sim: CronSim):  # type: ignore[no-untyped-def]
+def _pick(sim: CronSim) -> Pick:
     def pick(year: int, month: int) -> tuple[int, ...]:
         days = range(1, monthrange(year, month)[1] + 1)
         return tuple(day for day in days if sim.match_day(date(year, month, day)))

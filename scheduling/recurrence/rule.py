@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from scheduling.recurrence import crontab, notes, sentence, warnings
 from scheduling.recurrence.config import UNIT_SECONDS
-from scheduling.recurrence.instants import SECOND, day_of, micros, moment
+from scheduling.recurrence.instants import LAST, SECOND, day_of, micros, moment
 from scheduling.recurrence.series import Series
 from scheduling.recurrence.wall import instants_on
 
@@ -70,11 +70,10 @@ class Bounds:
         return self.start is None and self.end is None and not self.holes
 
     def hole_around(self, at: int) -> tuple[int, int] | None:
-        place = bisect_right(self.holes, (at, at + 1)) - 1
-        for hole in self.holes[max(place, 0) : place + 2]:
-            if hole[0] <= at < hole[1]:
-                return hole
-        return None
+        place = bisect_right(self.holes, (at, LAST)) - 1
+        if place < 0 or at >= self.holes[place][1]:
+            return None
+        return self.holes[place]
 
 
 def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -132,8 +131,9 @@ class Rule:
             return 0
         number = self.series.count(low, high)
         for start, end in self.bounds.holes:
-            if start <= high and end > low + 1:
-                number -= self.series.count(max(low, start - 1), min(high, end - 1))
+            inside = max(low, start - 1), min(high, end - 1)
+            if inside[0] < inside[1]:
+                number -= self.series.count(*inside)
         return number
 
     def sentence(self) -> str:

@@ -60,7 +60,7 @@ def changes(zone: ZoneInfo, start: int, end: int) -> list[Change]:
 
 @lru_cache(maxsize=50_000)
 def _change_on(zone: ZoneInfo, day: int) -> Change | None:
-    """The change on this day of UTC; no zone ever had two within a day."""
+    """The change on this day of UTC; no zone has two within a week."""
     low, high = day * DAY - 1, day * DAY + DAY - 1
     before, after = offset_at(zone, low), offset_at(zone, high)
     if before == after:
@@ -76,7 +76,7 @@ def _change_on(zone: ZoneInfo, day: int) -> Change | None:
 
 def pieces(zone: ZoneInfo, start: int, end: int) -> Iterator[Piece]:
     """[start, end) cut at the changes, oldest first."""
-    # A clock is turned back by less than a day: earlier changes cannot matter any more.
+    # A clock is turned back by a day at most: earlier changes do not matter any more.
     near = changes(zone, start - DAY, end)
     past = [change for change in near if change.at <= start]
     ahead = [change for change in near if change.at > start]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from scheduling.recurrence import cron
 if TYPE_CHECKING:
     from scheduling.recurrence.rule import Rule
 
-_SHORTEST_MONTH = 28
+_NO_LEAP_YEAR = 2027
 
 
 def of(rule: Rule, now: datetime) -> list[str]:
@@ -32,11 +33,16 @@ def _of_nothing_ahead(rule: Rule, now: datetime) -> str:
 
 
 def _day_some_months_lack(rule: Rule) -> int | None:
-    if rule.recurrence_type == "monthly":
-        day = int(rule.config.get("day_of_month", 0))
-        return day if day > _SHORTEST_MONTH and rule.config["missing_day"] == "skip" else None
-    if rule.recurrence_type == "custom":
+    """The day of the month by which the rule passes over some of its own months."""
+    if rule.recurrence_type == "monthly" and rule.config.get("missing_day") == "skip":
+        day, every = int(rule.config["day_of_month"]), int(rule.config["every"])
+        first = rule.anchor.astimezone(rule.zone).month
+        months = {(first - 1 + step) % 12 + 1 for step in range(0, 12 * every, every)}
+    elif rule.recurrence_type == "custom":
         expression = cron.parse(rule.config["cron_expression"])
-        day = min(expression.days)
-        return day if day > _SHORTEST_MONTH and not expression.either else None
-    return None
+        if expression.either:
+            return None
+        day, months = min(expression.days), set(expression.months)
+    else:
+        return None
+    return day if any(day > monthrange(_NO_LEAP_YEAR, month)[1] for month in months) else None
