@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from zoneinfo import available_timezones
+from zoneinfo import available_timezones, reset_tzpath
+
+# Each host's own files would have the nodes of an installation disagree about the clock.
+reset_tzpath(to=())
 
 _NOT_PLACES = frozenset({"Factory", "localtime", "posixrules"})
 
