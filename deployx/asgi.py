@@ -14,12 +14,13 @@ from django.conf import settings  # noqa: E402
 
 from deployx.lifespan import Lifespan  # noqa: E402
 from deployx.routing import new_hub, websocket_urlpatterns  # noqa: E402
+from scheduling.api.held_output import HeldOutput  # noqa: E402
 
 hub = new_hub()
 application = ProtocolTypeRouter(
     {
         "http": ServeStaticASGI(
-            django_application, root=settings.STATIC_ROOT, prefix=settings.STATIC_URL
+            HeldOutput(django_application), root=settings.STATIC_ROOT, prefix=settings.STATIC_URL
         ),
         "websocket": URLRouter(websocket_urlpatterns(hub)),
         "lifespan": Lifespan(hub),

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from celery.schedules import crontab
 from environs import Env, validate
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from deployx import api_settings, logs
 from deployx.embedded import discovery
@@ -27,10 +27,12 @@ _running = discovery.Running.read(DEPLOYX_HOME)
 IS_EMBEDDED: bool = not os.environ.get("DATABASE_URL") or not os.environ.get("REDIS_URL")
 DATABASE_URL: dict[str, Any] = env.dj_db_url(
     "DATABASE_URL",
-    (_running.database_url if _running else "") or "postgresql://deployx@/deployx?host=/nowhere",
+    (_running.database_url if _running else "")
+    or f"postgresql://deployx@/deployx?host={DEPLOYX_HOME}/run",
 )
 REDIS_URL: str = env.str(
-    "REDIS_URL", (_running.redis_url if _running else "") or "unix:///nowhere/valkey.sock?db=0"
+    "REDIS_URL",
+    (_running.redis_url if _running else "") or f"unix://{DEPLOYX_HOME}/run/valkey.sock?db=0",
 )
 DEBUG: bool = env.bool("DEPLOYX_DEBUG", False)
 SECRET_KEY: str = (
@@ -164,6 +166,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
@@ -200,13 +203,22 @@ CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 if DEPLOYX_BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
-}
+CACHES = {"default": {"BACKEND": "deployx.cache.LenientCache", "LOCATION": REDIS_URL}}
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
         "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 60}]},
+    }
+}
+
+# No inline script or style, nothing from elsewhere; what pages show of others is text, never markup.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "object-src": ["'none'"],
     }
 }
 
@@ -250,7 +262,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = False
 CELERY_TASK_DEFAULT_QUEUE = "dispatch"
-CELERY_TASK_QUEUES = [Queue(name) for name in ("dispatch", "notifications", "housekeeping")]
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange(name), routing_key=name)
+    for name in ("dispatch", "notifications", "housekeeping")
+]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "scheduling.beat:FleetScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1

@@ -82,7 +82,7 @@ class System:
     def _celery(
         self, name: str, argv: list[str], is_silent: Callable[[], bool] | None = None
     ) -> Program:
-        command = ["-m", "celery", "--app", "deployx", *argv, "--loglevel", "INFO"]
+        command = ["-m", "celery", "--quiet", "--app", "deployx", *argv, "--loglevel", "INFO"]
         return self._python(name, command, is_silent=is_silent)
 
     def _python(

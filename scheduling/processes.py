@@ -8,7 +8,9 @@ import threading
 
 import structlog
 from celery import current_app
+from celery.utils import worker_direct
 from django.conf import settings
+from kombu import Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -25,7 +27,7 @@ class Pulse(threading.Thread):
     A worker that lives but takes nothing from the broker any more is thereby seen to be silent.
     """
 
-    def __init__(self, queue: str, name: str) -> None:
+    def __init__(self, queue: Queue, name: str) -> None:
         super().__init__(name="pulse", daemon=True)
         self._queue, self._worker = queue, name
         self._stopping = threading.Event()
@@ -59,7 +61,7 @@ def start_worker(hostname: str) -> None:
     """For a worker that is ready: reconcile, and the heartbeat through its own direct queue."""
     keys.ensure_key()
     _start_reconcile()
-    pulse = Pulse(f"{hostname}.dq", f"worker@{socket.gethostname()}:{os.getpid()}")
+    pulse = Pulse(worker_direct(hostname), f"worker@{socket.gethostname()}:{os.getpid()}")
     pulse.start()
     _threads.append(pulse)
 

@@ -30,6 +30,9 @@ class Home:
     account: Account | None
     is_moved: bool
 
+    def log(self, name: str) -> Path:
+        return self.data.parent / f"{name}.log"
+
     @classmethod
     def of(cls, folder: Path) -> Home:
         """The home of the services whose folder is `folder` (`.deployx`, or a test's own).

@@ -60,6 +60,7 @@ class Postgres:
             stop_signal=signal.SIGINT,
             working_directory=self.home.data,
             is_ready=self._is_ready,
+            log=self.home.log("postgres"),
         )
 
     def prepare(self) -> None:

@@ -50,6 +50,7 @@ class Valkey:
             account=self.home.account,
             working_directory=self.home.data,
             is_ready=self._is_ready,
+            log=self.home.log("redis"),
         )
 
     @property

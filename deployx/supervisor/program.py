@@ -29,7 +29,8 @@ class NeverReady(RuntimeError):
 class Program:
     """`environment` is added to ours. `is_ready` is asked until it says yes; `is_silent`, where it
     is given, says that the program lives but does no work any more, and is to be started again; it is
-    not asked before `silence_after_seconds`."""
+    not asked before `silence_after_seconds`. What it says goes to the file `log`, else to whoever
+    started it."""
 
     name: str
     argv: tuple[str, ...]
@@ -41,6 +42,7 @@ class Program:
     is_ready: Callable[[], bool] = lambda: True
     is_silent: Callable[[], bool] | None = None
     silence_after_seconds: float = 60.0
+    log: Path | None = None
 
     def start(self, output: IO[bytes] | int | None = None) -> Process:
         """Starts it in a session of its own: Ctrl-C reaches us alone, and we end it in our order."""

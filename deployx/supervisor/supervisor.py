@@ -68,13 +68,15 @@ class Supervisor:
 
     def watch_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """The same until the condition holds; False where it did not in time."""
-        deadline = time.monotonic() + seconds
+        deadline, ask_at = time.monotonic() + seconds, 0.0
         while not self._stopping and time.monotonic() < deadline:
             self._show_output(LOOK_SECONDS)
             for one in self._supervised:
                 self._look_after(one)
-            if condition():
-                return True
+            if time.monotonic() >= ask_at:
+                if condition():
+                    return True
+                ask_at = time.monotonic() + LOOK_SECONDS
         return self._stopping
 
     def stop(self) -> None:
@@ -116,21 +118,26 @@ class Supervisor:
             one.pause_seconds = SHORTEST_PAUSE_SECONDS
         code = one.process.popen.returncode
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
+        where = f" (see {one.program.log})" if one.program.log else ""
         self.say(
-            f"{one.program.name} ended ({why}); it is started again in {one.pause_seconds:g} s."
+            f"{one.program.name} ended ({why}); it is started again in {one.pause_seconds:g} s.{where}"
         )
         one.process, one.start_at = None, now + one.pause_seconds
         one.pause_seconds = min(LONGEST_PAUSE_SECONDS, one.pause_seconds * 2)
 
     def _launch(self, one: _Supervised) -> Process:
+        one.silence_look_at = time.monotonic() + one.program.silence_after_seconds
+        if one.program.log is not None:
+            with one.program.log.open("ab") as log:
+                one.process = one.program.start(log)
+            return one.process
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
+        self._outputs.register(reading, selectors.EVENT_READ, one)
         try:
             one.process = one.program.start(writing)
         finally:
             os.close(writing)
-        one.silence_look_at = time.monotonic() + one.program.silence_after_seconds
-        self._outputs.register(reading, selectors.EVENT_READ, one)
         return one.process
 
     def _show_output(self, seconds: float) -> None:

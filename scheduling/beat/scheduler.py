@@ -64,7 +64,8 @@ class FleetScheduler(DatabaseScheduler):
         self._flag_at = 0.0
         self.name = f"beat@{socket.gethostname()}:{os.getpid()}"
         super().__init__(*args, **kwargs)
-        log.info("Task scheduler started", beat=self.name)
+        if not kwargs.get("lazy"):  # made once more only to show its settings
+            log.info("Task scheduler started", beat=self.name)
 
     def enabled_models_qs(self) -> Any:
         """Every other app's periodic tasks; ours never enter the parent's heap."""
