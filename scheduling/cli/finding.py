@@ -1,0 +1,86 @@
+"""Whom and what the words on a command line mean. Each raises InvalidInput naming its argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db.models import Model, QuerySet
+from django.utils.translation import gettext as _
+
+from accounts.errors import InvalidInput
+from devices.models import Device, DeviceGroup
+from scheduling.models import ScheduledTask
+
+M = TypeVar("M", bound=Model)
+MOST_NAMED = 10
+SHORTEST_PREFIX = 4
+
+
+def person(name: str | None) -> User:
+    """The account of this name, or the first administrator; an active one."""
+    if name is None:
+        first = User.objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
+        if first is None:
+            raise InvalidInput({"user": [_("There is no active administrator; name one.")]})
+        return first
+    found = User.objects.filter(username=name).first()
+    if found is None:
+        raise InvalidInput({"user": [_("There is no account “%s”.") % name]})
+    if not found.is_active:
+        raise InvalidInput({"user": [_("The account “%s” is deactivated.") % name]})
+    return found
+
+
+def task(user: User, words: str) -> ScheduledTask:
+    """By id, exact name, or the beginning of an id that no other task's begins with."""
+    visible = ScheduledTask.objects.visible_to(user).select_related("user")
+    found = _by_id_or_name(visible, words)
+    if not found and len(words) >= SHORTEST_PREFIX:
+        found = list(visible.filter(pk__startswith=words.lower())[: MOST_NAMED + 1])
+    return _only("task", words, found, _("There is no task “%s”."))
+
+
+def devices(user: User, words: Iterable[str]) -> list[Device]:
+    visible = Device.objects.visible_to(user)
+    return _each("device_ids", visible, words, _("There is no device “%s”."))
+
+
+def groups(user: User, words: Iterable[str]) -> list[DeviceGroup]:
+    visible = DeviceGroup.objects.visible_to(user)
+    return _each("group_ids", visible, words, _("There is no group “%s”."))
+
+
+def _each(name: str, visible: QuerySet[M], words: Iterable[str], missing: str) -> list[M]:
+    """What each word means; every word that means nothing, or too much, is named at once."""
+    found: list[M] = []
+    wrong: list[str] = []
+    for word in words:
+        try:
+            found.append(_only(name, word, _by_id_or_name(visible, word), missing))
+        except InvalidInput as refusal:
+            wrong += refusal.errors[name]
+    if wrong:
+        raise InvalidInput({name: wrong})
+    return found
+
+
+def _by_id_or_name(visible: QuerySet[M], words: str) -> list[M]:
+    try:
+        by_id = list(visible.filter(pk=UUID(words)))
+    except ValueError:
+        by_id = []
+    return by_id or list(visible.filter(name=words)[: MOST_NAMED + 1])
+
+
+def _only(name: str, words: str, found: list[M], missing: str) -> M:
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise InvalidInput({name: [missing % words]})
+    listed = ", ".join(str(one.pk) for one in found[:MOST_NAMED])
+    more = "…" if len(found) > MOST_NAMED else ""
+    message = _("“%(words)s” may mean any of %(ids)s; give the id.")
+    raise InvalidInput({name: [message % {"words": words, "ids": listed + more}]})

@@ -1,0 +1,57 @@
+"""The rows that the listing verbs show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from scheduling import clock, progress
+from scheduling.cli import finding
+from scheduling.models import Execution, ScheduledTask
+from scheduling.recurrence import Occurrence
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+def tasks(user: User, options: Mapping[str, Any]) -> list[ScheduledTask]:
+    """Those that pass every filter, the newest first. Raises InvalidInput for an unknown target."""
+    found = ScheduledTask.objects.visible_to(user).listed()
+    if options["status"]:
+        found = found.filter(status=options["status"])
+    if options["tag"]:
+        found = found.filter(tags__contains=[options["tag"]])
+    if options["search"]:
+        found = found.filter(name__icontains=options["search"])
+    if options["device"]:
+        (device,) = finding.devices(user, [options["device"]])
+        found = found.filter(device_ids__contains=[str(device.pk)])
+    if options["group"]:
+        (group,) = finding.groups(user, [options["group"]])
+        found = found.filter(group_ids__contains=[str(group.pk)])
+    return list(found.prefetch_related("dependencies")[: _limit(options["limit"])])
+
+
+def executions(
+    user: User, *, task: ScheduledTask | None, status: str | None = None, limit: int
+) -> list[Execution]:
+    """The newest first, each with its result as it is now."""
+    found = Execution.objects.visible_to(user).defer("payload", "rollback_payload", "definition")
+    if task is not None:
+        found = found.filter(task=task)
+    if status:
+        found = found.filter(status=status)
+    return progress.with_results(found[: _limit(limit)])
+
+
+def next_runs(task: ScheduledTask, number: int) -> list[Occurrence]:
+    """Nothing for a task that is paused, or whose plan has come to its end."""
+    if task.next_scheduled_for is None:
+        return []
+    if task.max_runs is not None:
+        number = min(number, task.max_runs - task.scheduled_run_count)
+    return task.rule.next_runs(clock.now(), max(number, 0))
+
+
+def _limit(number: int) -> int:
+    return max(1, number)

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils.translation import gettext as _
+
+from accounts.errors import InvalidInput, NotAllowed, StateConflict
+from scheduling import executions, representations, schedules, targets
+from scheduling.cli import arguments, definition, finding, following, listing, rendering
+from scheduling.models import DeviceRun, Execution, ScheduledTask
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+REFUSED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+NEXT_RUNS = 5
+LATEST_EXECUTIONS = 5
+MOST_RESULTS = 50
+
+
+class Command(BaseCommand):
+    """One method a verb: it calls the verb's function and shows what came of it."""
+
+    help = "Plans tasks, runs them and shows what came of them."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        arguments.add_to(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        no_color = bool(options["no_color"])
+        self._out = rendering.console(options.get("stdout") or sys.stdout, no_color=no_color)
+        self._err = rendering.console(options.get("stderr") or sys.stderr, no_color=no_color)
+        verb: Callable[[User, Mapping[str, Any]], int | None] = getattr(
+            self, f"do_{options['verb']}"
+        )
+        try:
+            code = verb(finding.person(options["user"]), options)
+        except InvalidInput as refusal:
+            for name, messages in refusal.errors.items():
+                for message in messages:
+                    self._err.print(rendering.text(f"{name}: {message}"))
+            sys.exit(WRONG_INPUT)
+        except (StateConflict, NotAllowed) as refusal:
+            self._err.print(rendering.text(refusal.detail))
+            sys.exit(REFUSED)
+        if code:
+            sys.exit(code)
+
+    def do_add(self, user: User, options: Mapping[str, Any]) -> None:
+        self._show_task(schedules.create(user, definition.of(options, user)), user, options)
+
+    def do_list(self, user: User, options: Mapping[str, Any]) -> None:
+        rows = listing.tasks(user, options)
+        if options["as_json"]:
+            self._json([representations.task(row) for row in rows])
+        elif rows:
+            self._out.print(rendering.tasks(rows, targets.summaries(rows, user)))
+        else:
+            self._out.print(_("No tasks."))
+
+    def do_show(self, user: User, options: Mapping[str, Any]) -> None:
+        task = finding.task(user, options["task"])
+        self._show_task(task, user, options)
+        if options["as_json"]:
+            return
+        for run in listing.next_runs(task, NEXT_RUNS)[1:]:
+            self._out.print(_("then %s") % rendering.when(run.due, task.time_zone))
+        latest = listing.executions(user, task=task, limit=LATEST_EXECUTIONS)
+        if latest:
+            self._out.print()
+            self._out.print(rendering.executions(latest, with_task=False))
+
+    def do_pause(self, user: User, options: Mapping[str, Any]) -> None:
+        task = finding.task(user, options["task"])
+        self._show_task(schedules.pause(task, user), user, options)
+
+    def do_resume(self, user: User, options: Mapping[str, Any]) -> None:
+        task = finding.task(user, options["task"])
+        self._show_task(schedules.resume(task, user), user, options)
+
+    def do_delete(self, user: User, options: Mapping[str, Any]) -> int | None:
+        task = finding.task(user, options["task"])
+        if not options["yes"] and not self._confirms(task):
+            self._err.print(_("Nothing was deleted."))
+            return REFUSED
+        task_id, name = str(task.pk), task.name
+        schedules.delete(task, user)
+        if options["as_json"]:
+            self._json({"id": task_id, "name": name})
+        else:
+            self._out.print(rendering.text(_("“%s” is deleted.") % name))
+        return None
+
+    def do_run(self, user: User, options: Mapping[str, Any]) -> int | None:
+        execution = schedules.execute(finding.task(user, options["task"]), user)
+        if options["wait"]:
+            return self._wait(execution, as_json=options["as_json"])
+        if options["as_json"]:
+            self._json(representations.executions([execution])[0])
+        else:
+            rows = executions.with_results([execution])
+            self._out.print(rendering.executions(rows, with_task=True))
+        return None
+
+    def do_executions(self, user: User, options: Mapping[str, Any]) -> None:
+        task = finding.task(user, options["task"]) if options["task"] else None
+        rows = listing.executions(user, task=task, status=options["status"], limit=options["limit"])
+        if options["as_json"]:
+            self._json(representations.executions(rows))
+        elif rows:
+            self._out.print(rendering.executions(rows, with_task=task is None))
+        else:
+            self._out.print(_("No executions."))
+
+    def do_stats(self, user: User, options: Mapping[str, Any]) -> None:
+        numbers = schedules.stats(user)
+        if options["as_json"]:
+            self._json(numbers)
+            return
+        self._out.print(rendering.stats(numbers))
+        if numbers["upcoming"]:
+            self._out.print()
+            self._out.print(rendering.upcoming(numbers["upcoming"]))
+
+    def _wait(self, execution: Execution, *, as_json: bool) -> int:
+        """With JSON the output goes to standard error, so that standard output stays JSON."""
+        out = self._err if as_json else self._out
+        try:
+            execution = following.Follower(execution, out, self._err).follow()
+        except KeyboardInterrupt:
+            self._err.print(_("The execution goes on: %s") % execution.pk)
+            return INTERRUPTED
+        runs = following.last_attempts(execution)
+        if as_json:
+            shown = representations.executions([execution])[0]
+            self._json({**shown, "runs": representations.runs(runs)})
+        else:
+            self._show_result(execution, runs)
+        return following.exit_code(execution, runs)
+
+    def _show_result(self, execution: Execution, runs: list[DeviceRun]) -> None:
+        self._out.print()
+        if runs:
+            self._out.print(rendering.results(runs, MOST_RESULTS))
+            self._out.print()
+        self._out.print(rendering.executions([execution], with_task=True))
+
+    def _show_task(self, task: ScheduledTask, user: User, options: Mapping[str, Any]) -> None:
+        if options["as_json"]:
+            self._json(representations.task(task))
+        else:
+            self._out.print(rendering.task(task, targets.summaries([task], user)[task.pk]))
+
+    def _confirms(self, task: ScheduledTask) -> bool:
+        """Names what is destroyed and asks; nobody there to answer means no."""
+        running = DeviceRun.objects.filter(execution__task=task).unended().count()
+        question = _(
+            "This deletes the task “%(name)s” and its plan. %(running)s runs under way are"
+            " cancelled; its %(executions)s executions stay readable. Go on? [y/N] "
+        )
+        words = {"name": task.name, "running": running, "executions": task.executions.count()}
+        self._err.print(rendering.text(question % words), end="")
+        try:
+            return input().strip().lower() in ("y", "yes")
+        except EOFError:
+            self._err.print(_("Nobody answers here: say --yes."))
+            return False
+
+    def _json(self, value: object) -> None:
+        rendering.print_json(self._out, value)
