@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+
+from accounts.rights import is_administrator
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -33,6 +36,14 @@ def person(request: HttpRequest) -> User:
     """Whoever is signed in; for views behind `login_required`."""
     assert request.user.is_authenticated
     return request.user
+
+
+def administrator(request: HttpRequest) -> User:
+    """The same, where only administrators come in; others get the page that says so."""
+    user = person(request)
+    if not is_administrator(user):
+        raise PermissionDenied
+    return user
 
 
 def render_page(

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import Count, Q
 
 from devices.models import Device
+
+if TYPE_CHECKING:
+    from devices.models.device import DeviceQuerySet
 
 OFFLINE_AFTER_SECONDS = 60
 QUIET_AFTER_WEB_START_SECONDS = 90
@@ -56,6 +60,10 @@ class Counts:
     never_connected: int
     revoked: int
 
+    @property
+    def present(self) -> int:
+        return self.online + self.offline + self.never_connected
+
 
 def seen(devices: Collection[UUID]) -> Seen:
     """Writes that these devices were heard from just now. Revoked ones stay as they are."""
@@ -81,10 +89,12 @@ def sweep(newest_web_start: datetime | None) -> list[UUID]:
         return [pk for (pk,) in cursor]
 
 
-def counts() -> Counts:
+def counts(devices: DeviceQuerySet | None = None) -> Counts:
+    """Of these devices, or of all there are."""
     present = Q(revoked_at=None)
+    devices = Device.objects.all() if devices is None else devices
     return Counts(
-        **Device.objects.aggregate(
+        **devices.aggregate(
             online=Count("pk", filter=present & Q(is_online=True)),
             offline=Count("pk", filter=present & Q(is_online=False, last_seen_at__isnull=False)),
             never_connected=Count("pk", filter=present & Q(last_seen_at=None)),

@@ -21,4 +21,7 @@ urlpatterns = [
     path("executions/<uuid:pk>/cancel", executions.execution_cancel, name="execution-cancel"),
     path("executions/<uuid:pk>/retry", executions.execution_retry, name="execution-retry"),
     path("devices/<uuid:pk>/", devices.device_detail, name="device"),
+    path("devices/<uuid:pk>/revoke", devices.device_revoke, name="device-revoke"),
+    path("devices/<uuid:pk>/delete", devices.device_delete, name="device-delete"),
+    path("groups/<uuid:pk>/delete", devices.group_delete, name="group-delete"),
 ]

@@ -27,6 +27,7 @@ TONE_ICONS = {
     "mild": "triangle-alert",
     "still": "circle-minus",
 }
+EXACT = "D j M Y, H:i"
 MESSAGE_TONES = {"success": "good", "error": "bad", "warning": "mild", "info": "busy"}
 
 
@@ -63,6 +64,13 @@ def when(moment: datetime | None, zone: str = "UTC") -> str:
     if moment is None:
         return "–"
     return format_html('<time datetime="{}">{}</time>', _machine(moment), _exact(moment, zone))
+
+
+@register.simple_tag
+def local(moment: datetime, zone: str) -> str:
+    """A moment in a zone that stands beside it already."""
+    shown = date_format(moment.astimezone(ZoneInfo(zone)), EXACT)
+    return format_html('<time datetime="{}">{}</time>', _machine(moment), shown)
 
 
 @register.simple_tag
@@ -133,5 +141,4 @@ def _machine(moment: datetime) -> str:
 
 
 def _exact(moment: datetime, zone: str) -> str:
-    local = moment.astimezone(ZoneInfo(zone))
-    return f"{date_format(local, 'D j M Y, H:i')} {zone}"
+    return f"{date_format(moment.astimezone(ZoneInfo(zone)), EXACT)} {zone}"

@@ -50,6 +50,11 @@ class PayloadForm:
         self.errors: list[str] = []
         self.inputs = [_input(kind, one, data) for one in kind.form_fields()]
 
+    @property
+    def opens_details(self) -> bool:
+        """Whether something is wrong in a field that is folded away."""
+        return any(one.errors for one in self.inputs if not one.spec.required)
+
     def payload(self) -> dict[str, Any]:
         """Empty is as good as not given, except where the field has to be filled in."""
         given = [(one.spec, _value(one)) for one in self.inputs]

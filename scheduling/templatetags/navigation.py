@@ -9,6 +9,9 @@ from django import template
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from accounts.rights import is_administrator
+from scheduling import health
+
 if TYPE_CHECKING:
     from django.template.context import RequestContext
     from django.utils.functional import Promise
@@ -49,6 +52,14 @@ def navigation(context: RequestContext) -> dict[str, Any]:
         "user": user,
         "csrf_token": context.get("csrf_token"),
     }
+
+
+@register.inclusion_tag("_health.html", takes_context=True)
+def system_health(context: RequestContext) -> dict[str, Any]:
+    """What is not well, said to administrators alone."""
+    if not is_administrator(context["user"]):
+        return {"ill": []}
+    return {"ill": [check for check in health.recent_checks() if not check.ok]}
 
 
 def _item(href: str, label: str | Promise, icon: str, path: str) -> Item:

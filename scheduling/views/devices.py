@@ -1,18 +1,23 @@
-"""One device, with the history of all that ran on it."""
+"""Devices and groups as far as tasks and runs are concerned: history, and what goes with them."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.decorators import login_required
-from django.shortcuts import get_object_or_404
-from django.views.decorators.http import require_safe
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.pages import newest_first, person, render_page
+from accounts.acting import attempt
+from accounts.pages import administrator, newest_first, person, render_page
+from devices import fleet, groups
 from devices.models import Device, DeviceGroup
-from scheduling.models import DeviceRun
+from scheduling.models import DeviceRun, ScheduledTask
 
 if TYPE_CHECKING:
+    from typing import Any
     from uuid import UUID
 
     from django.http import HttpRequest, HttpResponse
@@ -26,9 +31,74 @@ def device_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     runs = DeviceRun.objects.visible_to(user).filter(device=device).select_related("execution")
     context = {
         "device": device,
+        "facts": _facts(device.facts),
         "groups": DeviceGroup.objects.visible_to(user).filter(devices=device),
         "history": newest_first(request, runs),
     }
     return render_page(
         request, "devices/detail.html", context, regions={"device": "devices/_detail.html"}
     )
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def device_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """GET says what ends with it; POST revokes."""
+    user = administrator(request)
+    device = get_object_or_404(Device.objects.visible_to(user), pk=pk)
+    if request.method == "POST":
+        attempt(request, partial(fleet.revoke, device, user), _("“%s” is revoked.") % device.name)
+        return redirect(device)
+    return render(request, "devices/revoke.html", _consequences(device))
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def device_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """GET says what would be destroyed; POST does it."""
+    user = administrator(request)
+    device = get_object_or_404(Device.objects.visible_to(user), pk=pk)
+    if request.method == "POST":
+        attempt(request, partial(fleet.delete, device, user), _("“%s” is deleted.") % device.name)
+        return redirect("device-list")
+    return render(request, "devices/delete.html", _consequences(device))
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def group_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """GET says what would be destroyed; POST does it."""
+    user = administrator(request)
+    group = get_object_or_404(DeviceGroup.objects.visible_to(user), pk=pk)
+    if request.method == "POST":
+        attempt(request, partial(groups.delete, group, user), _("“%s” is deleted.") % group.name)
+        return redirect("group-list")
+    context = {
+        "group": group,
+        "devices": group.devices.count(),
+        "tasks": ScheduledTask.objects.filter(group_ids__contains=[str(group.pk)]).count(),
+    }
+    return render(request, "groups/delete.html", context)
+
+
+def _consequences(device: Device) -> dict[str, Any]:
+    runs = DeviceRun.objects.filter(device=device)
+    return {
+        "device": device,
+        "waiting": runs.unstarted().count(),
+        "running": runs.filter(status=DeviceRun.Status.RUNNING).count(),
+        "tasks": ScheduledTask.objects.filter(device_ids__contains=[str(device.pk)]).count(),
+    }
+
+
+def _facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the device says of itself, in lines; nested facts carry the names on the way."""
+    rows: list[tuple[str, str]] = []
+    for name, value in sorted(facts.items()):
+        if isinstance(value, dict):
+            rows += [(f"{name}.{inner}", text) for inner, text in _facts(value)]
+        elif isinstance(value, list):
+            rows.append((name, ", ".join(str(one) for one in value)))
+        elif value not in (None, ""):
+            rows.append((name, str(value)))
+    return rows

@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.acting import attempt
 from accounts.pages import identifier, newest_first, paginate, person, render_page
 from scheduling import executions, outputs, progress, terminal, waiting
 from scheduling.models import DeviceRun, Execution
-from scheduling.views.acting import attempt
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count, Q
 from django.views.decorators.http import require_safe
 
 from accounts.pages import person, render_page
+from devices import presence
 from devices.models import Device
 from scheduling import executions, schedules
 from scheduling.models import Execution
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import User
     from django.http import HttpRequest, HttpResponse
 
 ROWS = 5
@@ -26,7 +25,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     user = person(request)
     visible = Execution.objects.visible_to(user)
     context = {
-        "devices": _device_counts(user),
+        "devices": presence.counts(Device.objects.visible_to(user)),
         "stats": schedules.stats(user),
         "running": executions.with_results(visible.under_way().order_by("-pk")[:ROWS]),
         "failed": executions.with_results(
@@ -35,14 +34,4 @@ def overview(request: HttpRequest) -> HttpResponse:
     }
     return render_page(
         request, "overview/overview.html", context, regions={"overview": "overview/_overview.html"}
-    )
-
-
-def _device_counts(user: User) -> dict[str, int]:
-    present = Device.objects.visible_to(user).present()
-    return present.aggregate(
-        total=Count("pk"),
-        online=Count("pk", filter=Q(is_online=True)),
-        offline=Count("pk", filter=Q(is_online=False, last_seen_at__isnull=False)),
-        never_connected=Count("pk", filter=Q(last_seen_at=None)),
     )

@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.acting import attempt, back
 from accounts.pages import person
 from scheduling import schedules, targets
 from scheduling.models import DeviceRun
-from scheduling.views.acting import attempt, back
 from scheduling.views.tasks import visible_task
 
 if TYPE_CHECKING:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import F
+from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from accounts.pages import newest_first, paginate, person, render_page
 from devices.agent import kinds
 from scheduling import clock, executions, schedules, targets
-from scheduling.models import ScheduledTask
+from scheduling.models import Execution, ScheduledTask
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,9 +27,15 @@ if TYPE_CHECKING:
 SORTS: dict[str, tuple[Any, ...]] = {
     "next": (F("next_run_time").asc(nulls_last=True), "-pk"),
     "last": (F("last_run_time").desc(nulls_last=True), "-pk"),
-    "name": ("name", "-pk"),
+    "name": (Lower("name"), "-pk"),
     "newest": ("-pk",),
 }
+SORT_LABELS = (
+    ("next", _("Next run")),
+    ("last", _("Last run")),
+    ("name", _("Name")),
+    ("newest", _("Newest")),
+)
 NEXT_RUNS = 10
 
 
@@ -37,10 +45,10 @@ def task_list(request: HttpRequest) -> HttpResponse:
     user = person(request)
     page = paginate(request, _filtered(ScheduledTask.objects.visible_to(user), request.GET))
     summaries = targets.summaries(page.object_list, user)
-    for task in page.object_list:
-        task.summary = summaries[task.pk]
     context = {
         "page": page,
+        "rows": [(task, summaries[task.pk]) for task in page.object_list],
+        "execution_model": Execution,
         "stats": schedules.stats(user),
         "statuses": ScheduledTask.Status,
         "kinds": kinds.choices(),
@@ -48,6 +56,7 @@ def task_list(request: HttpRequest) -> HttpResponse:
         "task_type": request.GET.get("type", ""),
         "search": request.GET.get("search", ""),
         "sort": request.GET.get("sort", "next"),
+        "sorts": SORT_LABELS,
     }
     return render_page(
         request, "tasks/list.html", context, regions={"task-list": "tasks/_list.html"}

@@ -24,11 +24,16 @@ def attempt(request: HttpRequest, verb: Callable[[], T], success: str) -> T | No
     except (StateConflict, NotAllowed) as refusal:
         messages.error(request, refusal.detail)
     except InvalidInput as refusal:
-        messages.error(request, str(refusal))
+        messages.error(request, " ".join(sentences(refusal)))
     else:
         messages.success(request, success)
         return answer
     return None
+
+
+def sentences(refusal: InvalidInput) -> list[str]:
+    """What was refused, for a place with no field to say it beside."""
+    return [said for messages_ in refusal.errors.values() for said in messages_]
 
 
 def back(request: HttpRequest, otherwise: str) -> HttpResponseRedirect:

@@ -1,0 +1,85 @@
+"""What people type about groups, devices and enrolment tokens. The verbs judge it; `refuse` puts
+what they say beside its field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from accounts.errors import InvalidInput
+from devices.models import DeviceGroup
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class AskingForm(forms.Form):
+    """A form whose fields a verb checks."""
+
+    def refuse(self, refusal: InvalidInput) -> None:
+        for name, messages in refusal.errors.items():
+            for message in messages:
+                self.add_error(name if name in self.fields else None, message)
+
+
+class GroupForm(AskingForm):
+    name = forms.CharField(
+        label=_("Name"),
+        required=False,
+        widget=forms.TextInput(attrs={"maxlength": 100, "autocomplete": "off"}),
+    )
+    description = forms.CharField(
+        label=_("Description"), required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class DeviceForm(AskingForm):
+    name = forms.CharField(
+        label=_("Name"), required=False, widget=forms.TextInput(attrs={"maxlength": 200})
+    )
+    tags = forms.CharField(
+        label=_("Tags"),
+        required=False,
+        help_text=_("One a line, such as site=Hamburg."),
+        widget=forms.Textarea(attrs={"rows": 4, "class": "code", "spellcheck": "false"}),
+    )
+
+    def tags_given(self) -> dict[str, str]:
+        """Tags by name; a line without an equals sign is a name with an empty text."""
+        lines = [line.strip() for line in self.cleaned_data["tags"].splitlines() if line.strip()]
+        pairs = (line.partition("=") for line in lines)
+        return {name.strip(): text.strip() for name, _equals, text in pairs}
+
+
+def typed_tags(tags: Mapping[str, Any]) -> str:
+    return "\n".join(f"{name}={text}" if text else name for name, text in tags.items())
+
+
+class EnrollmentForm(AskingForm):
+    name = forms.CharField(
+        label=_("What it is for"),
+        required=False,
+        widget=forms.TextInput(attrs={"maxlength": 100, "autocomplete": "off"}),
+    )
+    group = forms.ModelChoiceField(
+        DeviceGroup.objects.none(),
+        label=_("Put into the group"),
+        required=False,
+        empty_label=_("none"),
+    )
+    uses_limit = forms.IntegerField(
+        label=_("Good for so many machines"),
+        initial=1,
+        widget=forms.NumberInput(attrs={"min": 1}),
+    )
+    expires_at = forms.CharField(
+        label=_("Ends"), initial="24h", help_text=_("Such as 24h, 30d or 2027-01-31.")
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        groups: Any = self.fields["group"]
+        groups.queryset = DeviceGroup.objects.visible_to(user)

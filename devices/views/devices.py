@@ -1,0 +1,91 @@
+"""Who is out there; what is in scheduling's hands (history, revoking) is shown by its views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Prefetch, Q
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.errors import InvalidInput
+from accounts.pages import identifier, paginate, person, render_page
+from devices import fleet, presence
+from devices.forms import DeviceForm, typed_tags
+from devices.models import Device, DeviceGroup
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.contrib.auth.models import User
+    from django.http import HttpRequest, HttpResponse, QueryDict
+
+    from devices.models.device import DeviceQuerySet
+
+STATES = {
+    Device.Status.ONLINE: Q(revoked_at=None, is_online=True),
+    Device.Status.OFFLINE: Q(revoked_at=None, is_online=False, last_seen_at__isnull=False),
+    Device.Status.NEVER_CONNECTED: Q(revoked_at=None, last_seen_at=None),
+    Device.Status.REVOKED: Q(revoked_at__isnull=False),
+}
+
+
+@require_safe
+@login_required
+def device_list(request: HttpRequest) -> HttpResponse:
+    user = person(request)
+    visible = Device.objects.visible_to(user)
+    groups = DeviceGroup.objects.visible_to(user)
+    page = paginate(request, _filtered(visible, groups, request.GET))
+    context = {
+        "page": page,
+        "counts": presence.counts(visible),
+        "groups": groups,
+        "group": request.GET.get("group", ""),
+        "states": Device.Status,
+        "status": request.GET.get("status", ""),
+        "search": request.GET.get("search", ""),
+    }
+    return render_page(
+        request, "devices/list.html", context, regions={"device-list": "devices/_list.html"}
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def device_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
+    user = person(request)
+    device = get_object_or_404(Device.objects.visible_to(user), pk=pk)
+    form = DeviceForm(
+        request.POST or None, initial={"name": device.name, "tags": typed_tags(device.tags)}
+    )
+    if request.method == "POST" and form.is_valid() and _describe(device, user, form):
+        messages.success(request, _("Saved."))
+        return redirect("device", pk)
+    return render(request, "devices/edit.html", {"device": device, "form": form})
+
+
+def _describe(device: Device, user: User, form: DeviceForm) -> bool:
+    given = {"name": form.cleaned_data["name"], "tags": form.tags_given()}
+    try:
+        fleet.describe(device, user, given)
+    except InvalidInput as refusal:
+        form.refuse(refusal)
+        return False
+    return True
+
+
+def _filtered(devices: DeviceQuerySet, groups: Any, query: QueryDict) -> DeviceQuerySet:
+    status = query.get("status", "")
+    # A revoked device is history: it shows where it is asked for.
+    wanted = STATES.get(status, ~STATES[Device.Status.REVOKED])  # type: ignore[call-overload]
+    devices = devices.filter(wanted)
+    if group := identifier(query.get("group", "")):
+        members = Device.groups.through.objects.filter(devicegroup__in=groups.filter(pk=group))
+        devices = devices.filter(pk__in=members.values("device"))
+    if search := query.get("search", "").strip():
+        devices = devices.filter(Q(name__icontains=search) | Q(hostname__icontains=search))
+    return devices.prefetch_related(Prefetch("groups", groups)).order_by("name", "pk")

@@ -1,0 +1,95 @@
+"""How a machine is added: a token, shown once, and the line to copy."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.acting import attempt
+from accounts.errors import InvalidInput
+from accounts.expiry import parse_expiry
+from accounts.pages import administrator, paginate
+from devices import enrollment, keys
+from devices.agent import protocol
+from devices.forms import EnrollmentForm
+from devices.models import EnrollmentToken
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.contrib.auth.models import User
+    from django.http import HttpRequest, HttpResponse
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+@never_cache
+def device_new(request: HttpRequest) -> HttpResponse:
+    """Answers a POST with the token itself: it is kept nowhere, so no redirect could show it."""
+    user = administrator(request)
+    form = EnrollmentForm(request.POST or None, user=user, initial=_asked(request))
+    token = _issue(user, form) if request.method == "POST" and form.is_valid() else None
+    issued = EnrollmentToken.objects.visible_to(user).select_related("group", "created_by")
+    context = {
+        "form": EnrollmentForm(user=user) if token else form,
+        "token": token,
+        "server": settings.DEPLOYX_PUBLIC_URL,
+        "fingerprint": _fingerprint(),
+        "page": paginate(request, issued),
+    }
+    return render(request, "devices/new.html", context)
+
+
+@require_POST
+@login_required
+def enrollment_token_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
+    user = administrator(request)
+    token = get_object_or_404(EnrollmentToken.objects.visible_to(user), pk=pk)
+    attempt(request, partial(enrollment.revoke, token, user), _("The token lets nobody in now."))
+    return redirect("device-new")
+
+
+def _asked(request: HttpRequest) -> dict[str, Any]:
+    return {"group": request.GET["group"]} if "group" in request.GET else {}
+
+
+def _issue(user: User, form: EnrollmentForm) -> str | None:
+    """The token's text; None where it was refused, and the form says why."""
+    given = form.cleaned_data
+    now = timezone.now()
+    ends = _ends(form, given["expires_at"], now)
+    if ends is None:
+        return None
+    try:
+        _token, text = enrollment.issue(
+            given["group"], given["uses_limit"], ends - now, given["name"], created_by=user
+        )
+    except InvalidInput as refusal:
+        form.refuse(refusal)
+        return None
+    return text
+
+
+def _ends(form: EnrollmentForm, typed: str, now: datetime) -> datetime | None:
+    try:
+        return parse_expiry(typed, now)
+    except ValueError as error:
+        form.add_error("expires_at", str(error))
+        return None
+
+
+def _fingerprint() -> str | None:
+    """Of the key agents are to trust; None until a worker has made one."""
+    try:
+        return protocol.fingerprint(keys.current_public_key())
+    except keys.SigningKeyError:
+        return None

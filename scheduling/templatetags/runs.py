@@ -1,0 +1,56 @@
+"""What templates say of tasks and executions: payloads in a line, and how far things are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import template
+from django.utils.translation import gettext as _
+
+from devices.agent import kinds
+from scheduling.models import DeviceRun
+
+if TYPE_CHECKING:
+    from scheduling.models import Execution, ScheduledTask
+
+register = template.Library()
+
+BAR: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("good", ("succeeded",)),
+    ("bad", DeviceRun.AGAINST),
+    ("still", ("skipped", "cancelled")),
+    ("busy", ("running", "claimed")),
+)
+
+
+@register.filter
+def payload_summary(task: ScheduledTask) -> str:
+    return kinds.get(task.task_type).summary(task.task_payload)
+
+
+@register.filter
+def shape_of(value: object) -> str:
+    """How a value of a payload is shown: list, pairs, flag, numbers or text."""
+    if isinstance(value, bool):
+        return "flag"
+    if isinstance(value, dict):
+        return "pairs"
+    if isinstance(value, list):
+        return "numbers" if all(isinstance(one, int) for one in value) else "list"
+    return "text"
+
+
+@register.inclusion_tag("executions/_bar.html")
+def progress_bar(execution: Execution) -> dict[str, Any]:
+    """How many of the devices have ended well or badly or are at work; needs `result`."""
+    result = execution.result
+    counts, total = result.get("counts", {}), result.get("devices_targeted", 0)
+    pieces: list[tuple[str, str, str]] = []
+    done = 0.0
+    for tone, statuses in BAR:
+        width = 100 * sum(counts.get(status, 0) for status in statuses) / max(total, 1)
+        if width:
+            pieces.append((tone, f"{done:.3f}", f"{width:.3f}"))
+            done += width
+    words = {"done": result.get("devices_succeeded", 0), "all": total}
+    return {"pieces": pieces, "text": _("%(done)s of %(all)s devices succeeded") % words}

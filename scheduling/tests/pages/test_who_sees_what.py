@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from devices.models import Device, DeviceGroup
+from scheduling.models import ScheduledTask
+from scheduling.tests import factories
+
+pytestmark = pytest.mark.django_db
+
+LISTS = [
+    "overview",
+    "task-list",
+    "task-new",
+    "execution-list",
+    "device-list",
+    "group-list",
+    "token-list",
+]
+OF_A_TASK = ["task", "task-edit", "task-delete"]
+POSTS_ON_A_TASK = ["task-pause", "task-resume", "task-execute", "task-delete"]
+OF_AN_EXECUTION = ["execution", "execution-cancel"]
+FOR_ADMINISTRATORS = ["device-new", "group-new"]
+
+
+@pytest.fixture
+def execution(task: ScheduledTask, web_device: Device) -> Any:
+    execution = factories.execution(task)
+    factories.run(execution, web_device, status="running")
+    return execution
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_without_a_sign_in_every_page_leads_to_it(db: None, client: Client, name: str) -> None:
+    answer = client.get(reverse(name))
+    assert answer.status_code == 302
+    assert answer["Location"].startswith(reverse("account_login"))
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_page_opens_to_the_operator(
+    as_operator: Client, task: ScheduledTask, name: str
+) -> None:
+    assert as_operator.get(reverse(name)).status_code == 200
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_page_opens_where_there_is_nothing_yet(as_outsider: Client, name: str) -> None:
+    assert as_outsider.get(reverse(name)).status_code == 200
+
+
+@pytest.mark.parametrize("name", OF_A_TASK)
+def test_a_task_is_there_for_its_owner_and_for_nobody_else(
+    as_operator: Client, as_outsider: Client, as_admin: Client, task: ScheduledTask, name: str
+) -> None:
+    address = reverse(name, args=[task.pk])
+    assert as_operator.get(address).status_code == 200
+    assert as_admin.get(address).status_code == 200
+    assert as_outsider.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("name", POSTS_ON_A_TASK)
+def test_nobody_else_may_press_a_tasks_buttons(
+    as_outsider: Client, task: ScheduledTask, name: str
+) -> None:
+    assert as_outsider.post(reverse(name, args=[task.pk])).status_code == 404
+    task.refresh_from_db()
+    assert not task.is_paused
+    assert not task.executions.exists()
+
+
+@pytest.mark.parametrize("name", OF_AN_EXECUTION)
+def test_an_execution_is_there_for_the_tasks_owner_and_for_nobody_else(
+    as_operator: Client, as_outsider: Client, execution: Any, name: str
+) -> None:
+    address = reverse(name, args=[execution.pk])
+    assert as_operator.get(address).status_code == 200
+    assert as_outsider.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["execution-cancel", "execution-retry"])
+def test_nobody_else_may_steer_an_execution(as_outsider: Client, execution: Any, name: str) -> None:
+    assert as_outsider.post(reverse(name, args=[execution.pk])).status_code == 404
+    execution.refresh_from_db()
+    assert execution.cancel_requested_at is None
+
+
+@pytest.mark.parametrize("name", ["device", "device-edit"])
+def test_a_device_is_there_for_who_was_given_its_group(
+    as_operator: Client, as_outsider: Client, web_group: DeviceGroup, web_device: Device, name: str
+) -> None:
+    address = reverse(name, args=[web_device.pk])
+    assert as_operator.get(address).status_code == 200
+    assert as_outsider.get(address).status_code == 404
+
+
+def test_a_group_is_there_for_who_was_given_it(
+    as_operator: Client, as_outsider: Client, web_group: DeviceGroup
+) -> None:
+    address = reverse("group", args=[web_group.pk])
+    assert as_operator.get(address).status_code == 200
+    assert as_outsider.get(address).status_code == 404
+
+
+def test_a_device_shows_only_the_history_this_person_may_see(
+    as_admin: Client, as_operator: Client, web_group: DeviceGroup, web_device: Device, admin: User
+) -> None:
+    theirs = factories.execution(factories.task(admin, devices=[web_device], name="Secret plan"))
+    factories.run(theirs, web_device)
+    address = reverse("device", args=[web_device.pk])
+    assert "Secret plan" in as_admin.get(address).content.decode()
+    assert "Secret plan" not in as_operator.get(address).content.decode()
+
+
+@pytest.mark.parametrize("name", FOR_ADMINISTRATORS)
+def test_who_is_in_the_fleet_is_for_administrators(
+    as_operator: Client, as_admin: Client, name: str
+) -> None:
+    assert as_operator.get(reverse(name)).status_code == 403
+    assert as_admin.get(reverse(name)).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["device-revoke", "device-delete"])
+def test_revoking_and_deleting_a_device_is_for_administrators(
+    as_operator: Client, web_group: DeviceGroup, web_device: Device, name: str
+) -> None:
+    assert as_operator.post(reverse(name, args=[web_device.pk])).status_code == 403
+    web_device.refresh_from_db()
+    assert web_device.revoked_at is None
+
+
+@pytest.mark.parametrize("name", ["group-edit", "group-delete", "group-people"])
+def test_changing_a_group_is_for_administrators(
+    as_operator: Client, web_group: DeviceGroup, name: str
+) -> None:
+    assert as_operator.post(reverse(name, args=[web_group.pk])).status_code == 403
+    assert DeviceGroup.objects.filter(pk=web_group.pk).exists()
