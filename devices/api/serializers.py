@@ -8,14 +8,14 @@ from rest_framework import serializers
 
 from devices.models import Device, DeviceGroup, EnrollmentToken
 
-_IDS = {"child": serializers.UUIDField()}
-
 
 class DeviceSerializer(serializers.ModelSerializer[Device]):
     status = serializers.ChoiceField(Device.Status.choices)
     tags = serializers.DictField(child=serializers.CharField())
     facts = serializers.DictField()
-    group_ids = serializers.ListField(**_IDS, help_text="Of the groups this person sees.")
+    group_ids = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Of the groups this person sees."
+    )
 
     class Meta:
         model = Device
@@ -27,7 +27,7 @@ class DeviceSerializer(serializers.ModelSerializer[Device]):
 
 
 class GroupSerializer(serializers.ModelSerializer[DeviceGroup]):
-    device_ids = serializers.ListField(**_IDS)
+    device_ids = serializers.ListField(child=serializers.UUIDField())
     query = serializers.SerializerMethodField(help_text="Null for a static group.")
     device_count = serializers.IntegerField()
     people = serializers.ListField(

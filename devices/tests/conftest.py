@@ -60,9 +60,8 @@ def ledger() -> Iterator[FakeLedger]:
     """A ledger in memory, handed to devices as the real one is."""
     before = upward._handed[:]
     fake = FakeLedger()
-    upward.hand_over(
-        upward.Upward(fake, lambda device: None, lambda group: None, lambda devices: None)
-    )
+    forget = fake.forgotten.append
+    upward.hand_over(upward.Upward(fake, forget, forget, fake.told.extend))
     yield fake
     upward._handed[:] = before
 

@@ -44,7 +44,8 @@ class FakeRun:
 @dataclass
 class FakeLedger:
     """Keeps the rules the hub relies on; `is_away` makes every call fail as PostgreSQL's absence
-    does, `poison` the calls that carry that output."""
+    does, `poison` the calls that carry that output. `forgotten` and `told` are what else `devices`
+    asked of the packages above."""
 
     runs: dict[UUID, FakeRun] = field(default_factory=dict)
     is_away: bool = False
@@ -52,6 +53,8 @@ class FakeLedger:
     calls: list[str] = field(default_factory=list)
     came_online: list[UUID] = field(default_factory=list)
     revoked: list[UUID] = field(default_factory=list)
+    forgotten: list[UUID] = field(default_factory=list)
+    told: list[UUID] = field(default_factory=list)
     verdicts: dict[UUID, list[str]] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
