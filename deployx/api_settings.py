@@ -45,5 +45,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "accounts.api.schema.add_refusals",
     ],
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "TaskStatus": "scheduling.models.ScheduledTask.Status",
+        "ExecutionStatus": "scheduling.models.Execution.Status",
+        "RunStatus": "scheduling.models.DeviceRun.Status",
+        "DeviceStatus": "devices.models.Device.Status",
+        "EnrollmentTokenStatus": "devices.models.EnrollmentToken.Status",
+    },
 }

@@ -65,6 +65,13 @@ class Door(GenericViewSet[Any]):
             changed = change(thing)
             return tagged(self.shown(self.again(changed)))
 
+    def removed(self, remove: Callable[[Any], object]) -> None:
+        """Applies a verb that deletes the object, if it is still the one `If-Match` names."""
+        with transaction.atomic():
+            thing = self.one()
+            self.check_match(thing)
+            remove(thing)
+
     def check_match(self, thing: Any) -> None:
         """Raises PreconditionFailed; locks the row, so that the answer still holds at the write."""
         if wants_match(self.request):

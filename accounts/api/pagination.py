@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
-from accounts.errors import InvalidInput
+from accounts.api import queries
 
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
@@ -36,7 +36,11 @@ class NumberedPages(BasePagination):
         self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
     ) -> list[Any]:
         self._request = request
-        self._number, size = _numbers(request)
+        with queries.reading() as errors:
+            self._number = queries.whole_number(
+                request, "page", errors, default=1, low=1, high=MAX_PAGE
+            )
+            size = _size(request, errors)
         start = (self._number - 1) * size
         rows = list(queryset[start : start + size + 1])
         if not rows and self._number > 1:
@@ -83,11 +87,8 @@ class HistoryPages(CursorPagination):
         return super().paginate_queryset(queryset, request, view)
 
     def get_page_size(self, request: Request) -> int:
-        errors: dict[str, list[str]] = {}
-        size = _number(request, "page_size", PAGE_SIZE, MAX_PAGE_SIZE, errors)
-        if errors:
-            raise InvalidInput(errors)
-        return size
+        with queries.reading() as errors:
+            return _size(request, errors)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         cursor = super().decode_cursor(request)
@@ -140,25 +141,10 @@ def envelope_schema(results: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _numbers(request: Request) -> tuple[int, int]:
-    """Page number and size. Raises InvalidInput naming each that is wrong."""
-    errors: dict[str, list[str]] = {}
-    page = _number(request, "page", 1, MAX_PAGE, errors)
-    size = _number(request, "page_size", PAGE_SIZE, MAX_PAGE_SIZE, errors)
-    if errors:
-        raise InvalidInput(errors)
-    return page, size
-
-
-def _number(
-    request: Request, name: str, default: int, high: int, errors: dict[str, list[str]]
-) -> int:
-    text = request.query_params.get(name) or str(default)
-    if text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= high:
-        return int(text)
-    message = _("must be a whole number from %(low)s to %(high)s.")
-    errors[name] = [message % {"low": 1, "high": high}]
-    return default
+def _size(request: Request, errors: queries.Errors) -> int:
+    return queries.whole_number(
+        request, "page_size", errors, default=PAGE_SIZE, low=1, high=MAX_PAGE_SIZE
+    )
 
 
 def _integer_parameter(name: str, high: int) -> dict[str, Any]:

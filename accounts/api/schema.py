@@ -51,6 +51,13 @@ class Schema(AutoSchema):
             parameters.append(_header("If-Match", "The `ETag` of a GET; 412 where it has changed."))
         return parameters
 
+    def get_operation_id(self) -> str:
+        """`…_pause` for `POST …/pause`, where drf-spectacular would say `…_pause_create`."""
+        words = self._tokenize_path()
+        if words and words[-1] == getattr(self.view, "action", None):
+            return "_".join(words).replace("-", "_")
+        return str(super().get_operation_id())
+
     def _handler(self) -> Any:
         action = getattr(self.view, "action", None) or self.method.lower()
         return getattr(self.view, action, None)
