@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from scheduling import clock, progress
+from scheduling import clock, progress, waiting
+from scheduling.api.serializers import ExecutionSerializer, RunSerializer
 from scheduling.cli import finding
-from scheduling.models import Execution, ScheduledTask
+from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.recurrence import Occurrence
 
 if TYPE_CHECKING:
@@ -51,6 +52,18 @@ def next_runs(task: ScheduledTask, number: int) -> list[Occurrence]:
     if task.max_runs is not None:
         number = min(number, task.max_runs - task.scheduled_run_count)
     return task.rule.next_runs(clock.now(), max(number, 0))
+
+
+def execution_json(execution: Execution) -> dict[str, Any]:
+    """As the API shows it, its result as it is now."""
+    (execution,) = progress.with_results([execution])
+    return dict(ExecutionSerializer(execution).data)
+
+
+def runs_json(runs: Sequence[DeviceRun]) -> list[dict[str, Any]]:
+    """The runs come with `execution` and `device` selected."""
+    waiting.explain(runs)
+    return [dict(one) for one in RunSerializer(runs, many=True).data]
 
 
 def _limit(number: int) -> int:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from devices.ledger_port import RunOutput, RunResult, Session
 from devices.models import Device, DeviceGroup
-from scheduling import ledger, opening, schedules
+from scheduling import ledger, opening, progress, schedules
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.options import Retry, Rollout
 
@@ -142,7 +142,8 @@ def execution(
     born = status if status in ("pending", "skipped", "missed") else "running"
     now = timezone.now()
     fields.setdefault("created_at", now)
-    fields.setdefault("result", {})
+    nobody = dict.fromkeys(DeviceRun.Status.values, 0)
+    fields.setdefault("result", progress.result_of(nobody) if status in Execution.ENDED else {})
     fields.setdefault("open_wave", 1)
     if born == "running":
         fields.setdefault("started_at", now)

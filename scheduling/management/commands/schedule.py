@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
-from scheduling import executions, representations, schedules, targets
+from scheduling import executions, schedules, targets
+from scheduling.api.serializers import StatsSerializer, TaskSerializer
 from scheduling.cli import arguments, definition, finding, following, listing, rendering
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 
@@ -55,7 +56,7 @@ class Command(BaseCommand):
     def do_list(self, user: User, options: Mapping[str, Any]) -> None:
         rows = listing.tasks(user, options)
         if options["as_json"]:
-            self._json([representations.task(row) for row in rows])
+            self._json(TaskSerializer(rows, many=True).data)
         elif rows:
             self._out.print(rendering.tasks(rows, targets.summaries(rows, user)))
         else:
@@ -99,7 +100,7 @@ class Command(BaseCommand):
         if options["wait"]:
             return self._wait(execution, as_json=options["as_json"])
         if options["as_json"]:
-            self._json(representations.executions([execution])[0])
+            self._json(listing.execution_json(execution))
         else:
             rows = executions.with_results([execution])
             self._out.print(rendering.executions(rows, with_task=True))
@@ -109,7 +110,7 @@ class Command(BaseCommand):
         task = finding.task(user, options["task"]) if options["task"] else None
         rows = listing.executions(user, task=task, status=options["status"], limit=options["limit"])
         if options["as_json"]:
-            self._json(representations.executions(rows))
+            self._json([listing.execution_json(row) for row in rows])
         elif rows:
             self._out.print(rendering.executions(rows, with_task=task is None))
         else:
@@ -118,7 +119,7 @@ class Command(BaseCommand):
     def do_stats(self, user: User, options: Mapping[str, Any]) -> None:
         numbers = schedules.stats(user)
         if options["as_json"]:
-            self._json(numbers)
+            self._json(StatsSerializer(numbers).data)
             return
         self._out.print(rendering.stats(numbers))
         if numbers["upcoming"]:
@@ -135,8 +136,7 @@ class Command(BaseCommand):
             return INTERRUPTED
         runs = following.last_attempts(execution)
         if as_json:
-            shown = representations.executions([execution])[0]
-            self._json({**shown, "runs": representations.runs(runs)})
+            self._json({**listing.execution_json(execution), "runs": listing.runs_json(runs)})
         else:
             self._show_result(execution, runs)
         return following.exit_code(execution, runs)
@@ -150,7 +150,7 @@ class Command(BaseCommand):
 
     def _show_task(self, task: ScheduledTask, user: User, options: Mapping[str, Any]) -> None:
         if options["as_json"]:
-            self._json(representations.task(task))
+            self._json(TaskSerializer(task).data)
         else:
             self._out.print(rendering.task(task, targets.summaries([task], user)[task.pk]))
 
