@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError
 
-from deployx import silence
+from deployx import unheard
 from scheduling import health, heartbeats
 
 PARTS = tuple(health.ADVICE)
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             "--here", action="store_true", help="worker and beat: only those of this machine count"
         )
         parser.add_argument(
-            "--end-silent",
+            "--end-unheard",
             action="store_true",
             help="end a worker or beat of this machine that lives but has done nothing for minutes,"
             " so that whoever started it starts it again",
@@ -44,16 +44,16 @@ class Command(BaseCommand):
         for name in named:
             if options["here"] and name in PROCESSES and checks["database"].ok:
                 checks[name] = _here(name)
-            if options["end_silent"] and name in PROCESSES:
-                self._end_silent(name, checks)
+            if options["end_unheard"] and name in PROCESSES:
+                self._end_unheard(name, checks)
             self.stdout.write(_line(checks[name]))
         sys.exit(0 if all(checks[name].ok for name in named) else 1)
 
-    def _end_silent(self, name: str, checks: dict[str, health.Check]) -> None:
+    def _end_unheard(self, name: str, checks: dict[str, health.Check]) -> None:
         """Only where its silence is its own: nobody's heart beats without database and Redis."""
         if not checks[name].ok and checks["database"].ok and checks["redis"].ok:
-            for pid in silence.end_silent(name):
-                self.stderr.write(f"Ended the silent {name} {pid}.")
+            for pid in unheard.end_unheard(name):
+                self.stderr.write(f"Ended {name} {pid}: it lived without working.")
 
 
 def _here(name: str) -> health.Check:

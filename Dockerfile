@@ -1,0 +1,29 @@
+# One image for web, worker and beat; docker-compose.yml says which one a container is.
+FROM python:3.13-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
+RUN python -m venv /venv
+COPY requirements.txt /tmp/requirements.txt
+RUN /venv/bin/pip install --no-input --require-hashes --requirement /tmp/requirements.txt
+
+FROM python:3.13-slim
+# Zones come from the tzdata package, so that all nodes of an installation agree on them.
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONTZPATH="" \
+    DJANGO_SETTINGS_MODULE=deployx.settings \
+    DEPLOYX_SIGNING_KEY_FILE=/keys/signing.key
+# A new volume takes owner and mode of the folder it is mounted over.
+RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent deployx \
+    && install --directory --owner 10001 --group 10001 --mode 0700 /keys
+COPY --from=build /venv /venv
+WORKDIR /srv/deployx
+COPY . .
+# The settings want addresses and a secret; these end with this line.
+RUN DATABASE_URL=postgresql://build@build.invalid/build \
+    REDIS_URL=redis://build.invalid/0 \
+    DEPLOYX_SECRET_KEY="$(python -c 'import secrets; print(secrets.token_hex(32))')" \
+    python manage.py collectstatic --no-input --verbosity 0
+USER 10001:10001
+EXPOSE 8000
+CMD ["python", "manage.py", "help"]
