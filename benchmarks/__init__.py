@@ -1,0 +1,1 @@
+"""What the system costs, held against what the machine can do at all; `python -m benchmarks`."""

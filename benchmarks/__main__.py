@@ -1,0 +1,47 @@
+"""python -m benchmarks: measures, and writes benchmarks/RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import first_line, floor, machine, report
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+NAMES = ("floor", "first-line")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    chosen = options.only or list(NAMES)
+    load = machine.load()
+    text = report.render(
+        floor.measure(options.clients, options.rounds) if "floor" in chosen else None,
+        first_line.measure(options.repeats) if "first-line" in chosen else None,
+        load,
+    )
+    print(text)
+    if options.results is not None:
+        options.results.write_text(text)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", choices=NAMES, help="may be given twice")
+    parser.add_argument("--clients", type=int, default=1_000, help="of the floor")
+    parser.add_argument("--rounds", type=int, default=20, help="of the floor")
+    parser.add_argument("--repeats", type=int, default=20, help="tasks of first-line")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=RESULTS,
+        metavar="FILE",
+        help="where to write them; /dev/null for nowhere",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
