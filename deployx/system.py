@@ -82,7 +82,19 @@ class System:
     def _celery(
         self, name: str, argv: list[str], is_silent: Callable[[], bool] | None = None
     ) -> Program:
-        command = ["-m", "celery", "--quiet", "--app", "deployx", *argv, "--loglevel", "INFO"]
+        # A person who runs all of this as root knows it; the worker takes no pickles.
+        as_root = ["-W", "ignore:You're running the worker with superuser privileges"]
+        command = [
+            *as_root,
+            "-m",
+            "celery",
+            "--quiet",
+            "--app",
+            "deployx",
+            *argv,
+            "--loglevel",
+            "INFO",
+        ]
         return self._python(name, command, is_silent=is_silent)
 
     def _python(
