@@ -18,7 +18,7 @@ SHORTEST_INTERVAL = 10
 LONGEST_INTERVAL = 3_650 * 86_400
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
 _RUN_AT = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.0{1,6})?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
 )
 _REQUIRED = object()
 
@@ -59,7 +59,7 @@ def time_of_day(value: object) -> str:
 
 
 def run_at(value: object) -> str | None:
-    """A wall time, or an instant with an offset, in whole seconds; None: at no time of its own."""
+    """A wall time, or an instant with an offset, cut to whole seconds; None: at no time of its own."""
     if value is None:
         return None
     if not isinstance(value, str) or not _RUN_AT.fullmatch(value):
