@@ -66,19 +66,20 @@ class Elapsed:
         self._first, self._length = first, length
 
     def next(self, after: int) -> int | None:
-        number = max(0, (after - self._first) // self._length + 1)
-        at = self._first + number * self._length
-        return at if FIRST <= at <= LAST else None
+        at = self._first + self._number(max(after, FIRST - 1)) * self._length
+        return at if at <= LAST else None
 
     def previous(self, until: int) -> int | None:
-        number = (min(until, LAST) - self._first) // self._length
-        return self._first + number * self._length if number >= 0 else None
+        number = self._number(min(until, LAST))
+        at = self._first + (number - 1) * self._length
+        return at if number and at >= FIRST else None
 
     def count(self, after: int, until: int) -> int:
-        return self._number(until) - self._number(after)
+        return max(0, self._number(min(until, LAST)) - self._number(max(after, FIRST - 1)))
 
     def _number(self, until: int) -> int:
-        return max(0, (within_range(until) - self._first) // self._length + 1)
+        """How many there are up to this instant."""
+        return max(0, (until - self._first) // self._length + 1)
 
     def shortest_gap(self, since: int) -> int | None:
         return self._length
@@ -99,13 +100,13 @@ class OnTheWall:
         self._days, self._times = days, times
 
     def next(self, after: int) -> int | None:
-        start = within_range(after) // SECOND + 1
+        start = max(after, FIRST - 1) // SECOND + 1
         while start <= LAST // SECOND:
             # Three days hold the next wall time wherever the jump below put the start.
             end = start + 3 * DAY
             for piece in pieces(self.zone, start, end):
                 if (found := self._first_in(piece)) is not None:
-                    return found * SECOND
+                    return found * SECOND if found * SECOND <= LAST else None
             wall = self.next_wall(end - DAY)
             if wall is None:
                 return None
@@ -114,12 +115,12 @@ class OnTheWall:
         return None
 
     def previous(self, until: int) -> int | None:
-        end = within_range(until) // SECOND + 1
+        end = min(until, LAST) // SECOND + 1
         while end > FIRST // SECOND:
             start = end - 3 * DAY
             for piece in reversed(list(pieces(self.zone, start, end))):
                 if (found := self._last_in(piece)) is not None:
-                    return found * SECOND
+                    return found * SECOND if found * SECOND >= FIRST else None
             wall = self.previous_wall(start + DAY)
             if wall is None:
                 return None
@@ -127,7 +128,7 @@ class OnTheWall:
         return None
 
     def count(self, after: int, until: int) -> int:
-        start, end = within_range(after) // SECOND + 1, within_range(until) // SECOND + 1
+        start, end = max(after, FIRST - 1) // SECOND + 1, min(until, LAST) // SECOND + 1
         if start >= end:
             return 0
         return sum(self._count_in(piece) for piece in pieces(self.zone, start, end))
