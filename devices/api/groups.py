@@ -39,6 +39,8 @@ class GroupDoor(Door):
                 people_ids=_ids(DeviceGroup.people.through, "user"),
                 device_count=Count("devices"),
             )
+            # Said again: a query that counts has lost the model's own order.
+            .order_by("name", "pk")
         )
 
     def list(self, request: Request) -> Response:

@@ -49,12 +49,6 @@ async def until(condition: Callable[[], Awaitable[T] | T], seconds: float = DEAD
         await asyncio.sleep(0.02)
 
 
-@pytest.fixture(autouse=True)
-def signing_key(settings: Any, tmp_path: Any) -> Any:
-    settings.DEPLOYX_SIGNING_KEY_FILE = tmp_path / "keys" / "signing.key"
-    return settings.DEPLOYX_SIGNING_KEY_FILE
-
-
 @pytest.fixture
 def ledger() -> Iterator[FakeLedger]:
     """A ledger in memory, handed to devices as the real one is."""
