@@ -131,7 +131,7 @@ class Session:
         while not isinstance(frame := await self._receive(), Welcome):
             if not isinstance(frame, Recall):
                 raise ProtocolError("the server did not welcome the agent")
-            for part in _parts(self._runs.recalled(frame.runs)):
+            for part in parts(self._runs.recalled(frame.runs)):
                 await self._socket.send(encode(part))
         self._clock.tell(frame.server_time)
         return frame
@@ -187,7 +187,7 @@ class Session:
             case HeartbeatAck():
                 self._heartbeat_answered(frame)
             case Recall():
-                for part in _parts(runs.recalled(frame.runs)):
+                for part in parts(runs.recalled(frame.runs)):
                     self._line.post(part)
             case Source() | Update():
                 log.info("the server sent %s: of no use here", type(frame).__name__)
@@ -268,7 +268,7 @@ def _within(entries: list[JournalEntry], most_bytes: int) -> Iterator[JournalEnt
         yield entry
 
 
-def _parts(entries: list[JournalEntry]) -> Iterator[Recalled]:
+def parts(entries: list[JournalEntry]) -> Iterator[Recalled]:
     """The entries in frames of a size that fits, `more` on all but the last."""
     part: list[JournalEntry] = []
     size = 0

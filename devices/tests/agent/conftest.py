@@ -52,8 +52,8 @@ class AgentProcess:
             env={
                 **os.environ,
                 "DEPLOYX_AGENT_RECONNECT_MAX_SECONDS": "0.1",
-                "DEPLOYX_AGENT_REPEAT_SECONDS": "0.2",
-                "DEPLOYX_AGENT_KILL_GRACE_SECONDS": "0.5",
+                "DEPLOYX_AGENT_REPEAT_SECONDS": "0.1",
+                "DEPLOYX_AGENT_KILL_GRACE_SECONDS": "0.3",
                 "DEPLOYX_AGENT_POLICY": str(self.state.path / "policy.toml"),
                 "NOT_FOR_COMMANDS": "1",
                 **self.environment,

@@ -194,9 +194,10 @@ FITTING: dict[type, tuple[str, ...]] = {
 def test_no_field_may_be_of_another_type_or_unknown(frame: Frame, text: str) -> None:
     decode = decode_from_agent if isinstance(frame, AgentFrame) else decode_from_server
     raw = json.loads(text)
+    values: tuple[Any, ...] = ([[]], {"a": {"b": 1}}, "\0", True, -1, 2**70)
 
     for name in raw:
-        for wrong in ([[]], {"a": {"b": 1}}, "\0", True, -1, 2**70):
+        for wrong in values:
             if name not in FITTING.get(type(wrong), ()) or wrong == 2**70:
                 with pytest.raises(ProtocolError):
                     decode(json.dumps(raw | {name: wrong}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,8 @@ def load(file: Path, is_default: bool = False) -> policy.Policy:
     return policy.load(Settings(policy=file, policy_is_default=is_default))
 
 
-def objection(rules: policy.Policy, timeout: int = 60, **needs: object) -> str | None:
-    return rules.objection("command", timeout, Requirements(**needs))  # type: ignore[arg-type]
+def objection(rules: policy.Policy, **needs: Any) -> str | None:
+    return rules.objection("command", 60, Requirements(**needs))
 
 
 def test_without_a_file_only_the_agents_own_account_is_allowed(file: Path) -> None:
@@ -52,7 +53,7 @@ def test_without_a_file_only_the_agents_own_account_is_allowed(file: Path) -> No
     ],
 )
 def test_the_file_says_what_is_allowed(
-    file: Path, text: str, needs: dict[str, object], said: str | None
+    file: Path, text: str, needs: dict[str, Any], said: str | None
 ) -> None:
     file.write_text(text)
     file.chmod(0o644)
