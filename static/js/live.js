@@ -64,6 +64,7 @@ function connect() {
   socket.addEventListener("open", () => {
     retryMs = 1000;
     connection.hidden = true;
+    document.documentElement.dataset.line = "open";
     if (wasConnected) regions().forEach(ask);
     wasConnected = true;
   });
@@ -75,6 +76,7 @@ function connect() {
     if (code === SIGNED_OUT) return location.reload();
     wasConnected = true;
     connection.hidden = false;
+    document.documentElement.dataset.line = "down";
     setTimeout(connect, retryMs * (0.75 + Math.random() / 2));
     retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
   });

@@ -1,0 +1,171 @@
+"""A real web process on the test database, and a real browser that watches its own console."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from devices.models import Device, DeviceGroup
+from scheduling.tests import factories
+from tests.running import CHECKOUT, free_port, until
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SETTINGS = "tests.browser.settings"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = Path(__file__).parent
+    for item in items:
+        if folder in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@dataclass
+class Visitor:
+    """Somebody at a browser. `complaints` is what the browser's console says is wrong."""
+
+    page: Page
+    address: str
+    complaints: list[str] = field(default_factory=list)
+
+    def opens(self, path: str) -> Page:
+        self.page.goto(self.address + path)
+        return self.page
+
+    def signs_in(self, name: str, password: str = "password") -> None:
+        self.opens("/accounts/login/")
+        self.page.get_by_label("Username").fill(name)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url(lambda url: urlsplit(url).path == "/")
+
+    def waits_for_line(self) -> None:
+        """Until the page's socket is open: from then on it hears of every change."""
+        self.page.wait_for_function("document.documentElement.dataset.line === 'open'")
+
+    def hears(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = os.environ.get("DEPLOYX_CHROMIUM", "/usr/bin/chromium")
+    if not Path(path).exists():
+        pytest.fail(
+            f"There is no browser at {path}: apt-get install chromium, or name one in"
+            " DEPLOYX_CHROMIUM."
+        )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _database_beside_playwright() -> Iterator[None]:
+    # Playwright's loop runs on the test's own thread, between its calls; no query runs inside it.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def server(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of a web process, uvicorn with `deployx.asgi`, as production runs it."""
+    folder = tmp_path_factory.mktemp("web")
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    with django_db_blocker.unblock():
+        database = connection.settings_dict["NAME"]
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": SETTINGS,
+        "DATABASE_URL": urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database}").geturl(),
+        "DEPLOYX_TEST_STATIC_ROOT": str(folder / "static"),
+        "DEPLOYX_PUBLIC_URL": address,
+    }
+    _manage(environment, "collectstatic", "--noinput", "--verbosity", "0")
+    command = ["uvicorn", "deployx.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "web.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=CHECKOUT,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            until(lambda: _answers(process, address), what=f"a web process; see {log.name}")
+            yield address
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture
+def visitor(chromium: Browser, server: str, transactional_db: None) -> Iterator[Visitor]:
+    """At an English browser, 1280 px wide; whatever its console complained of fails the test."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en")
+    context.set_default_timeout(10_000)
+    somebody = Visitor(context.new_page(), server)
+    somebody.page.on("console", somebody.hears)
+    somebody.page.on("pageerror", lambda error: somebody.complaints.append(str(error)))
+    yield somebody
+    context.close()
+    assert not somebody.complaints
+
+
+@pytest.fixture
+def operator(transactional_db: None) -> User:
+    return factories.person("operator")
+
+
+@pytest.fixture
+def admin(transactional_db: None) -> User:
+    return factories.person("admin", is_administrator=True)
+
+
+@pytest.fixture
+def web_device(transactional_db: None) -> Device:
+    return factories.device("web-1")
+
+
+@pytest.fixture
+def web_group(operator: User, web_device: Device) -> DeviceGroup:
+    return factories.group("web", devices=[web_device], people=[operator])
+
+
+def _answers(process: subprocess.Popen[bytes], address: str) -> bool:
+    assert process.poll() is None, "the web process ended"
+    try:
+        return httpx.get(f"{address}/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _manage(environment: dict[str, str], *argv: str) -> None:
+    command = [sys.executable, "manage.py", *argv]
+    subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, timeout=120)
