@@ -75,7 +75,6 @@ class Uprising:
     def _raise_system(self) -> None:
         self._start_services()
         system = System(self.port, self.folder, self._environment)
-        self._prepare()
         password = self._manage("bootstrap", "--administrator", ADMINISTRATOR).strip()
         for program in (system.web(), system.worker(), system.beat()):
             if not self._supervisor.is_stopping:
@@ -120,10 +119,6 @@ class Uprising:
         self._supervisor.start(postgres.program())
         postgres.create_database()
         return postgres.url
-
-    def _prepare(self) -> None:
-        self._manage("migrate", "--no-input", "--verbosity", "0")
-        self._manage("collectstatic", "--no-input", "--verbosity", "0")
 
     def _manage(self, *argv: str) -> str:
         """Runs another command of ours to its end; what it printed. Raises NeverReady."""

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
@@ -13,14 +14,17 @@ from devices import keys
 
 class Command(BaseCommand):
     help = (
-        "Makes what a new installation needs once: the signing key, and a first administrator,"
-        " whose random password is all it prints. Where there is one already, it prints nothing."
+        "Makes ready whatever an installation needs before it starts: tables, static files, the"
+        " signing key, and a first administrator, whose random password is all it prints. Where there"
+        " is one already, it prints nothing. Safe to run again at any time."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--administrator", default="admin", metavar="NAME")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        call_command("migrate", interactive=False, verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
         keys.ensure_key()
         with transaction.atomic():
             if User.objects.select_for_update().filter(is_superuser=True, is_active=True).exists():
