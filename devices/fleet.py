@@ -3,11 +3,11 @@ decided by administrators."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 MOST_TAGS = 50
+_HOLD = "SELECT id FROM devices_device WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
 
 
 @transaction.atomic
@@ -73,6 +74,14 @@ def delete(device: Device, user: User) -> None:
     device.delete()
     upward().devices_changed([pk])
     log.info("device_deleted", device=str(pk), user=user.pk)
+
+
+def hold(devices: Collection[UUID]) -> set[UUID]:
+    """Those of these devices that are still there; they stay until the caller's transaction ends.
+    A foreign key is checked only then, and would find the device of a new run deleted."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLD, [list(devices)])
+        return {pk for (pk,) in cursor}
 
 
 def _locked(pk: UUID) -> Device:

@@ -14,6 +14,7 @@ import structlog
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from devices import fleet
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
 from devices.models import Device
 from scheduling import (
@@ -304,7 +305,9 @@ def _create_runs(execution: Execution, devices: Iterable[Device]) -> None:
     """One pending run a device, in the wave the rollout gives it."""
     definition = execution.definition
     rollout = Rollout.parse(definition["rollout"])
-    numbered = waves.assign(rollout, list(devices))
+    targeted = list(devices)
+    held = fleet.hold([device.pk for device in targeted])
+    numbered = waves.assign(rollout, [device for device in targeted if device.pk in held])
     DeviceRun.objects.bulk_create(
         (
             DeviceRun(
