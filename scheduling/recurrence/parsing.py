@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
@@ -20,6 +21,7 @@ from scheduling.recurrence.series import Elapsed, Moments, OnTheWall, Series
 
 MOST_EXCLUDED = 366
 MOST_JITTER = 7 * DAY
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def parse(
@@ -114,7 +116,7 @@ def _date(given: object) -> date:
     if isinstance(given, date) and not isinstance(given, datetime):
         return given
     try:
-        if isinstance(given, str) and len(given) == 10 and given.count("-") == 2:
+        if isinstance(given, str) and _DATE.fullmatch(given):
             return date.fromisoformat(given)
     except ValueError:
         pass

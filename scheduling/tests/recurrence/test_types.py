@@ -139,6 +139,7 @@ CONFIGS = [
         {"time": "02:00", "nth": 2, "weekday": 1, "every": 1},
     ),
     ("once", {"run_at": "2027-01-31 02:00:00.000Z"}, {"run_at": "2027-01-31T02:00+00:00"}),
+    ("once", {"run_at": "2027-01-31T02:00:07.654321"}, {"run_at": "2027-01-31T02:00:07"}),
     ("custom", {"cron_expression": " 0  2 * * MON "}, {"cron_expression": "0 2 * * MON"}),
     ("custom", {"cron_expression": "@Daily"}, {"cron_expression": "@daily"}),
 ]
