@@ -105,6 +105,9 @@ class FakeServer:
         self.hellos: list[Hello] = []
         self.cancels: set[str] = set()
         self.answers_start = self.acks_output = self.acks_result = self.acks_rejects = True
+        self.takes_output = asyncio.Event()
+        self.takes_output.set()
+        self.loses_outputs = 0
         self.hangs_up_on: type[AgentFrame] | None = None
         self.hangs_up_after_taking_it = False
         self.problem: Exception | None = None
@@ -284,6 +287,11 @@ class FakeServer:
                 self._changed.notify_all()
 
     async def _hear(self, socket: ServerConnection, frame: AgentFrame) -> None:
+        if isinstance(frame, Output) and frame.data:
+            await self.takes_output.wait()
+            if self.loses_outputs:
+                self.loses_outputs -= 1
+                return
         hangs_up = self.hangs_up_on is type(frame)
         if hangs_up:
             self.hangs_up_on = None
