@@ -27,7 +27,7 @@ LOOK_SECONDS = 0.002
 _FIRST_OUTPUT = """
 SELECT convert_from(chunk.data, 'UTF8')
   FROM scheduling_outputchunk chunk
-  JOIN scheduling_devicerun run ON run.id = chunk.run_id
+  JOIN scheduled_task_device_runs run ON run.id = chunk.run_id
  WHERE run.task_id = %s AND chunk.offset = 0
 """
 
