@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from deployx import api, errors, views
+
+# The admin's own sign-in would know neither lock-outs nor second factors.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", views.healthz, name="healthz"),
@@ -16,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("devices.api.urls")),
     path("api/", include("accounts.api.urls")),
     path("api/schedule/", include("scheduling.api.urls")),
+    path("api/devices/", include("scheduling.api.device_runs")),
     path("api/", api.Root.as_view(), name="api-root"),
     path("api/schema", api.Description.as_view(), name="api-schema"),
     path("api/docs", api.Docs.as_view(), name="api-docs"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
 from accounts import fields
@@ -16,9 +17,6 @@ from devices.models import Device, DeviceGroup
 from scheduling import recurrence
 from scheduling.models import ScheduledTask, TaskDependency
 from scheduling.options import OptionsError, Retry, Rollout
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 MAX_DEVICES = 10_000
 MAX_GROUPS = 100
@@ -306,7 +304,7 @@ def _check_owner(
     owner_id = values.pop("user_id", None)
     if owner_id is None or task is None or not user.is_superuser or owner_id == task.user_id:
         return
-    if type(user)._default_manager.filter(pk=owner_id, is_active=True).exists():
+    if User.objects.filter(pk=owner_id, is_active=True).exists():
         values["user_id"] = owner_id
     else:
         errors["user_id"] = [_("There is no active user with this id.")]
@@ -316,28 +314,30 @@ def _check_dependencies(
     given: list[Any], user: User, task: ScheduledTask | None, errors: Errors
 ) -> list[dict[str, str]]:
     try:
-        wanted = {str(parent): on for parent, on in map(_dependency, given)}
-        _check_dependency_tasks(wanted, len(given), user, task)
+        return check_dependencies(given, user, task)
     except ValueError as error:
         errors["depends_on"] = [str(error)]
         return []
-    return [{"task_id": parent, "on": on} for parent, on in wanted.items()]
 
 
-def _check_dependency_tasks(
-    wanted: dict[str, str], given: int, user: User, task: ScheduledTask | None
-) -> None:
-    if given > MAX_DEPENDENCIES:
+def check_dependencies(
+    given: list[Any], user: User, task: ScheduledTask | None
+) -> list[dict[str, str]]:
+    """What a new task, or this one, depends on, each parent once. Raises ValueError."""
+    if len(given) > MAX_DEPENDENCIES:
         raise ValueError(_("must have at most %s entries.") % MAX_DEPENDENCIES)
-    if len(wanted) < given:
+    wanted = {str(parent): on for parent, on in map(_dependency, given)}
+    if len(wanted) < len(given):
         raise ValueError(_("names a task twice."))
     visible = ScheduledTask.objects.visible_to(user).filter(pk__in=wanted)
-    found = {str(pk): name for pk, name in visible.values_list("pk", "name")}
-    missing = [one for one in wanted if one not in found]
+    found = {str(pk) for pk in visible.values_list("pk", flat=True)}
+    kept = {str(one.parent_id) for one in task.dependencies.all()} if task else set()
+    missing = [one for one in wanted if one not in found | kept]
     if missing:
         raise ValueError(_("Not found: %s.") % ", ".join(missing[:5]))
     if task is not None and (path := cycle_through(str(task.pk), list(wanted))):
         raise ValueError(_("makes a circle: %s.") % " → ".join(path))
+    return [{"task_id": parent, "on": on} for parent, on in wanted.items()]
 
 
 def _dependency(given: object) -> tuple[str, str]:

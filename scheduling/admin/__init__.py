@@ -1,0 +1,5 @@
+"""The admin's pages of tasks, which people may write there, and of their history, which nobody may."""
+
+from scheduling.admin import history, tasks
+
+__all__ = ["history", "tasks"]

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import F, Func, IntegerField
+from django.utils.translation import gettext_lazy
+
+from accounts.administration import ReadOnlyAdmin, link_to, link_to_list, pretty
+from scheduling.models import DeviceRun, Execution, OutputChunk, OutputGap, ServiceHeartbeat
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+    from django.db.models import QuerySet
+    from django.http import HttpRequest
+    from django.utils.safestring import SafeString
+
+
+@admin.register(Execution)
+class ExecutionAdmin(ReadOnlyAdmin):
+    list_display = (
+        "id", "task_name", "status", "trigger", "opened_by", "scheduled_for", "created_at",
+        "completed_at",
+    )  # fmt: skip
+    list_filter = ("status", "trigger", "opened_by", "task_type", "created_at")
+    search_fields = ("task_name", "id__startswith")
+    date_hierarchy = "created_at"
+    fields = (
+        "id", "task_link", "task_name", "task_type", "status", "error_message", "trigger",
+        "opened_by", "cause", "user", "owner", "scheduled_for", "due_at", "created_at",
+        "started_at", "completed_at", "cancel_requested_at", "rollout_paused_at",
+        "abort_requested_at", "abort_reason", "open_wave", "its_runs", "counted", "snapshot",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def visible(self, user: User) -> QuerySet[Execution]:
+        found = super().visible(user)
+        return found.select_related("user", "owner").defer("payload", "rollback_payload")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup == "task__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description=gettext_lazy("Task"))
+    def task_link(self, execution: Execution) -> SafeString | str:
+        return link_to(execution.task)
+
+    @admin.display(description=gettext_lazy("Caused by"))
+    def cause(self, execution: Execution) -> SafeString | str:
+        return link_to(execution.caused_by)
+
+    @admin.display(description=gettext_lazy("Runs"))
+    def its_runs(self, execution: Execution) -> SafeString:
+        return link_to_list(DeviceRun, execution.runs.count(), execution__id__exact=execution.pk)
+
+    @admin.display(description=gettext_lazy("Result"))
+    def counted(self, execution: Execution) -> SafeString:
+        return pretty(execution.result)
+
+    @admin.display(description=gettext_lazy("Definition"))
+    def snapshot(self, execution: Execution) -> SafeString:
+        return pretty(execution.definition)
+
+
+@admin.register(DeviceRun)
+class DeviceRunAdmin(ReadOnlyAdmin):
+    """Without its signed terms: they are the device's to judge."""
+
+    list_display = (
+        "id", "device_name", "status", "attempt", "wave", "exit_code", "queued_at", "started_at",
+        "finished_at",
+    )  # fmt: skip
+    list_filter = ("status", "was_lost", "is_last_attempt", "output_truncated", "created_at")
+    search_fields = ("device_name", "id__startswith")
+    fields = (
+        "id", "execution_link", "device_link", "device_name", "status", "was_lost",
+        "error_message", "attempt", "is_last_attempt", "wave", "rolls_back", "is_exclusive",
+        "has_slot", "created_at", "not_before", "queued_at", "not_after", "claimed_at",
+        "started_at", "deadline_at", "finished_at", "cancel_requested_at", "timeout_seconds",
+        "key_id", "exit_code", "details", "output_next", "output_kept", "output_truncated",
+        "output_link", "gaps_link",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def visible(self, user: User) -> QuerySet[DeviceRun]:
+        return super().visible(user).defer("terms", "signature")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup == "execution__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description=gettext_lazy("Execution"))
+    def execution_link(self, run: DeviceRun) -> SafeString | str:
+        return link_to(run.execution)
+
+    @admin.display(description=gettext_lazy("Device"))
+    def device_link(self, run: DeviceRun) -> SafeString | str:
+        return link_to(run.device)
+
+    @admin.display(description=gettext_lazy("Details"))
+    def details(self, run: DeviceRun) -> SafeString:
+        return pretty(run.detail)
+
+    @admin.display(description=gettext_lazy("Output"))
+    def output_link(self, run: DeviceRun) -> SafeString:
+        return link_to_list(OutputChunk, run.output_chunks.count(), run__id__exact=run.pk)
+
+    @admin.display(description=gettext_lazy("Gaps"))
+    def gaps_link(self, run: DeviceRun) -> SafeString:
+        return link_to_list(OutputGap, run.output_gaps.count(), run__id__exact=run.pk)
+
+
+class _OutputAdmin(ReadOnlyAdmin):
+    """A part of a run's output: where it is and how long, to be found by its run."""
+
+    search_fields = ("run__id__startswith",)
+    list_select_related = ("run",)
+
+    def visible(self, user: User) -> QuerySet[Any]:
+        runs = DeviceRun.objects.visible_to(user)
+        return self.model._default_manager.filter(run__in=runs)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup == "run__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description=gettext_lazy("Run"))
+    def run_link(self, part: OutputChunk | OutputGap) -> SafeString | str:
+        return link_to(part.run)
+
+
+@admin.register(OutputChunk)
+class OutputChunkAdmin(_OutputAdmin):
+    list_display = ("id", "run", "offset", "stream", "size", "written_at")
+    list_filter = ("stream", "written_at")
+    fields = ("run_link", "offset", "stream", "size", "written_at")
+    readonly_fields = fields
+
+    def visible(self, user: User) -> QuerySet[Any]:
+        size = Func(F("data"), function="octet_length", output_field=IntegerField())
+        return super().visible(user).defer("data").annotate(size=size)
+
+    @admin.display(description=gettext_lazy("Bytes"), ordering="size")
+    def size(self, chunk: Any) -> int:
+        return int(chunk.size)
+
+
+@admin.register(OutputGap)
+class OutputGapAdmin(_OutputAdmin):
+    list_display = ("id", "run", "offset", "bytes")
+    fields = ("run_link", "offset", "bytes")
+    readonly_fields = fields
+
+
+@admin.register(ServiceHeartbeat)
+class ServiceHeartbeatAdmin(ReadOnlyAdmin):
+    list_display = ("kind", "name", "started_at", "seen_at")
+    list_filter = ("kind",)
+    search_fields = ("name",)
+    fields = list_display

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission, User
+from django.db.models import Model
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+
+from accounts import tokens
+from accounts.models import IdempotencyKey
+from devices import enrollment, keys
+from devices.models import DeviceGroup
+from scheduling import heartbeats
+from scheduling.models import OutputGap, ScheduledTask
+from scheduling.tests import factories
+
+OURS = ("accounts", "devices", "scheduling")
+
+
+def registered() -> list[type[Model]]:
+    """The models of our apps that the admin shows."""
+    return [model for model in admin.site._registry if model._meta.app_label in OURS]
+
+
+def url(model: type[Model], page: str, *arguments: object) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=arguments)
+
+
+@pytest.fixture
+def everything(admin: User, task: ScheduledTask, web_group: DeviceGroup, signer: str) -> Model:
+    """A row at least of every model there is; answers the task."""
+    keys.server_id()
+    tokens.issue(admin, "script")
+    enrollment.issue(group=web_group, created_by=admin)
+    IdempotencyKey.objects.create(user=admin, method="POST", path="/", key="k", body_sha256="")
+    heartbeats.record("web", "web-1:1")
+    run = factories.run(factories.execution(task), web_group.devices.get(), status="running")
+    factories.write_output(run, b"hello\n")
+    OutputGap.objects.create(run=run, offset=6, bytes=3)
+    return task
+
+
+def sign_in(user: User) -> Client:
+    client = Client(raise_request_exception=True)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def office(admin: User) -> Client:
+    """The admin's pages, open for an administrator."""
+    return sign_in(admin)
+
+
+@pytest.fixture
+def clerk(operator: User) -> Client:
+    """The admin's pages, open for the operator: staff with every permission, no superuser."""
+    operator.is_staff = True
+    operator.save()
+    ours = Permission.objects.filter(content_type__app_label__in=OURS)
+    operator.user_permissions.set(ours)
+    return sign_in(operator)
+
+
+Act = Callable[..., HttpResponse]
+
+
+@pytest.fixture
+def act() -> Act:
+    """Chooses rows on a changelist and starts an action."""
+
+    def post(client: Client, action: str, *rows: Model) -> Any:
+        given = {"action": action, "_selected_action": [str(row.pk) for row in rows]}
+        return client.post(url(type(rows[0]), "changelist"), given, follow=True)
+
+    return post
+
+
+def said(response: Any) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
