@@ -27,11 +27,12 @@ BY_HAND = {"recurrence_type": "once", "recurrence_config": {"run_at": None}}
 
 def command(system: RunningSystem, line: str, **fields: Any) -> dict[str, Any]:
     """A task's input: this command on the local device, by hand unless `fields` say when."""
+    if "device_ids" not in fields:
+        fields["device_ids"] = [system.device()["id"]]
     return {
         "name": "A test's",
         "task_type": "command",
         "command_payload": {"command": line},
-        "device_ids": [system.device()["id"]],
         **BY_HAND,
         **fields,
     }

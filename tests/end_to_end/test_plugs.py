@@ -161,7 +161,7 @@ def test_with_broker_and_channel_layer_silent_everything_arrives_by_reconcile_an
             task = system.post(
                 "/api/schedule/tasks",
                 command(
-                    system, f"echo x >> {tmp_path}/ran", device_ids=[device["id"]], **once_in(2)
+                    system, f"echo x >> {tmp_path}/ran", device_ids=[device["id"]], **once_in(15)
                 ),
             )
             found = until(lambda: system.executions(task["id"]), what="opened by reconcile")
