@@ -11,7 +11,7 @@ from functools import lru_cache
 from cronsim import CronSim, CronSimError
 from django.utils.translation import gettext as _
 
-from scheduling.recurrence.days import Months, Pick
+from scheduling.recurrence.days import Months, Period, Pick
 
 LONGEST = 200
 MACROS = {
@@ -81,8 +81,12 @@ def parse(expression: str) -> Cron:
         weekdays=frozenset(_weekday(one) for one in sim.weekdays),
         either=not sim.day_and,
         as_shown=minute.startswith("*") or hour.startswith("*"),
-        matching=Months(lambda number: number % 12 + 1 in sim.months, _pick(sim)),
+        matching=Months(_months(sim.months), _pick(sim)),
     )
+
+
+def _months(months: set[int]) -> Period:
+    return Period(0, 12, tuple(month - 1 for month in sorted(months)))
 
 
 def _pick(sim: CronSim) -> Pick:

@@ -37,7 +37,7 @@ class OneDay:
 
 
 class Period:
-    """Days that repeat every `length` days: `base` + each of the ascending `offsets`."""
+    """Days (or months) that repeat every `length`: `base` + each of the ascending `offsets`."""
 
     def __init__(self, base: int, length: int, offsets: tuple[int, ...]) -> None:
         self._base, self._length, self._offsets = base, length, offsets
@@ -62,38 +62,40 @@ class Period:
 
 
 class Months:
-    """The days that `pick(year, month)` takes of the months (counted from year 0) that `has`.
+    """The days that `pick(year, month)` takes of these months, which are counted from year 0.
 
     What `pick` answers depends only on the month's length and the weekday of its first.
     """
 
-    def __init__(self, has: Callable[[int], bool], pick: Pick) -> None:
-        self._has, self._pick = has, pick
+    def __init__(self, months: Period, pick: Pick) -> None:
+        self._months, self._pick = months, pick
         self._picked: dict[tuple[int, int], tuple[int, ...]] = {}
 
     def next(self, day: int) -> int | None:
         start = date_of(day)
         first = month_number(start)
-        for number in range(first, min(first + _CYCLE_MONTHS + 1, _LAST_MONTH)):
+        number = self._months.next(first)
+        while number is not None and number < min(first + _CYCLE_MONTHS + 1, _LAST_MONTH):
             days = self._days(number)
             place = bisect_left(days, start.day) if number == first else 0
             if place < len(days):
                 return _day(number, days[place])
+            number = self._months.next(number + 1)
         return None
 
     def previous(self, day: int) -> int | None:
         start = date_of(day)
         first = month_number(start)
-        for number in range(first, max(first - _CYCLE_MONTHS - 1, _FIRST_MONTH), -1):
+        number = self._months.previous(first)
+        while number is not None and number > max(first - _CYCLE_MONTHS - 1, _FIRST_MONTH):
             days = self._days(number)
             place = bisect_right(days, start.day) if number == first else len(days)
             if place:
                 return _day(number, days[place - 1])
+            number = self._months.previous(number - 1)
         return None
 
     def _days(self, number: int) -> tuple[int, ...]:
-        if not self._has(number):
-            return ()
         year, month = divmod(number, 12)
         shape = monthrange(year, month + 1)
         if shape not in self._picked:

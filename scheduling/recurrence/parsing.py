@@ -161,7 +161,7 @@ def _days(type_: str, config: Mapping[str, Any], anchored: date) -> days.Days:
         if "nth" in config
         else days.day_of_month(config["day_of_month"], config["missing_day"])
     )
-    return days.Months(lambda number: (number - first) % every == 0, pick)
+    return days.Months(days.Period(first, every, (0,)), pick)
 
 
 def _seconds(time: str) -> int:

@@ -98,6 +98,8 @@ class OnTheWall:
     ) -> None:
         self.zone, self.as_shown = zone, as_shown
         self._days, self._times = days, times
+        # The latest answers: from or up to the first of the pair, the second is the next day.
+        self._ahead, self._behind = (0, -1), (0, 1)
 
     def next(self, after: int) -> int | None:
         start = max(after, FIRST - 1) // SECOND + 1
@@ -176,12 +178,24 @@ class OnTheWall:
         return number
 
     def _next_day(self, day: int) -> int | None:
+        since, known = self._ahead
+        if since <= day <= known:
+            return known
         found = self._days.next(max(day, FIRST_DAY)) if day <= LAST_DAY else None
-        return found if found is not None and found <= LAST_DAY else None
+        if found is None or found > LAST_DAY:
+            return None
+        self._ahead = (day, found)
+        return found
 
     def _previous_day(self, day: int) -> int | None:
+        until, known = self._behind
+        if known <= day <= until:
+            return known
         found = self._days.previous(min(day, LAST_DAY)) if day >= FIRST_DAY else None
-        return found if found is not None and found >= FIRST_DAY else None
+        if found is None or found < FIRST_DAY:
+            return None
+        self._behind = (day, found)
+        return found
 
     # Wall times in a piece of constant offset
 

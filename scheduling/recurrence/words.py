@@ -18,13 +18,6 @@ def listed(words: Sequence[str]) -> str:
     return text % {"others": ", ".join(words[:-1]), "last": words[-1]}
 
 
-def alternatives(words: Sequence[str]) -> str:
-    if len(words) < 2:
-        return "".join(words)
-    text = _("%(others)s or %(last)s")
-    return text % {"others": ", ".join(words[:-1]), "last": words[-1]}
-
-
 def numbers(given: Iterable[int]) -> str:
     """As in "1–5, 10 and 12"."""
     return listed([_run(run) for run in _runs(sorted(given))])

@@ -46,8 +46,7 @@ def test_celery_runs_it_at_the_same_times_for_a_year(given: Rule) -> None:
 def _by_celery(given: Rule, after: datetime, number: int) -> list[datetime]:
     fields = given.crontab()
     assert fields is not None
-    app = Celery(set_as_current=False)
-    app.conf.timezone = "UTC"
+    app = Celery(set_as_current=False, changes={"timezone": "UTC"})
     minute, hour, day, month, weekday = fields
     found: list[datetime] = []
     schedule = crontab(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -98,6 +98,7 @@ FIELDS: list[tuple[str, Any, str]] = [
     ("start_at", utc("2027-01-01").replace(tzinfo=None), "start_at"),
     ("start_at", "2027-01-01T00:00Z", "start_at"),
     ("end_at", 5, "end_at"),
+    ("end_at", datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))), "end_at"),
     ("end_at", date(2027, 1, 1), "end_at"),
     ("excluded_dates", "2027-01-01", "excluded_dates"),
     ("excluded_dates", ["2027-02-30"], "excluded_dates"),

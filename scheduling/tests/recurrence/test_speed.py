@@ -17,6 +17,11 @@ ZONE = "America/New_York"
 EXCLUDED = [str(date(2027, 1, 1) + timedelta(days=2 * number)) for number in range(366)]
 START = utc("2027-01-01 12:00")
 LEAP_DAYS = [f"{year}-02-29" for year in range(2028, 3_500, 4) if isleap(year)]
+LEAP_SUNDAYS = [
+    f"{year}-02-29"
+    for year in range(2028, 9_999, 4)
+    if isleap(year) and date(year, 2, 29).isoweekday() == 7
+]
 FEBRUARY = utc("2028-02-01")
 TEN_SECONDS = {"every": 10, "unit": "seconds"}
 
@@ -26,6 +31,7 @@ SLOW: list[Callable[[], Rule]] = [
     lambda: rule("interval", TEN_SECONDS, ZONE, excluded_dates=EXCLUDED),
     lambda: cron("0 0 29 2 */7", ZONE),
     lambda: cron("59 23 * 2 1#5", ZONE),
+    lambda: cron("0 0 29 2 */7", ZONE, excluded_dates=LEAP_SUNDAYS),
     lambda: cron(
         "0 0 29 2 *",
         ZONE,
