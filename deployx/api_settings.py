@@ -26,6 +26,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     ],
     "DEFAULT_THROTTLE_RATES": {"user": "3000/min", "anon": "300/min"},
     "DEFAULT_SCHEMA_CLASS": "accounts.api.schema.Schema",
+    "VIEW_NAME_FUNCTION": "accounts.api.browsable.name_of",
     "EXCEPTION_HANDLER": "accounts.api.errors.handle",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNICODE_JSON": True,

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rest_framework.renderers import BrowsableAPIRenderer
+from rest_framework.utils.formatting import camelcase_to_spaces, remove_trailing_string
 
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
+
+STANDARD = ("list", "create", "retrieve", "update", "partial_update", "destroy", "metadata")
 WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -25,7 +30,7 @@ class BrowsableRenderer(BrowsableAPIRenderer):
         return {
             "request": request,
             "user": request.user,
-            "view_name": self.get_view_name(view),
+            "view_name": view.get_view_name(),
             "description": self.get_description(view, response.status_code),
             "breadcrumbs": self.get_breadcrumbs(request)[:-1],
             "response": response,
@@ -35,3 +40,11 @@ class BrowsableRenderer(BrowsableAPIRenderer):
             "body_methods": [method for method in WITH_BODY if method in allowed],
             "body": content if is_shown and "PUT" in allowed else "{}",
         }
+
+
+def name_of(view: APIView) -> str:
+    """DRF's VIEW_NAME_FUNCTION: "Task" for a TaskDoor."""
+    name = camelcase_to_spaces(remove_trailing_string(type(view).__name__, "Door"))
+    action = getattr(view, "action_map", None) and getattr(view, "action", None)
+    is_verb = action and action not in STANDARD
+    return f"{name}: {action}" if is_verb else str(name)

@@ -10,7 +10,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.errors import PreconditionFailed
+from accounts.api.refusals import PreconditionFailed
 
 
 def etag_of(data: Any) -> str:

@@ -12,7 +12,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 
-from accounts.api.errors import TooLarge
+from accounts.api.refusals import TooLarge
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 32

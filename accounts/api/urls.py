@@ -8,7 +8,5 @@ from accounts.api.tokens import TokenDoor
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("tokens", TokenDoor.as_view({"get": "list", "post": "create"}), name="api-token-list"),
-    path(
-        "tokens/<uuid:pk>/revoke", TokenDoor.as_view({"post": "revoke"}), name="api-token-revoke"
-    ),
+    path("tokens/<uuid:pk>/revoke", TokenDoor.as_view({"post": "revoke"}), name="api-token-revoke"),
 ]
