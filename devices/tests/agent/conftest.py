@@ -45,9 +45,12 @@ class AgentProcess:
         await self.launch()
         await self.server.until(lambda: len(self.server.hellos) > sessions, "the agent")
 
+    def command(self) -> tuple[str, ...]:
+        return (sys.executable, "-m", "devices.agent")
+
     async def launch(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "devices.agent", "run", "--state-dir", str(self.state.path)),
+            *(*self.command(), "run", "--state-dir", str(self.state.path)),
             cwd=ROOT,
             env={
                 **os.environ,
@@ -61,7 +64,9 @@ class AgentProcess:
         )
 
     async def kill(self) -> None:
-        await self.end(signal.SIGKILL)
+        """Also one that never was started."""
+        if self._process is not None:
+            await self.end(signal.SIGKILL)
 
     async def restart(self) -> None:
         await self.kill()
