@@ -1,15 +1,19 @@
 """The loop that makes every hint unnecessary: whatever one left behind is done here, every 15 s.
 
-It runs as a thread of its own in every worker's main process and in every beat, and calls the verbs
-directly, never through the broker.
+It runs as a thread of its own, with its own connection, in every worker's main process and in every
+beat, and calls the verbs directly, never through the broker. Each step is a few short transactions;
+a row that another process holds is left to it, so that one that was stopped in the middle holds up
+nobody, and the database frees what it held within half a minute.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -66,12 +70,23 @@ def release_claims() -> int:
     )
 
 
-def advance() -> int:
-    """Advances every running execution, the longest untouched first."""
-    running = Execution.objects.under_way().order_by("id").values_list("pk", flat=True)
-    ids = list(running[:AT_ONCE])
-    rollout.advance_all(ids)
-    return len(ids)
+class Advance:
+    """Advances the running executions, so many a round, and goes on where the last round ended:
+    those that wait for a device for days do not keep it from the others."""
+
+    __name__ = "advance"
+
+    def __init__(self) -> None:
+        self._after: UUID | None = None
+
+    def __call__(self) -> int:
+        running = Execution.objects.under_way().order_by("id").values_list("pk", flat=True)
+        ids = list(
+            running.filter(pk__gt=self._after)[:AT_ONCE] if self._after else running[:AT_ONCE]
+        )
+        rollout.advance_all(ids, skip_locked=True)
+        self._after = ids[-1] if len(ids) == AT_ONCE else None
+        return len(ids)
 
 
 def release_queue() -> int:
@@ -118,7 +133,7 @@ STEPS: tuple[Callable[[], int], ...] = (
     expire,
     lose,
     release_claims,
-    advance,
+    Advance(),
     release_queue,
     settle_tasks,
     open_dependents,
@@ -127,12 +142,18 @@ STEPS: tuple[Callable[[], int], ...] = (
 
 
 def round_of_all() -> dict[str, int]:
-    """Every step once; answers what each did.
-
-    Steps lock the rows they change and nothing else, so two rounds at once do no harm, and a process
-    that stops in the middle of one holds up nobody for longer than the database lets it.
-    """
-    return {step.__name__: step() for step in STEPS}
+    """Every step once; answers what each did. One that fails does not keep the others from theirs."""
+    done = {}
+    for step in STEPS:
+        try:
+            done[step.__name__] = step()
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("reconcile_step_failed", step=step.__name__, error=type(error).__name__)
+            connection.close()
+        except Exception:
+            log.exception("reconcile_step_failed", step=step.__name__)
+            connection.close()
+    return done
 
 
 def _end(runs: QuerySet[DeviceRun], status: str, reason: str) -> int:
@@ -148,27 +169,24 @@ def _end(runs: QuerySet[DeviceRun], status: str, reason: str) -> int:
 
 
 class Reconciler(threading.Thread):
-    """The loop. `stop()` ends it at the next pause."""
+    """The loop, beginning at once. `stop()` ends it at the next pause."""
 
     def __init__(self) -> None:
         super().__init__(name="reconcile", daemon=True)
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        while not self._stopping.wait(self._pause()):
-            try:
-                done = round_of_all()
-                log.debug("reconciled", **done)
-            except (DatabaseError, InterfaceError) as error:
-                log.warning("reconcile_without_database", error=type(error).__name__)
-                connection.close()
-            except Exception:
-                log.exception("reconcile_failed")
-                connection.close()
-        connection.close()
+        try:
+            while not self._stopping.is_set():
+                log.debug("reconciled", **round_of_all())
+                self._stopping.wait(_pause_seconds())
+        finally:
+            connection.close()
 
     def stop(self) -> None:
         self._stopping.set()
 
-    def _pause(self) -> float:
-        return settings.DEPLOYX_RECONCILE_SECONDS
+
+def _pause_seconds() -> float:
+    """A little different each time, so that many processes do not come at once for ever."""
+    return settings.DEPLOYX_RECONCILE_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311

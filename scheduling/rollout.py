@@ -28,12 +28,13 @@ log = structlog.get_logger(__name__)
 GATED = frozenset({"canary", "blue_green"})
 
 
-def advance(execution_id: UUID) -> None:
+def advance(execution_id: UUID, *, skip_locked: bool = False) -> None:
     """Moves an execution on as far as it can go now: retries, abort, waves, release, end.
 
     Safe to call at any time, any number of times, from any worker; each round is a transaction.
+    `skip_locked` leaves one that another process is at to that process.
     """
-    while _round(execution_id):
+    while _round(execution_id, skip_locked):
         pass
     execution = Execution.objects.filter(pk=execution_id).only("task_id").first()
     if execution is not None and execution.task_id is not None:
@@ -42,10 +43,10 @@ def advance(execution_id: UUID) -> None:
 
 
 @transaction.atomic
-def _round(execution_id: UUID) -> bool:
+def _round(execution_id: UUID, skip_locked: bool) -> bool:
     """One step under the execution's lock; whether another may follow at once."""
     execution = (
-        Execution.objects.select_for_update(of=("self",))
+        Execution.objects.select_for_update(of=("self",), skip_locked=skip_locked)
         .select_related("user")
         .filter(pk=execution_id)
         .first()
@@ -170,10 +171,10 @@ def _wave_is_closed(execution: Execution, rollout: Rollout) -> bool:
     return succeeded > 0
 
 
-def advance_all(execution_ids: Iterable[UUID]) -> None:
+def advance_all(execution_ids: Iterable[UUID], *, skip_locked: bool = False) -> None:
     """Advances each; one that another process changed at the same moment is left to it."""
     for execution_id in execution_ids:
         try:
-            advance(execution_id)
+            advance(execution_id, skip_locked=skip_locked)
         except IntegrityError as error:
             log.warning("advance_lost_a_race", execution=str(execution_id), error=str(error))
