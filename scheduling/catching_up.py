@@ -47,6 +47,10 @@ def missed(task: ScheduledTask, now: datetime) -> Missed | None:
     if first is None or due is None or due >= until:
         return None
     rule, before = task.rule, first - _INSTANT
+    last = rule.latest_between(before, until)
+    if last is not None and last.due > until:
+        # Its delay has it due within the grace; another one cannot be, as gaps are longer.
+        until = last.at - _INSTANT
     number = rule.count_between(before, until)
     punctual = rule.next_after(until)
     keeps = _keeps(task, number, has_punctual=punctual is not None and punctual.due <= now)

@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from accounts import fields
 from accounts.errors import InvalidInput, NotAllowed
 from devices.agent import kinds
+from devices.agent.protocol import MAX_PAYLOAD_BYTES
 from devices.models import Device, DeviceGroup
-from scheduling import recurrence
+from scheduling import payloads, recurrence
 from scheduling.models import ScheduledTask, TaskDependency
 from scheduling.options import OptionsError, Retry, Rollout
 
@@ -240,6 +241,9 @@ def _check_payload(values: dict[str, Any], name: str, errors: Errors) -> None:
             for where, messages in error.errors.items()
             for message in messages
         ]
+    else:
+        if len(payloads.to_bytes(values["task_payload"])) > MAX_PAYLOAD_BYTES:
+            errors[name] = [_("must have at most %s bytes as JSON.") % MAX_PAYLOAD_BYTES]
 
 
 def _check_rule(
@@ -247,22 +251,11 @@ def _check_rule(
 ) -> recurrence.Rule | None:
     if any(name in errors or name not in values for name in RECURRENCE_FIELDS):
         return None
-    is_new = task is None or any(
-        values[name] != getattr(task, name) for name in ("recurrence_config", "time_zone")
-    )
     try:
-        rule = recurrence.parse(
-            values["recurrence_type"],
-            values["recurrence_config"],
-            values["time_zone"],
-            anchor=values["start_at"] or (task.created_at if task else now),
-            start_at=values["start_at"],
-            end_at=values["end_at"],
-            excluded_dates=values["excluded_dates"],
-            jitter_seconds=values["jitter_seconds"],
-            jitter_key=str(task.pk) if task else "",
-            now=now if is_new else None,
-        )
+        rule = _rule(values, task, now)
+        # Compared as they are stored: written another way, a rule is not a new one.
+        if task is None or (rule.config, rule.zone.key) != (task.recurrence_config, task.time_zone):
+            rule = _rule(values, task, now, is_new=True)
     except recurrence.RuleError as error:
         for name, messages in error.errors.items():
             errors.setdefault(name, []).extend(messages)
@@ -270,6 +263,23 @@ def _check_rule(
     values["recurrence_config"] = rule.config
     values["excluded_dates"] = [str(day) for day in values["excluded_dates"]]
     return rule
+
+
+def _rule(
+    values: dict[str, Any], task: ScheduledTask | None, now: datetime, *, is_new: bool = False
+) -> recurrence.Rule:
+    return recurrence.parse(
+        values["recurrence_type"],
+        values["recurrence_config"],
+        values["time_zone"],
+        anchor=values["start_at"] or (task.created_at if task else now),
+        start_at=values["start_at"],
+        end_at=values["end_at"],
+        excluded_dates=values["excluded_dates"],
+        jitter_seconds=values["jitter_seconds"],
+        jitter_key=str(task.pk) if task else "",
+        now=now if is_new else None,
+    )
 
 
 def _check_targets(
@@ -294,8 +304,14 @@ def _check_targets(
         new = [one for one in missing if one not in kept]
         if new:
             errors.setdefault(name, []).append(_("Not found: %s.") % ", ".join(new[:5]))
-        elif missing and not user.is_superuser:
+        elif _are_present(queryset.model, missing) and not user.is_superuser:
             raise NotAllowed(_("You may not use every target of this task."))
+
+
+def _are_present(model: type[Device] | type[DeviceGroup], ids: list[str]) -> bool:
+    """Whether any of these is still there to be used by somebody: a revoked device is not."""
+    there = Device.objects.present() if model is Device else DeviceGroup.objects.all()
+    return there.filter(pk__in=ids).exists()
 
 
 def _check_owner(
