@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from devices.models import Device
 from scheduling import cancelling, clock, opening, progress
-from scheduling.models import DeviceRun, Execution
+from scheduling.models import DeviceRun, Execution, ScheduledTask
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -70,6 +70,8 @@ def retry(execution: Execution, user: User, statuses: Iterable[str] | None = Non
     Raises InvalidInput, NotAllowed, and StateConflict where there is nothing to retry.
     """
     wanted = _retried_statuses(statuses)
+    # The task before its execution, as everybody who wants both.
+    ScheduledTask.objects.select_for_update().filter(pk=execution.task_id).first()
     execution = cancelling.locked(execution)
     if not execution.has_ended:
         raise StateConflict(_("The execution has not ended."), execution.status)

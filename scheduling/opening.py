@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,10 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
+from accounts.errors import StateConflict
 from devices import fleet
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
 from devices.models import Device
@@ -23,6 +25,7 @@ from scheduling import (
     clock,
     hints,
     live,
+    payloads,
     planning,
     progress,
     waves,
@@ -69,15 +72,33 @@ def open_due(task_id: UUID, scheduled_for: datetime | None, opened_by: str) -> E
     `scheduled_for` None means whichever is next. Answers None where another process was first, the
     task is gone or paused, or nothing is due: all normal. Moves the plan in the same transaction.
     """
-    task = ScheduledTask.objects.select_for_update(of=("self",)).filter(pk=task_id).first()
+    # Reconcile has many tasks to look at and comes again: it waits for nobody.
+    skips = opened_by == Execution.OpenedBy.RECONCILE
+    rows = ScheduledTask.objects.select_for_update(of=("self",), skip_locked=skips)
+    task = rows.filter(pk=task_id).first()
     now = clock.now()
     if task is None or task.next_run_time is None or task.next_run_time > now:
         return None
     if scheduled_for is not None and scheduled_for != task.next_scheduled_for:
         return None  # a message that came twice, or late: that occurrence is opened already
-    execution = _open_occurrence(task, opened_by, now)
+    execution = None
+    if opened_until := _opened_until(task):
+        planning.plan_after(task, opened_until)
+    else:
+        execution = _open_occurrence(task, opened_by, now)
     _save(task)
     return execution
+
+
+def _opened_until(task: ScheduledTask) -> datetime | None:
+    """The latest occurrence there is where the planned one has been opened before: a clock that
+    was set back, and a plan made then, name it a second time."""
+    planned = task.next_scheduled_for
+    known = Execution.objects.filter(task=task, scheduled_for__gte=planned)
+    if not known.filter(scheduled_for=planned).exists():
+        return None
+    latest: datetime = known.aggregate(latest=Max("scheduled_for"))["latest"]
+    return latest
 
 
 def open_manual(task: ScheduledTask, user: User) -> Execution:
@@ -92,7 +113,9 @@ def open_dependents(execution_id: UUID) -> list[Execution]:
     parent = Execution.objects.filter(pk=execution_id).first()
     if parent is None or parent.task_id is None:
         return []
-    wanted = TaskDependency.objects.filter(parent=parent.task_id, on__in=_kept_by(parent))
+    wanted = TaskDependency.objects.filter(
+        parent=parent.task_id, on__in=_kept_by(parent), active_since__lte=parent.completed_at
+    )
     opened = [_open_dependent(one.task_id, parent) for one in wanted.order_by("task_id")]
     return [execution for execution in opened if execution is not None]
 
@@ -185,7 +208,8 @@ def _open_heeding_overlap(task: ScheduledTask, cause: Cause, now: datetime) -> E
         return _open(task, cause, now)
     if policy == ScheduledTask.OverlapPolicy.CANCEL_RUNNING:
         for one in ahead:
-            cancelling.cancel(one, cause.user)
+            with suppress(StateConflict):  # it has just ended by itself
+                cancelling.cancel(one, cause.user)
         return _open(task, cause, now)
     execution = _new(task, cause, now)
     queue_is_free = all(one.status != Execution.Status.PENDING for one in ahead)
@@ -220,10 +244,7 @@ def _start(task: ScheduledTask, execution: Execution, now: datetime) -> None:
     execution.started_at = now
     execution.save(force_insert=is_new)
     if len(execution.payload or b"") > MAX_PAYLOAD_BYTES:
-        message = _("The payload has over %s bytes.") % MAX_PAYLOAD_BYTES
-        Execution.objects.filter(pk=execution.pk).move(
-            Execution.Status.FAILED, completed_at=now, error_message=message
-        )
+        _fail_unopened(execution, _("The payload has over %s bytes.") % MAX_PAYLOAD_BYTES)
         return
     if task.overlap_policy != ScheduledTask.OverlapPolicy.ALLOW:
         cancelling.supersede_waiting(execution)
@@ -281,16 +302,24 @@ def _end_unopened(execution: Execution, status: str, reason: str, *, is_new: boo
     log.info("execution_not_opened", execution=str(execution.pk), status=status)
 
 
+def _fail_unopened(execution: Execution, reason: str) -> None:
+    """Ends an execution that cannot be sent to anybody."""
+    Execution.objects.filter(pk=execution.pk).move(
+        Execution.Status.FAILED,
+        started_at=None,
+        completed_at=execution.started_at,
+        error_message=reason,
+        result=progress.result_of(dict.fromkeys(DeviceRun.Status.values, 0)),
+    )
+    execution.refresh_from_db()
+    log.error("execution_not_opened", execution=str(execution.pk), status=execution.status)
+
+
 def _snapshot(task: ScheduledTask, execution: Execution) -> None:
     definition: dict[str, Any] = {name: getattr(task, name) for name in SNAPSHOT}
     execution.definition = definition
-    execution.payload = payload_bytes(definition["task_payload"])
+    execution.payload = payloads.to_bytes(definition["task_payload"])
     execution.payload_sha256 = hashlib.sha256(execution.payload).hexdigest()
-
-
-def payload_bytes(payload: Any) -> bytes:
-    """The exact bytes of a payload; from here on nobody writes them a second time."""
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _copy_definition(execution: Execution, original: Execution) -> None:

@@ -16,6 +16,8 @@ from scheduling.models import DeviceRun, Execution
 WAITS_OFFLINE = Q(status__in=DeviceRun.UNSTARTED, device__is_online=False)
 # Its device had its time and a minute more: no longer in anybody's way but its own device's.
 OVERDUE = Q(status="running", deadline_at__lt=Now())
+# Up to 64 KiB each, which no answer about progress looks at.
+BULKY = ("definition", "payload", "rollback_payload")
 COUNTED = Q(is_last_attempt=True, rolls_back=None)
 
 
@@ -26,7 +28,9 @@ def under_way(task_id: UUID | None) -> list[Execution]:
     return list(
         executions.filter(
             Q(status="pending") | Q(pk__in=active.filter(task_id=task_id).values("execution"))
-        ).order_by("id")
+        )
+        .order_by("id")
+        .defer(*BULKY)
     )
 
 
@@ -82,7 +86,7 @@ def latest_ended(task_id: UUID) -> Execution | None:
     ended = Execution.objects.filter(
         task=task_id, status__in=["success", "partial", "failed", "missed"]
     )
-    return max(ended.order_by("-id")[:100], key=_moment, default=None)
+    return max(ended.order_by("-id").defer(*BULKY)[:100], key=_moment, default=None)
 
 
 def _moment(execution: Execution) -> tuple[datetime, UUID]:

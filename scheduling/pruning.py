@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import QuerySet
 from django_celery_results.models import TaskResult
 
 from accounts.models import IdempotencyKey
 from scheduling import clock
-from scheduling.models import DeviceRun, Execution, OutputChunk, ServiceHeartbeat
+from scheduling.models import (
+    DeviceRun,
+    Execution,
+    OutputChunk,
+    OutputGap,
+    ServiceHeartbeat,
+)
 
 BATCH = 1_000
+# A run has up to 10 MiB of output: few at once, so that no transaction is long.
+RUNS_AT_ONCE = 50
 
 
 def prune() -> dict[str, int]:
-    """Deletes what is past its time; answers how many rows of each kind."""
+    """Deletes what is past its time; answers how many rows of each kind (of output, runs)."""
     now = clock.now()
     output_before = now - timedelta(days=settings.DEPLOYX_KEEP_OUTPUT_DAYS)
     history_before = now - timedelta(days=settings.DEPLOYX_KEEP_HISTORY_DAYS)
     results_before = now - timedelta(days=settings.DEPLOYX_KEEP_RESULTS_DAYS)
     return {
-        "output": _delete(OutputChunk.objects.filter(run__in=_ended_runs(output_before))),
+        "output": _prune_output(output_before),
         "executions": _delete(Execution.objects.filter(completed_at__lt=history_before)),
         "results": _delete(TaskResult.objects.filter(date_done__lt=results_before)),
         "idempotency_keys": _delete(
@@ -33,8 +42,22 @@ def prune() -> dict[str, int]:
     }
 
 
-def _ended_runs(before: Any) -> QuerySet[DeviceRun]:
-    return DeviceRun.objects.filter(finished_at__lt=before, output_next__gt=0)
+def _prune_output(before: datetime) -> int:
+    """Of each run that ended before this, the output becomes one gap that says how much it was."""
+    old = DeviceRun.objects.filter(finished_at__lt=before, output_kept__gt=0).order_by("pk")
+    pruned = 0
+    while runs := list(old.only("pk", "output_next")[:RUNS_AT_ONCE]):
+        with transaction.atomic():
+            OutputChunk.objects.filter(run__in=runs).delete()
+            OutputGap.objects.filter(run__in=runs).delete()
+            OutputGap.objects.bulk_create(
+                OutputGap(run=run, offset=0, bytes=run.output_next) for run in runs
+            )
+            DeviceRun.objects.filter(pk__in=[run.pk for run in runs]).update(
+                output_kept=0, output_truncated=True
+            )
+        pruned += len(runs)
+    return pruned
 
 
 def _delete(rows: QuerySet[Any]) -> int:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from scheduling.models import DeviceRun, Execution, ScheduledTask, ServiceHeartb
 
 log = structlog.get_logger(__name__)
 AT_ONCE = 500
+MOST_BATCHES = 20
 NEVER_RELEASED = timedelta(days=30)
 CLAIM_LEASE = timedelta(minutes=10)
 GRACE_TO_LOST = timedelta(hours=24)
@@ -70,46 +72,53 @@ def release_claims() -> int:
     )
 
 
-class Advance:
-    """Advances the running executions, so many a round, and goes on where the last round ended:
-    those that wait for a device for days do not keep it from the others."""
+class InTurn:
+    """A step over so many rows a round that goes on where the last round ended: those that wait for
+    a device for days do not keep it from the others."""
 
-    __name__ = "advance"
-
-    def __init__(self) -> None:
+    def __init__(
+        self, name: str, rows: Callable[[], QuerySet[Any]], take: Callable[[Sequence[UUID]], object]
+    ) -> None:
+        self.__name__ = name
+        self._rows, self._take = rows, take
         self._after: UUID | None = None
 
     def __call__(self) -> int:
-        running = Execution.objects.under_way().order_by("id").values_list("pk", flat=True)
-        ids = list(
-            running.filter(pk__gt=self._after)[:AT_ONCE] if self._after else running[:AT_ONCE]
-        )
-        rollout.advance_all(ids, skip_locked=True)
+        rows = self._rows().order_by("pk").values_list("pk", flat=True)
+        ids = list(rows.filter(pk__gt=self._after)[:AT_ONCE] if self._after else rows[:AT_ONCE])
+        self._take(ids)
         self._after = ids[-1] if len(ids) == AT_ONCE else None
         return len(ids)
 
 
-def release_queue() -> int:
-    waiting = Execution.objects.filter(status="pending", task__isnull=False)
-    task_ids = list(waiting.values_list("task", flat=True)[:AT_ONCE])
-    return sum(1 for task_id in task_ids if task_id and opening.release_queued(task_id))
+def _queueing() -> QuerySet[ScheduledTask]:
+    queued = Execution.objects.filter(status=Execution.Status.PENDING)
+    return ScheduledTask.objects.filter(pk__in=queued.values("task"))
 
 
-def settle_tasks() -> int:
-    """Brings tasks up to date that still say running, though nothing of theirs is."""
-    running = ScheduledTask.objects.filter(status=ScheduledTask.Status.RUNNING).order_by("pk")
-    task_ids = list(running.values_list("pk", flat=True)[:AT_ONCE])
+def _release_queued(task_ids: Sequence[UUID]) -> None:
+    for task_id in task_ids:
+        opening.release_queued(task_id)
+
+
+def _running() -> QuerySet[ScheduledTask]:
+    """Tasks that say they are, which may have ceased to be true."""
+    return ScheduledTask.objects.filter(status=ScheduledTask.Status.RUNNING)
+
+
+def _settle(task_ids: Sequence[UUID]) -> None:
     for task_id in task_ids:
         settling.settle_task(task_id)
-    return len(task_ids)
 
 
 def open_dependents() -> int:
     """Opens what waits for an execution that ended within the last day and was not told."""
     since = clock.now() - DEPENDENCY_WINDOW
+    succeeded = Q(status="success", task__dependents__on__in=["success", "completion"])
+    failed = Q(status__in=["partial", "failed"], task__dependents__on__in=["failure", "completion"])
     ended = Execution.objects.filter(
+        succeeded | failed,
         completed_at__gte=since,
-        status__in=["success", "partial", "failed"],
         task__dependents__active_since__lte=F("completed_at"),
         task__dependents__task__is_paused=False,
     )
@@ -133,9 +142,9 @@ STEPS: tuple[Callable[[], int], ...] = (
     expire,
     lose,
     release_claims,
-    Advance(),
-    release_queue,
-    settle_tasks,
+    InTurn("advance", Execution.objects.under_way, partial(rollout.advance_all, skip_locked=True)),
+    InTurn("release_queue", _queueing, _release_queued),
+    InTurn("settle_tasks", _running, _settle),
     open_dependents,
     wake_hubs,
 )
@@ -157,14 +166,19 @@ def round_of_all() -> dict[str, int]:
 
 
 def _end(runs: QuerySet[DeviceRun], status: str, reason: str) -> int:
-    """Ends these runs and moves their executions on, in one short transaction."""
+    """Ends these runs and moves their executions on, in short transactions."""
     changes: dict[str, Any] = {"finished_at": Now(), "error_message": reason}
     if status == "lost":
         changes["was_lost"] = True
-    with transaction.atomic():
-        rows = list(runs.values_list("pk", "execution")[:AT_ONCE])
-        ended = DeviceRun.objects.filter(pk__in=[pk for pk, _ in rows]).move(status, **changes)
-        hints.advance({execution_id for _, execution_id in rows})
+    ended = 0
+    for _number in range(MOST_BATCHES):
+        with transaction.atomic():
+            rows = list(runs.values_list("pk", "execution")[:AT_ONCE])
+            moved = DeviceRun.objects.filter(pk__in=[pk for pk, _ in rows]).move(status, **changes)
+            hints.advance({execution_id for _, execution_id in rows})
+        ended += moved
+        if len(rows) < AT_ONCE:
+            break
     return ended
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
 from devices import keys
@@ -33,22 +33,14 @@ def release(execution: Execution, slots: int, now: datetime) -> bool:
         *_candidates(execution, now, online=True)[: max(slots, 0)],
         *_candidates(execution, now, online=False),
     ]
-    allowed = _allowed_devices(execution, candidates)
-    policy = execution.definition["offline_policy"]
-    queue, skipped, failed = [], [], []
-    for run in candidates:
-        device = run.device
-        if device is None or device.pk not in allowed:
-            skipped.append(run.pk)
-        elif device.is_online:
-            run.has_slot = True
-            queue.append(run)
-        elif policy == ScheduledTask.OfflinePolicy.QUEUE:
-            queue.append(run)
-        else:
-            (skipped if policy == ScheduledTask.OfflinePolicy.SKIP else failed).append(run.pk)
-    _end(skipped, DeviceRun.Status.SKIPPED, now, _skip_reason(policy))
-    _end(failed, DeviceRun.Status.EXPIRED, now, _("The device was offline at release."))
+    refusals = _refusals(execution, candidates)
+    for (status, reason), run_ids in refusals.items():
+        ended = DeviceRun.objects.filter(pk__in=run_ids)
+        ended.move(status, finished_at=now, error_message=reason)
+    refused = {run_id for run_ids in refusals.values() for run_id in run_ids}
+    queue = [run for run in candidates if run.pk not in refused]
+    for run in queue:
+        run.has_slot = run.device is not None and run.device.is_online
     _queue(execution, queue, now)
     return len(candidates) >= BATCH
 
@@ -79,23 +71,43 @@ def _candidates(execution: Execution, now: datetime, *, online: bool) -> list[De
     return list(pending.filter(where).order_by("wave", "id")[:BATCH])
 
 
-def _allowed_devices(execution: Execution, runs: Iterable[DeviceRun]) -> set[UUID]:
-    """Devices the execution's user may use at this moment, whose queue has room."""
-    user = execution.user
-    devices = Device.objects.visible_to(user).present()
-    wanted = [run.device_id for run in runs if run.device_id]
-    return set(devices.filter(pk__in=wanted).values_list("pk", flat=True))
+def _refusals(execution: Execution, runs: Sequence[DeviceRun]) -> dict[tuple[str, str], list[UUID]]:
+    """The runs that are not to be queued, by the state they end in and why."""
+    device_ids = [run.device_id for run in runs if run.device_id]
+    usable = Device.objects.visible_to(execution.user).present().filter(pk__in=device_ids)
+    allowed = set(usable.values_list("pk", flat=True))
+    full = _full_queues(device_ids)
+    policy = execution.definition["offline_policy"]
+    refusals: dict[tuple[str, str], list[UUID]] = {}
+    for run in runs:
+        if refusal := _refusal(run, allowed, full, policy):
+            refusals.setdefault(refusal, []).append(run.pk)
+    return refusals
 
 
-def _skip_reason(policy: str) -> str:
-    if policy == ScheduledTask.OfflinePolicy.SKIP:
-        return _("The device was offline at release, or its user may not use it any more.")
-    return _("The device is gone, or the execution's user may not use it any more.")
+def _refusal(
+    run: DeviceRun, allowed: set[UUID], full: set[UUID], policy: str
+) -> tuple[str, str] | None:
+    skipped, expired = DeviceRun.Status.SKIPPED, DeviceRun.Status.EXPIRED
+    device = run.device
+    if device is None or device.revoked_at is not None:
+        return skipped, _("The device is gone.")
+    if device.pk not in allowed:
+        return skipped, _("The execution's user may not use the device any more.")
+    if device.pk in full:
+        return skipped, _("%s runs wait for the device already.") % QUEUED_PER_DEVICE
+    if device.is_online or policy == ScheduledTask.OfflinePolicy.QUEUE:
+        return None
+    is_skip = policy == ScheduledTask.OfflinePolicy.SKIP
+    return skipped if is_skip else expired, _("The device was offline at release.")
 
 
-def _end(run_ids: Sequence[UUID], status: str, now: datetime, reason: str) -> None:
-    if run_ids:
-        DeviceRun.objects.filter(pk__in=run_ids).move(status, finished_at=now, error_message=reason)
+def _full_queues(device_ids: Sequence[UUID]) -> set[UUID]:
+    """Devices for which as many runs wait as may."""
+    queued = DeviceRun.objects.filter(device__in=device_ids, status="queued").order_by()
+    counted = queued.values("device").annotate(number=Count("pk"))
+    full = counted.filter(number__gte=QUEUED_PER_DEVICE)
+    return {pk for pk in full.values_list("device", flat=True) if pk is not None}
 
 
 def _queue(execution: Execution, runs: Sequence[DeviceRun], now: datetime) -> int:

@@ -67,7 +67,7 @@ def update(
     )
     for name, value in definition.values.items():
         setattr(task, name, value)
-    _write_dependencies(task, definition.depends_on)
+    _write_dependencies(task, definition.depends_on, now)
     if replans and not task.is_paused:
         planning.plan_after(task, now)
     _save(task)
@@ -214,7 +214,7 @@ def _insert(user: User, data: Mapping[str, Any], *, ad_hoc: bool) -> ScheduledTa
     definition = definitions.check(data, user=user, now=now)
     task = ScheduledTask(user=user, ad_hoc=ad_hoc, created_at=now, **definition.values)
     task.save(force_insert=True)
-    _write_dependencies(task, definition.depends_on)
+    _write_dependencies(task, definition.depends_on, now)
     planning.plan_after(task, now)
     _save(task)
     return task
@@ -231,12 +231,15 @@ def _save(task: ScheduledTask) -> None:
     live.changed("task", [task.pk])
 
 
-def _write_dependencies(task: ScheduledTask, wanted: Iterable[Mapping[str, str]]) -> None:
-    by_parent = {one["task_id"]: one["on"] for one in wanted}
-    kept = {str(one.parent_id): one.on for one in task.dependencies.all()}
-    if by_parent == kept:
-        return
-    task.dependencies.all().delete()
+def _write_dependencies(
+    task: ScheduledTask, wanted: Iterable[Mapping[str, str]], now: datetime
+) -> None:
+    """Leaves what is as wanted alone: a parent that ended a moment ago still counts for it."""
+    pairs = {(one["task_id"], one["on"]) for one in wanted}
+    before = {(str(one.parent_id), one.on): one.pk for one in task.dependencies.all()}
+    gone = [pk for pair, pk in before.items() if pair not in pairs]
+    task.dependencies.filter(pk__in=gone).delete()
     TaskDependency.objects.bulk_create(
-        TaskDependency(task=task, parent_id=parent, on=on) for parent, on in by_parent.items()
+        TaskDependency(task=task, parent_id=parent, on=on, active_since=now)
+        for parent, on in pairs - before.keys()
     )

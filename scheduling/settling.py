@@ -14,6 +14,7 @@ from scheduling.models import Execution, ScheduledTask
 from scheduling.options import Rollout
 
 log = structlog.get_logger(__name__)
+MOST_REASONS = 3
 
 
 def end_if_done(execution: Execution, now: datetime) -> bool:
@@ -26,13 +27,22 @@ def end_if_done(execution: Execution, now: datetime) -> bool:
         status,
         completed_at=now,
         result=progress.result_of(by_status),
-        error_message=execution.abort_reason,
+        error_message=_reason(execution, status),
     )
     if moved:
         log.info("execution_ended", execution=str(execution.pk), status=status)
         hints.open_dependents(execution.pk)
         live.changed("execution", [execution.pk])
     return bool(moved)
+
+
+def _reason(execution: Execution, status: str) -> str:
+    """Why it did not run, or not wholly: the rollout's own reason, else what its runs say."""
+    if execution.abort_reason or status != Execution.Status.SKIPPED:
+        return execution.abort_reason
+    said = execution.runs.filter(status="skipped").exclude(error_message="")
+    reasons = said.order_by().values_list("error_message", flat=True).distinct()
+    return " ".join(reasons[:MOST_REASONS])
 
 
 @transaction.atomic

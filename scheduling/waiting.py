@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db.models import TextChoices
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from scheduling.models import DeviceRun
@@ -33,14 +34,15 @@ def explain(runs: Sequence[DeviceRun]) -> None:
     The runs come with `execution` and `device` selected; asks the database once more at most.
     """
     busy = _busy_devices([run.device_id for run in runs if run.status == "queued"])
+    now = timezone.now()
     for run in runs:
         run.waiting_for, run.waiting_since = None, None  # type: ignore[attr-defined]
         if run.status in DeviceRun.UNSTARTED:
-            word, since = _reason(run, busy)
+            word, since = _reason(run, busy, now)
             run.waiting_for, run.waiting_since = word, since  # type: ignore[attr-defined]
 
 
-def _reason(run: DeviceRun, busy: set[UUID]) -> tuple[WaitingFor, datetime | None]:
+def _reason(run: DeviceRun, busy: set[UUID], now: datetime) -> tuple[WaitingFor, datetime | None]:
     device = run.device
     if device is not None and device.in_recovery:
         return WaitingFor.RECOVERY, run.created_at
@@ -50,7 +52,7 @@ def _reason(run: DeviceRun, busy: set[UUID]) -> tuple[WaitingFor, datetime | Non
         return WaitingFor.EARLIER_WAVE, run.created_at
     if run.execution.rollout_paused_at is not None:
         return WaitingFor.ROLLOUT_PAUSED, run.execution.rollout_paused_at
-    if run.status == "pending" and run.not_before is not None and run.attempt > 1:
+    if run.status == "pending" and run.not_before is not None and run.not_before > now:
         return WaitingFor.RETRY_BACKOFF, run.created_at
     if device is not None and not device.is_online:
         return WaitingFor.DEVICE_OFFLINE, device.last_seen_at or run.created_at

@@ -7,10 +7,12 @@ django-celery-beat makes every scheduler reload everything.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import DatabaseError, transaction
+from django.db.models import Model
 from django_celery_beat.models import (
     ClockedSchedule,
     CrontabSchedule,
@@ -21,6 +23,7 @@ from django_celery_beat.models import (
 
 from scheduling.models import ScheduledTask
 
+S = TypeVar("S", bound=Model)
 OPEN_DUE = "scheduling.tasks.open_due"
 
 
@@ -89,27 +92,33 @@ def _schedule(task: ScheduledTask, mirrored: PeriodicTask | None) -> dict[str, A
     rule = task.rule
     plain = task.max_runs is None and not task.jitter_seconds and not task.dependencies.exists()
     if plain and (cron := rule.crontab()) is not None:
-        minute, hour, day, month, weekday = cron
-        crontab, _ = CrontabSchedule.objects.get_or_create(
-            minute=minute, hour=hour, day_of_month=day, month_of_year=month, day_of_week=weekday,
-            timezone=task.time_zone,
-        )  # fmt: skip
-        return {"crontab": crontab}
+        return {"crontab": _shared(CrontabSchedule, timezone=task.time_zone, **_named(cron))}
     is_bounded = task.start_at or task.end_at or task.excluded_dates
     if plain and not is_bounded and task.recurrence_type == "interval" and task.next_scheduled_for:
         return _interval(task)
     return {"clocked": _clocked(task, mirrored), "one_off": True}
 
 
+def _named(cron: Sequence[str]) -> dict[str, str]:
+    names = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+    return dict(zip(names, cron, strict=True))
+
+
+def _shared(model: type[S], **fields: Any) -> S:
+    """A schedule that other tasks may use as well. Equal ones may exist twice: nothing forbids it,
+    and any of them will do."""
+    found = model._default_manager.filter(**fields).order_by("pk").first()
+    return found or model._default_manager.bulk_create([model(**fields)])[0]
+
+
 def _interval(task: ScheduledTask) -> dict[str, Any]:
     seconds = task.rule.interval_seconds() or 0
     days, rest = divmod(seconds, 86_400)
     every, period = (seconds, "seconds") if rest else (days, "days")
-    interval, _ = IntervalSchedule.objects.get_or_create(every=every, period=period)
     # Stock counts an interval from the last run: anchored at the nominal time, it does not drift.
     assert task.next_scheduled_for is not None
     return {
-        "interval": interval,
+        "interval": _shared(IntervalSchedule, every=every, period=period),
         "last_run_at": task.next_scheduled_for - timedelta(seconds=seconds),
     }
 

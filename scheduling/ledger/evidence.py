@@ -39,21 +39,21 @@ UPDATE scheduled_task_device_runs AS run
               %(details)s::jsonb[], %(messages)s::text[])
        AS given (run_id, device_id, outcome, exit_code, detail, message)
  WHERE run.id = given.run_id AND run.device_id = given.device_id AND run.status = 'running'
-RETURNING run.id, run.status, run.execution_id, run.output_next
+RETURNING run.device_id, run.id, run.status, run.execution_id, run.output_next
 """
 
 
 @transaction.atomic
 def results(given: Sequence[RunResult]) -> list[RunAck]:
     """Records outcomes; a repeat, or a result for what ended otherwise, is acknowledged as it is."""
-    by_run = {one.run: one for one in given}
-    moved = _record(list(by_run.values()))
-    for run_id, _status, _execution, output_next in moved:
-        _mark_missing_output(run_id, output_next, by_run[run_id].output_length)
-    acks = [RunAck(by_run[run_id].device, run_id, status) for run_id, status, *_ in moved]
-    rest = [one for one in by_run.values() if one.run not in {run_id for run_id, *_ in moved}]
-    acks += [RunAck(one.device, one.run, _settle(one)) for one in rest]
-    _tell({execution_id for _, _, execution_id, _ in moved})
+    # By device as well: a device that names another's run must not push its result aside.
+    by_key = {(one.device, one.run): one for one in given}
+    moved = _record(list(by_key.values()))
+    for device_id, run_id, _status, _execution, output_next in moved:
+        _mark_missing_output(run_id, output_next, by_key.pop((device_id, run_id)).output_length)
+    acks = [RunAck(device_id, run_id, status) for device_id, run_id, status, *_ in moved]
+    acks += [RunAck(one.device, one.run, _settle(one)) for one in by_key.values()]
+    _tell({execution_id for *_, execution_id, _ in moved})
     return acks
 
 
@@ -167,11 +167,13 @@ def _settle(result: RunResult) -> str:
         _lose(run, _("The device had run this before the server knew of it."))
     if run.status == "running":
         _record([result])
+        _mark_missing_output(run.pk, run.output_next, result.output_length)
     elif run.status == "lost" and result.outcome != "unknown":
         _settle_lost(run, result)
-    run.refresh_from_db(fields=["status", "output_next"])
-    if run.status in ("succeeded", "failed", "timed_out"):
         _mark_missing_output(run.pk, run.output_next, result.output_length)
+    elif _never_started(run):
+        log.error("run_ended_after_its_end", run=str(run.pk), status=run.status)
+    run.refresh_from_db(fields=["status"])
     _tell({run.execution_id})
     return run.status
 
@@ -194,7 +196,7 @@ def _settle_lost(run: DeviceRun, result: RunResult) -> None:
     settling.rewrite_by_late_evidence(run.execution_id)
 
 
-def _record(given: Sequence[RunResult]) -> list[tuple[UUID, str, UUID, int]]:
+def _record(given: Sequence[RunResult]) -> list[tuple[UUID, UUID, str, UUID, int]]:
     with connection.cursor() as cursor:
         cursor.execute(
             _RESULTS,

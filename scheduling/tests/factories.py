@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from devices.ledger_port import RunOutput, RunResult, Session
 from devices.models import Device, DeviceGroup
-from scheduling import ledger, opening, progress, schedules
+from scheduling import ledger, opening, payloads, progress, schedules
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.options import Retry, Rollout
 
@@ -147,7 +147,7 @@ def execution(
     fields.setdefault("open_wave", 1)
     if born == "running":
         fields.setdefault("started_at", now)
-    payload = opening.payload_bytes(one.task_payload)
+    payload = payloads.to_bytes(one.task_payload)
     made = Execution.objects.create(
         **{
             "task": one,

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def to_bytes(payload: Any) -> bytes:
+    """The exact bytes of a payload, which are digested, signed for and sent; once an execution has
+    them, nobody writes them a second time."""
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
