@@ -24,7 +24,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     status = 503 if away else 500
     response: HttpResponse
     if request.path.startswith("/api/"):
-        detail = _("The database does not answer.") if away else _("The server failed.")
+        detail = (
+            _("The database does not answer at the moment.") if away else _("The server failed.")
+        )
         response = JsonResponse({"detail": detail}, status=status)
     else:
         response = HttpResponse(render_to_string(f"{status}.html"), status=status)

@@ -20,7 +20,7 @@ def test_a_task_is_made_in_the_form_and_shows_in_the_list(
     page.get_by_role("button", name="Schedule task").click()
     page.get_by_text("“Disk space” is scheduled.").wait_for()
     task = ScheduledTask.objects.get()
-    assert task.task_payload["command"] == "df -h"
+    assert task.task_payload["commands"] == ["df -h"]
     assert task.group_ids == [str(web_group.pk)]
     visitor.opens("/tasks/")
     page.get_by_role("row", name="Disk space").get_by_text("Pending").wait_for()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -36,3 +38,12 @@ def as_operator(operator: User) -> Client:
 @pytest.fixture
 def as_outsider(outsider: User) -> Client:
     return signed_in(outsider)
+
+
+@pytest.fixture
+def no_redis(settings: Any, tmp_path: Path) -> Iterator[None]:
+    """Health looks for Redis where none listens."""
+    settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
+    health._redis.cache_clear()
+    yield
+    health._redis.cache_clear()

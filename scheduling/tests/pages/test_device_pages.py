@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from devices.models import Device, DeviceGroup, EnrollmentToken
+from scheduling import health
+from scheduling.models import ScheduledTask
+from scheduling.tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def shown(client: Client, query: str = "") -> list[str]:
+    page = client.get(f"/devices/{query}").context["page"]
+    return [device.name for device in page.object_list]
+
+
+@pytest.fixture
+def fleet(web_group: DeviceGroup) -> None:
+    factories.device("away-1", online=False)
+    factories.device("fresh-1", online=False, last_seen_at=None)
+    Device.objects.filter(pk=factories.device("gone-1").pk).update(
+        revoked_at="2026-01-01T00:00Z", is_online=False
+    )
+
+
+def test_an_empty_fleet_says_how_to_add_the_first_device(
+    as_admin: Client, as_outsider: Client
+) -> None:
+    assert 'href="/devices/new"' in as_admin.get("/devices/").content.decode()
+    page = as_outsider.get("/devices/").content.decode()
+    assert "Ask an administrator to give you a group of devices." in page
+
+
+def test_the_states_filter_and_revoked_devices_show_only_there(
+    as_admin: Client, fleet: None
+) -> None:
+    assert shown(as_admin) == ["away-1", "fresh-1", "web-1"]
+    assert shown(as_admin, "?status=online") == ["web-1"]
+    assert shown(as_admin, "?status=offline") == ["away-1"]
+    assert shown(as_admin, "?status=never_connected") == ["fresh-1"]
+    assert shown(as_admin, "?status=revoked") == ["gone-1"]
+
+
+def test_the_group_in_the_address_filters(
+    as_admin: Client, web_group: DeviceGroup, fleet: None
+) -> None:
+    assert shown(as_admin, f"?group={web_group.pk}") == ["web-1"]
+
+
+def test_a_group_that_is_not_theirs_finds_nothing(
+    as_operator: Client, web_group: DeviceGroup, web_device: Device
+) -> None:
+    theirs = factories.group("theirs", devices=[web_device])
+    assert shown(as_operator, f"?group={theirs.pk}") == []
+
+
+def test_more_devices_ask_no_more_queries(as_admin: Client, web_group: DeviceGroup) -> None:
+    def queries() -> int:
+        health.forget_checks()
+        with CaptureQueriesContext(connection) as captured:
+            as_admin.get("/devices/")
+        return len(captured)
+
+    before = queries()
+    factories.group("more", devices=[factories.device() for _ in range(10)])
+    assert queries() == before
+
+
+def test_a_device_shows_its_facts_and_what_ran_there(
+    as_operator: Client, task: ScheduledTask, web_device: Device
+) -> None:
+    Device.objects.filter(pk=web_device.pk).update(facts={"cpu": {"count": 8}, "kernel": "6.1"})
+    run = factories.run(factories.execution(task), web_device, status="succeeded")
+    page = as_operator.get(f"/devices/{web_device.pk}/").content.decode()
+    assert "cpu.count" in page
+    assert f"?run={run.pk}" in page
+
+
+def test_a_device_is_named_and_tagged(
+    as_operator: Client, web_group: DeviceGroup, web_device: Device
+) -> None:
+    address = f"/devices/{web_device.pk}/edit"
+    answer = as_operator.post(address, {"name": "web-9", "tags": "site=Hamburg\nspare"})
+    assert answer["Location"] == web_device.get_absolute_url()
+    web_device.refresh_from_db()
+    assert (web_device.name, web_device.tags) == ("web-9", {"site": "Hamburg", "spare": ""})
+
+
+def test_a_name_that_is_refused_stays_and_says_why(
+    as_operator: Client, web_group: DeviceGroup, web_device: Device
+) -> None:
+    address = f"/devices/{web_device.pk}/edit"
+    answer = as_operator.post(address, {"name": "", "tags": "site=Hamburg"})
+    assert answer.context["form"].errors["name"]
+    assert "site=Hamburg" in answer.content.decode()
+
+
+def test_revoke_names_what_ends_with_it_and_then_revokes(
+    as_admin: Client, task: ScheduledTask, web_device: Device, sent: list[Any]
+) -> None:
+    run = factories.run(factories.execution(task), web_device, status="queued")
+    address = f"/devices/{web_device.pk}/revoke"
+    assert "1 run that waits for it ends as skipped." in as_admin.get(address).content.decode()
+    as_admin.post(address)
+    web_device.refresh_from_db()
+    run.refresh_from_db()
+    assert web_device.revoked_at is not None
+    assert run.status == "skipped"
+
+
+def test_delete_names_the_tasks_that_lose_it_and_then_deletes(
+    as_admin: Client, operator: User, web_group: DeviceGroup, web_device: Device, sent: list[Any]
+) -> None:
+    task = factories.task(operator, devices=[web_device])
+    address = f"/devices/{web_device.pk}/delete"
+    assert "1 task loses it as a target." in as_admin.get(address).content.decode()
+    assert as_admin.post(address)["Location"] == "/devices/"
+    task.refresh_from_db()
+    assert task.device_ids == []
+    assert not Device.objects.filter(pk=web_device.pk).exists()
+
+
+def test_adding_a_device_shows_the_token_once_and_the_line_to_copy(
+    as_admin: Client, web_group: DeviceGroup, signer: str
+) -> None:
+    typed = {"name": "kiosks", "group": str(web_group.pk), "uses_limit": "5", "expires_at": "2d"}
+    answer = as_admin.post("/devices/new", typed)
+    token, page = EnrollmentToken.objects.get(), answer.content.decode()
+    assert (token.name, token.group, token.uses_limit) == ("kiosks", web_group, 5)
+    assert answer.context["token"].startswith("dxe_")
+    assert answer.context["token"] in page
+    assert "deployx-agent enroll http://" in page
+    assert f"--server-key-fingerprint {signer}" in page
+    assert "no-store" in answer["Cache-Control"]
+    again = as_admin.get("/devices/new").content.decode()
+    assert answer.context["token"] not in again
+    assert "kiosks" in again
+
+
+def test_without_a_server_key_the_page_says_that_a_worker_has_to_start(as_admin: Client) -> None:
+    page = as_admin.get("/devices/new").content.decode()
+    assert "a worker has to start first" in page
+
+
+def test_an_end_nobody_understands_is_refused_beside_its_field(as_admin: Client) -> None:
+    answer = as_admin.post("/devices/new", {"name": "x", "uses_limit": "1", "expires_at": "soon"})
+    assert answer.context["form"].errors["expires_at"]
+    assert answer.context["token"] is None
+    assert not EnrollmentToken.objects.exists()
+
+
+def test_a_token_is_revoked(as_admin: Client) -> None:
+    as_admin.post("/devices/new", {"name": "x", "uses_limit": "1", "expires_at": "1d"})
+    token = EnrollmentToken.objects.get()
+    as_admin.post(f"/devices/tokens/{token.pk}/revoke")
+    token.refresh_from_db()
+    assert token.revoked_at is not None

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from devices.models import Device, DeviceGroup
+from scheduling.models import ScheduledTask
+from scheduling.tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def members(group: DeviceGroup) -> list[str]:
+    return sorted(group.devices.values_list("name", flat=True))
+
+
+def test_no_group_says_what_one_is_for(as_admin: Client) -> None:
+    page = as_admin.get("/groups/").content.decode()
+    assert "Make the first group" in page
+
+
+def test_the_list_counts_devices_and_people(as_admin: Client, web_group: DeviceGroup) -> None:
+    web_group.devices.add(factories.device("away", online=False))
+    (row,) = as_admin.get("/groups/").context["page"].object_list
+    assert (row.device_count, row.online_count, row.people_count) == (2, 1, 1)
+
+
+def test_a_group_is_made(as_admin: Client) -> None:
+    answer = as_admin.post("/groups/new", {"name": "kiosks", "description": "In the lobby"})
+    group = DeviceGroup.objects.get()
+    assert answer["Location"] == group.get_absolute_url()
+    assert (group.name, group.description) == ("kiosks", "In the lobby")
+
+
+def test_a_name_that_is_taken_is_refused_beside_its_field(
+    as_admin: Client, web_group: DeviceGroup
+) -> None:
+    answer = as_admin.post("/groups/new", {"name": "web", "description": "kept"})
+    assert answer.context["form"].errors["name"]
+    assert "kept" in answer.content.decode()
+    assert DeviceGroup.objects.count() == 1
+
+
+def test_a_group_is_renamed(as_admin: Client, web_group: DeviceGroup) -> None:
+    as_admin.post(f"/groups/{web_group.pk}/edit", {"name": "www", "description": ""})
+    web_group.refresh_from_db()
+    assert web_group.name == "www"
+
+
+def test_ticked_devices_go_in_and_out(
+    as_admin: Client, web_group: DeviceGroup, web_device: Device
+) -> None:
+    spare = factories.device("spare")
+    address = f"/groups/{web_group.pk}/devices"
+    as_admin.post(address, {"device_ids": [str(spare.pk)]})
+    assert members(web_group) == ["spare", "web-1"]
+    as_admin.post(address, {"device_ids": [str(web_device.pk)], "remove": "1"})
+    assert members(web_group) == ["spare"]
+
+
+def test_nobody_puts_in_a_device_that_is_not_theirs(
+    as_operator: Client, web_group: DeviceGroup
+) -> None:
+    theirs = factories.device("theirs")
+    as_operator.post(f"/groups/{web_group.pk}/devices", {"device_ids": [str(theirs.pk)]})
+    assert members(web_group) == ["web-1"]
+
+
+def test_a_group_is_given_to_a_person_and_taken_away(
+    as_admin: Client, web_group: DeviceGroup, operator: User, outsider: User
+) -> None:
+    address = f"/groups/{web_group.pk}/people"
+    as_admin.post(address, {"add": "outsider"})
+    assert set(web_group.people.all()) == {operator, outsider}
+    as_admin.post(address, {"remove": str(operator.pk)})
+    assert set(web_group.people.all()) == {outsider}
+
+
+def test_a_name_nobody_has_is_said(as_admin: Client, web_group: DeviceGroup) -> None:
+    answer = as_admin.post(f"/groups/{web_group.pk}/people", {"add": "nobody"}, follow=True)
+    assert "There is no person of this name." in answer.content.decode()
+
+
+def test_delete_names_what_loses_it_and_then_deletes(
+    as_admin: Client, task: ScheduledTask, web_group: DeviceGroup
+) -> None:
+    address = f"/groups/{web_group.pk}/delete"
+    page = as_admin.get(address).content.decode()
+    assert "Its 1 device stays" in page
+    assert "1 task loses it as a target." in page
+    assert as_admin.post(address)["Location"] == "/groups/"
+    task.refresh_from_db()
+    assert task.group_ids == []

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from devices.models import DeviceGroup
+from scheduling.models import Execution, ScheduledTask
+from scheduling.tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def typed(web_group: DeviceGroup) -> dict[str, Any]:
+    """A form filled in for `df -h` on the group web, each day at two."""
+    return {
+        "name": "Disk space",
+        "tags": "daily, disks",
+        "task_type": "command",
+        "command-commands": ["df -h"],
+        "command-stop_on_failure": "on",
+        "command-success_exit_codes": "0",
+        "group_ids": [str(web_group.pk)],
+        "recurrence_type": "daily",
+        "time": "02:00",
+        "every": "1",
+        "time_zone": "Europe/Berlin",
+        "timeout_seconds": "2",
+        "timeout_seconds_unit": "minutes",
+    }
+
+
+def test_the_form_begins_with_the_defaults_of_every_door(as_operator: Client) -> None:
+    page = as_operator.get("/tasks/new").content.decode()
+    assert 'name="timeout_seconds" value="1"' in page
+    assert "Every day at 02:00, UTC" in page
+
+
+def test_schedule_makes_the_task(
+    as_operator: Client, operator: User, web_group: DeviceGroup, typed: dict[str, Any]
+) -> None:
+    answer = as_operator.post("/tasks/new", typed)
+    task = ScheduledTask.objects.get()
+    assert answer["Location"] == task.get_absolute_url()
+    assert (task.user, task.name, task.tags) == (operator, "Disk space", ["daily", "disks"])
+    assert task.task_payload["commands"] == ["df -h"]
+    assert task.recurrence_config["time"] == "02:00"
+    assert task.time_zone == "Europe/Berlin"
+    assert task.group_ids == [str(web_group.pk)]
+    assert task.timeout_seconds == 120
+
+
+@pytest.mark.parametrize(
+    ("changes", "config"),
+    [
+        (
+            {"recurrence_type": "once", "run_at": "2090-01-31T02:00"},
+            {"run_at": "2090-01-31T02:00"},
+        ),
+        ({"recurrence_type": "once", "by_hand": "on"}, {"run_at": None}),
+        (
+            {"recurrence_type": "interval", "every": "15", "unit": "minutes"},
+            {"every": 15, "unit": "minutes"},
+        ),
+        ({"every": "3"}, {"time": "02:00", "every": 3}),
+        (
+            {"recurrence_type": "weekly", "days_of_week": ["0", "4"]},
+            {"time": "02:00", "days_of_week": [0, 4]},
+        ),
+        (
+            {"recurrence_type": "monthly", "day_of_month": "31", "missing_day": "last"},
+            {"time": "02:00", "day_of_month": 31, "missing_day": "last"},
+        ),
+        (
+            {"recurrence_type": "monthly", "monthly_by": "weekday", "nth": "2", "weekday": "1"},
+            {"time": "02:00", "nth": 2, "weekday": 1},
+        ),
+        (
+            {"recurrence_type": "custom", "cron_expression": "*/15 8-18 * * 1-5"},
+            {"cron_expression": "*/15 8-18 * * 1-5"},
+        ),
+    ],
+)
+def test_each_recurrence_can_be_typed(
+    as_operator: Client, typed: dict[str, Any], changes: dict[str, Any], config: dict[str, Any]
+) -> None:
+    answer = as_operator.post("/tasks/new", typed | changes)
+    assert answer.status_code == 302, answer.context["form"].recurrence_errors
+    stored = ScheduledTask.objects.get().recurrence_config
+    assert stored | config == stored
+
+
+def test_what_was_refused_keeps_what_was_typed_and_says_why_beside_its_field(
+    as_operator: Client, typed: dict[str, Any]
+) -> None:
+    wrong = {"name": "", "command-commands": ["df -h", "uptime"], "time_zone": "Mars/Olympus"}
+    answer = as_operator.post("/tasks/new", typed | wrong)
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert not ScheduledTask.objects.exists()
+    form = answer.context["form"]
+    assert form.basics.errors["name"]
+    assert form.recurrence.errors["time_zone"]
+    assert 'value="Mars/Olympus"' in page
+    assert "uptime" in page
+    assert 'aria-invalid="true"' in page
+
+
+def test_a_payload_is_refused_beside_the_kinds_own_field(
+    as_operator: Client, typed: dict[str, Any]
+) -> None:
+    wrong = {"command-working_directory": "not/absolute", "command-commands": [""]}
+    answer = as_operator.post("/tasks/new", typed | wrong)
+    inputs = {one.spec.name: one for one in answer.context["form"].payloads[0].inputs}
+    assert inputs["working_directory"].errors
+    assert inputs["commands"].errors
+    assert 'id="error_command-working_directory"' in answer.content.decode()
+
+
+def test_an_option_is_refused_beside_its_field_and_the_fold_is_open(
+    as_operator: Client, typed: dict[str, Any]
+) -> None:
+    answer = as_operator.post("/tasks/new", typed | {"max_concurrent": "0"})
+    assert answer.context["form"].options.errors["max_concurrent"]
+    assert "<details open>" in answer.content.decode()
+
+
+def test_no_target_is_refused_beside_the_targets(
+    as_operator: Client, typed: dict[str, Any]
+) -> None:
+    answer = as_operator.post("/tasks/new", typed | {"group_ids": []})
+    assert answer.context["form"].target_errors == ["Name at least one device or group."]
+
+
+def test_somebody_elses_device_cannot_be_targeted(
+    as_operator: Client, typed: dict[str, Any]
+) -> None:
+    theirs = factories.device("theirs")
+    answer = as_operator.post("/tasks/new", typed | {"device_ids": [str(theirs.pk)]})
+    assert answer.context["form"].target_errors == [f"Not found: {theirs.pk}."]
+    assert not ScheduledTask.objects.exists()
+
+
+def test_execute_now_runs_it_once_and_schedules_nothing(
+    as_operator: Client, typed: dict[str, Any]
+) -> None:
+    answer = as_operator.post("/tasks/new", typed | {"execute_now": "1"})
+    execution = Execution.objects.get()
+    assert answer["Location"] == execution.get_absolute_url()
+    assert execution.task is not None
+    assert execution.task.ad_hoc
+    assert not ScheduledTask.objects.listed().exists()
+
+
+def test_a_look_shows_the_next_runs_and_saves_nothing(
+    as_operator: Client, typed: dict[str, Any]
+) -> None:
+    page = as_operator.post("/tasks/new", typed | {"look": "1"}).content.decode()
+    assert "Every day at 02:00, Europe/Berlin" in page
+    assert not ScheduledTask.objects.exists()
+
+
+def test_the_preview_shows_the_zone_and_utc_beside_it(
+    as_operator: Client, typed: dict[str, Any]
+) -> None:
+    page = as_operator.post("/tasks/preview", typed).content.decode()
+    assert page.count("02:00 Europe/Berlin") == 5
+    assert page.count(" UTC</time>") == 5
+
+
+def test_the_preview_says_what_is_wrong_with_the_rule(
+    as_operator: Client, typed: dict[str, Any]
+) -> None:
+    wrong = {"recurrence_type": "custom", "cron_expression": "61 * * * *"}
+    answer = as_operator.post("/tasks/preview", typed | wrong)
+    assert answer.context["preview"] is None
+    assert answer.context["preview_errors"]
+
+
+def test_editing_shows_the_task_as_it_is_and_saves_what_changed(
+    as_operator: Client, task: ScheduledTask, typed: dict[str, Any]
+) -> None:
+    address = f"/tasks/{task.pk}/edit"
+    assert 'value="Disk space"' in as_operator.get(address).content.decode()
+    answer = as_operator.post(address, typed | {"name": "Disks", "time": "03:30"})
+    assert answer["Location"] == task.get_absolute_url()
+    task.refresh_from_db()
+    assert (task.name, task.recurrence_config["time"]) == ("Disks", "03:30")
+
+
+def test_a_duplicate_starts_from_the_original_and_leaves_it_alone(
+    as_operator: Client, task: ScheduledTask
+) -> None:
+    page = as_operator.get(f"/tasks/new?from={task.pk}").content.decode()
+    assert 'value="Copy of Disk space"' in page
+    assert "echo hello" in page
+    assert ScheduledTask.objects.count() == 1
+
+
+def test_nobody_duplicates_what_they_may_not_see(as_outsider: Client, task: ScheduledTask) -> None:
+    assert as_outsider.get(f"/tasks/new?from={task.pk}").status_code == 404
+
+
+def test_the_pickers_offer_only_what_this_person_may_use(
+    as_operator: Client, web_group: DeviceGroup
+) -> None:
+    factories.device("not-theirs")
+    page = as_operator.get("/tasks/new").content.decode()
+    assert "web-1" in page
+    assert "not-theirs" not in page
+
+
+def test_a_search_among_the_targets_keeps_what_is_ticked(
+    as_operator: Client, web_group: DeviceGroup
+) -> None:
+    data = {"group_ids": [str(web_group.pk)], "device_search": "nothing-like-it"}
+    page = as_operator.post("/tasks/targets", data).content.decode()
+    assert f'value="{web_group.pk}" checked' in page
+    assert "1 device now" in page
+    assert "web-1" not in page
