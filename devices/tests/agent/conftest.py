@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import pytest_asyncio
 
@@ -82,13 +81,20 @@ class AgentProcess:
         assert self._process is not None
         return await asyncio.wait_for(self._process.wait(), DEADLINE_SECONDS)
 
-    def shims(self) -> list[psutil.Process]:
-        """The shims of this agent, orphaned ones too."""
-        return [
-            process
-            for process in map(psutil.Process, descendants(os.getpid()))
-            if start_mark(process.pid) and "devices.agent.shim" in process.cmdline()
-        ]
+    def shims(self) -> list[int]:
+        """The pids of this agent's shims, orphaned ones too."""
+        return [pid for pid in descendants(os.getpid()) if _is_shim(pid)]
+
+
+def _is_shim(pid: int) -> bool:
+    return start_mark(pid) is not None and b"devices.agent.shim" in _command_line(pid).split(b"\0")
+
+
+def _command_line(pid: int) -> bytes:
+    """Empty for a process that has ended meanwhile."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 class Gate:
@@ -119,14 +125,14 @@ async def eventually(holds: object, seconds: float = DEADLINE_SECONDS) -> None:
 def nothing_left_running() -> Iterator[None]:
     """Every process a test started, orphans and daemons included, has ended by itself by the
     test's end: pytest inherits them all."""
-    before = set(descendants(os.getpid()))
+    before = _children()
     _set_reaper(1)
     try:
         yield
         until = time.monotonic() + 5
         while left := _living(before):
             if time.monotonic() > until:
-                said = [" ".join(psutil.Process(pid).cmdline()) for pid in left]
+                said = [_command_line(pid) for pid in left]
                 for pid in left:
                     os.kill(pid, signal.SIGKILL)
                 raise AssertionError(f"left running: {said}")
@@ -136,15 +142,20 @@ def nothing_left_running() -> Iterator[None]:
 
 
 def _living(before: set[int]) -> list[int]:
-    """New descendants; those that have ended are collected."""
+    """New children; those that have ended are collected."""
     left = []
-    for pid in set(descendants(os.getpid())) - before:
+    for pid in _children() - before:
         if start_mark(pid) is not None:
             left.append(pid)
             continue
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
     return left
+
+
+def _children() -> set[int]:
+    tasks = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for task in tasks for pid in task.read_text().split()}
 
 
 def _set_reaper(value: int) -> None:

@@ -3,6 +3,7 @@ that ran is forgotten."""
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -46,8 +47,10 @@ async def test_killed_in_mid_command_it_comes_back_to_the_running_command(
 ) -> None:
     run = await under_way(server, gate, tmp_path / "ran")
 
+    [shim] = agent.shims()
+    assert os.getsid(shim) == shim
     await agent.kill()
-    assert len(agent.shims()) == 1
+    assert agent.shims() == [shim]
     await agent.start()
     assert journal_of(server.hellos[-1]) == {run.id: JournalState.GO}
     gate.open()
@@ -153,13 +156,24 @@ async def nothing_of_it_is_left(
     assert run.id not in {*journal.entries, *journal.tombstones}
 
 
+async def test_the_journal_knows_of_a_run_before_it_exists(
+    server: FakeServer, agent: AgentProcess
+) -> None:
+    own_lines = f"grep $DEPLOYX_RUN_ID {agent.state.journal} | grep -o 'do\":\"[a-z]*'"
+
+    run = await server.do({"command": own_lines})
+    await server.ended(run)
+
+    assert run.output.split() == [b'do":"claim', b'do":"go', b'do":"spawned']
+
+
 async def test_a_run_whose_shim_was_killed_is_unknown(
     server: FakeServer, agent: AgentProcess, gate: Gate, tmp_path: Path
 ) -> None:
     run = await under_way(server, gate, tmp_path / "ran")
 
     [shim] = agent.shims()
-    shim.kill()
+    os.kill(shim, signal.SIGKILL)
     result = await server.ended(run)
     gate.open()
 
@@ -173,7 +187,7 @@ async def test_a_run_that_died_with_the_machine_is_unknown_once(
     run = await under_way(server, gate, tmp_path / "ran")
     shims = agent.shims()
     await agent.kill()
-    shims[0].kill()
+    os.kill(shims[0], signal.SIGKILL)
     gate.open()
 
     await agent.start()
