@@ -36,18 +36,20 @@ class Listener:
 
 
 class Board:
-    """Listens while anybody is there to be told. Lives on the loop that serves the sockets."""
+    """Listens while anybody is there to be told. Lives on the loop that serves the sockets.
+    What is said before `is_listening` is not heard; pages look for themselves once a minute."""
 
     def __init__(self) -> None:
         self.threads = Threads("live", THREADS)
         self._listeners: set[Listener] = set()
         self._hearing: asyncio.Task[None] | None = None
+        self.is_listening = asyncio.Event()
 
     def join(self, listener: Listener) -> None:
         self._listeners.add(listener)
         if self._hearing is None or self._hearing.done():
             self._hearing = asyncio.create_task(
-                hear(live.GROUP, on_message=self.hear, on_gap=lambda: None)
+                hear(live.GROUP, on_message=self.hear, on_gap=self.is_listening.set)
             )
 
     def leave(self, listener: Listener) -> None:
@@ -55,6 +57,7 @@ class Board:
         if not self._listeners and self._hearing is not None:
             self._hearing.cancel()
             self._hearing = None
+            self.is_listening.clear()
 
     def hear(self, message: dict[str, Any]) -> None:
         for listener in self._listeners:
