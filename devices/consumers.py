@@ -69,6 +69,9 @@ class AgentConsumer(AsyncConsumer):
             link.close(protocol.CLOSE_NOT_THE_PROTOCOL)
         except Disconnected:
             pass
+        except asyncio.CancelledError:
+            if link.closed_with is None:
+                raise  # not the link was given up: the server ends
         finally:
             self._hub.leave(link)
             await link.drained()

@@ -13,6 +13,7 @@ from devices.ledger_port import Session
 Message = Mapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]
 BACKED_UP = 100
+GOING_AWAY = 1001
 
 
 class Refused(Exception):
@@ -25,10 +26,11 @@ class Refused(Exception):
 
 class Link:
     """`session` is set once the device has proved who it is; `is_open` once it was welcomed;
-    `heard_at` and `written_at` are the loop's time."""
+    `heard_at` and `written_at` are the loop's time. Made by the task that reads the socket."""
 
     __slots__ = (
         "_outbox",
+        "_reader",
         "_send",
         "_writer",
         "cancels",
@@ -43,6 +45,7 @@ class Link:
 
     def __init__(self, send: Send, now: float) -> None:
         self._send = send
+        self._reader = asyncio.current_task()
         self._outbox: deque[Message] | None = None
         self._writer: asyncio.Task[None] | None = None
         self.session: Session | None = None
@@ -73,10 +76,15 @@ class Link:
             self._post({"type": "websocket.close", "code": code})
 
     def abandon(self) -> None:
-        """Gives up what the other end does not read; it has been silent for too long."""
-        self.close(1001)
-        if self._writer is not None:
-            self._writer.cancel()
+        """Ends a connection whose other end has been silent for too long."""
+        if self._writer is None:
+            self.close(GOING_AWAY)
+            return
+        # It does not read either: no close frame would get through, so nobody waits for it.
+        self.closed_with = GOING_AWAY
+        self._writer.cancel()
+        if self._reader is not None:
+            self._reader.cancel()
 
     @property
     def is_backed_up(self) -> bool:
