@@ -29,6 +29,8 @@ os.environ["DEPLOYX_SIGNING_KEY_FILE"] = os.path.join(  # noqa: PTH118
 
 from deployx.settings import *  # noqa: E402, F403
 
+# Threads give their connections back when they have done, as those of the web process do to its pool.
+DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
