@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from csp.decorators import csp_update
 from django.utils.decorators import method_decorator
@@ -32,7 +32,7 @@ DOORS = {
 class Root(APIView):
     """The doors of this API."""
 
-    permission_classes: ClassVar = [IsAuthenticated]
+    permission_classes = (IsAuthenticated,)
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
@@ -45,7 +45,7 @@ class Root(APIView):
 class Missing(APIView):
     """Whatever is not there, answered as the rest of the API answers."""
 
-    permission_classes: ClassVar = [AllowAny]
+    permission_classes = (AllowAny,)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

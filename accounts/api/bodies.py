@@ -13,7 +13,9 @@ from accounts.errors import InvalidInput
 
 def body(request: Request, *, read_only: Collection[str] = ()) -> dict[str, Any]:
     """The members given, those that are read-only left out: a PUT of what GET answered works."""
-    return {name: value for name, value in request.data.items() if name not in read_only}
+    given = request.data
+    assert isinstance(given, dict), "the parser accepts objects alone"
+    return {name: value for name, value in given.items() if name not in read_only}
 
 
 def only(request: Request, *names: str) -> dict[str, Any]:

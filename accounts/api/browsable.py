@@ -19,11 +19,13 @@ class BrowsableRenderer(BrowsableAPIRenderer):
     template = "api/browsable.html"
 
     def get_context(
-        self, data: Any, accepted_media_type: str, renderer_context: Mapping[str, Any]
+        self, data: Any, accepted_media_type: str | None, renderer_context: Mapping[str, Any] | None
     ) -> dict[str, Any]:
+        assert renderer_context is not None
         view, response = renderer_context["view"], renderer_context["response"]
         request = renderer_context["request"]
         renderer = self.get_default_renderer(view)
+        assert renderer is not None
         content = self.get_content(renderer, data, accepted_media_type, dict(renderer_context))
         allowed = [method for method in view.allowed_methods if method != "OPTIONS"]
         is_shown = request.method == "GET" and response.status_code == 200

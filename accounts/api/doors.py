@@ -28,9 +28,13 @@ class Door(GenericViewSet[Any]):
 
     def visible(self) -> QuerySet[Any]:
         """What this person may see, with all that its serializer reads."""
-        assert self.queryset is not None
-        visible: QuerySet[Any] = self.queryset.model.objects.visible_to(person(self.request))
+        model: Any = type(self).queryset.model  # type: ignore[union-attr]
+        visible: QuerySet[Any] = model.objects.visible_to(person(self.request))
         return visible
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """For what DRF itself may look up."""
+        return self.visible()
 
     def one(self) -> Any:
         """The object the path names, or a 404."""

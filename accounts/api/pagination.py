@@ -12,7 +12,6 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import BasePagination, Cursor, CursorPagination
 from rest_framework.request import Request
@@ -33,7 +32,7 @@ class NumberedPages(BasePagination):
     """`page` from 1 and `page_size`; a page after the last one is a 404."""
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+        self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any]:
         self._request = request
         with queries.reading() as errors:
@@ -76,11 +75,11 @@ class HistoryPages(CursorPagination):
     page_size = PAGE_SIZE
     page_size_query_param = "page_size"
     max_page_size = MAX_PAGE_SIZE
-    cursor_query_description = gettext_lazy("Where to go on, from `next` or `previous`.")
-    page_size_query_description = gettext_lazy("At most 200.")
+    cursor_query_description = "Where to go on, from `next` or `previous`."
+    page_size_query_description = "At most 200."
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+        self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any] | None:
         self.get_page_size(request)
         self._count = capped_count(queryset)
@@ -94,7 +93,7 @@ class HistoryPages(CursorPagination):
         cursor = super().decode_cursor(request)
         if cursor is not None and cursor.position is not None:
             try:
-                UUID(cursor.position)
+                UUID(str(cursor.position))
             except ValueError:
                 raise NotFound(self.invalid_cursor_message) from None
         return cursor

@@ -43,7 +43,7 @@ REFUSALS = {
 
 
 class Schema(AutoSchema):
-    def get_override_parameters(self) -> list[OpenApiParameter]:
+    def get_override_parameters(self) -> list[Any]:
         parameters = []
         if getattr(self._handler(), "is_idempotent", False):
             parameters.append(_header(HEADER, _IDEMPOTENCY, {"maxLength": MAX_KEY_LENGTH}))
@@ -78,7 +78,7 @@ def _header(name: str, description: str, schema: dict[str, Any] | None = None) -
     )
 
 
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "accounts.api.authentication.BearerAuthentication"
     name = "bearer"
     definition: ClassVar = {

@@ -9,6 +9,7 @@ from uuid import UUID
 import django_filters as filters
 from django.db.models import Q, QuerySet
 
+from accounts.api.ordering import Ordering
 from accounts.uuid7 import earliest
 from devices.agent import kinds
 from devices.models import DeviceGroup
@@ -17,14 +18,6 @@ from scheduling.models import DeviceRun, Execution, ScheduledTask
 ORDERINGS = ("name", "status", "next_run_time", "last_run_time", "created_at", "updated_at")
 # Ids are made by the clock of whichever process opened the row, `created_at` by the database's.
 CLOCK_DIFFERENCE = timedelta(hours=1)
-
-
-class StableOrdering(filters.OrderingFilter):  # type: ignore[misc]
-    """Rows that are equal in what was asked for are ordered by age, so that pages do not overlap."""
-
-    def filter(self, queryset: QuerySet[Any], value: list[str] | None) -> QuerySet[Any]:
-        ordered: QuerySet[Any] = super().filter(queryset, value)
-        return ordered.order_by(*ordered.query.order_by, "-id") if value else ordered
 
 
 class TaskFilters(filters.FilterSet):  # type: ignore[misc]
@@ -40,7 +33,7 @@ class TaskFilters(filters.FilterSet):  # type: ignore[misc]
         method="with_ad_hoc",
         label='true: those that "Execute now" made as well.',
     )
-    ordering = StableOrdering(fields=[(name, name) for name in ORDERINGS])
+    ordering = Ordering(fields=ORDERINGS)
 
     class Meta:
         model = ScheduledTask

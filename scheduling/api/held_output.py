@@ -23,9 +23,9 @@ RETRY_AFTER_SECONDS = 5
 _PATH = re.compile(r"/api/schedule/runs/([0-9a-f-]{36})/output")
 
 Message = dict[str, Any]
-Scope = Mapping[str, Any]
+Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Message], Awaitable[None]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -88,8 +88,8 @@ class HeldOutput:
             asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
 
-        async def send(message: Message) -> None:
-            messages.append(message)
+        async def send(message: Mapping[str, Any]) -> None:
+            messages.append(dict(message))
 
         await self._inner(dict(scope), receive, send)
         return messages

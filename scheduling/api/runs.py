@@ -107,12 +107,12 @@ def _parameter(name: str, text: str, **schema: Any) -> OpenApiParameter:
 
 
 class Output(Door):
-    """What a run wrote. Requests with `wait` are held by `held_output`, which asks here."""
+    """What a run wrote."""
 
     queryset = DeviceRun.objects.all()
     serializer_class = OutputSerializer
     pagination_class = None
-    renderer_classes: ClassVar = [JSONRenderer, PlainText, BrowsableRenderer]
+    renderer_classes = (JSONRenderer, PlainText, BrowsableRenderer)
     scope_area = "tasks"
 
     def visible(self) -> QuerySet[DeviceRun]:
@@ -135,9 +135,11 @@ class Output(Door):
         responses={
             (200, "application/json"): OutputSerializer,
             (200, "text/plain"): OpenApiResponse(OpenApiTypes.STR, "The bytes as they were."),
+            503: OpenApiResponse(description="Too many requests are held; see `Retry-After`."),
         },
     )
     def retrieve(self, request: Request, pk: Any) -> Response:
+        # Whoever wants to wait is held by `held_output`, which asks here once or twice.
         with queries.reading() as errors:
             offset = queries.whole_number(
                 request, "offset", errors, default=0, low=0, high=2**63 - 1

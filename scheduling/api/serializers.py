@@ -135,7 +135,8 @@ class StatsSerializer(serializers.Serializer[Any]):
 class LocalTimeField(serializers.CharField):
     """What the clock shows there, with its offset."""
 
-    def to_representation(self, value: datetime) -> str:
+    def to_representation(self, value: Any) -> str:
+        assert isinstance(value, datetime)
         return value.isoformat()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.urls import URLPattern, URLResolver, path
 
 from scheduling.api.executions import ExecutionDoor
@@ -9,14 +11,14 @@ from scheduling.api.planning import Preview, Stats
 from scheduling.api.runs import ExecutionRuns, Output, RunDoor
 from scheduling.api.tasks import TaskDoor, TaskExecutions
 
-TASK = {
+TASK: dict[str, Any] = {
     "get": "retrieve",
     "put": "update",
     "patch": "partial_update",
     "delete": "destroy",
 }
-LIST = {"get": "list", "post": "create"}
-SHOW = {"get": "retrieve"}
+LIST: dict[str, Any] = {"get": "list", "post": "create"}
+SHOW: dict[str, Any] = {"get": "retrieve"}
 
 
 def _verbs(prefix: str, door: type[TaskDoor | ExecutionDoor], *verbs: str) -> list[URLPattern]:

@@ -217,7 +217,12 @@ class ScheduledTask(models.Model):
 
     @property
     def schedule_text(self) -> str:
-        return self.rule.sentence()
+        """The rule in words; a zone may have left the time zone database since it was stored."""
+        try:
+            return self.rule.sentence()
+        except recurrence.RuleError as error:
+            reasons = "; ".join(" ".join(said) for said in error.errors.values())
+            return _("Not a valid rule any more: %s") % reasons
 
 
 class TaskDependency(models.Model):

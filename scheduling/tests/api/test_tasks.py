@@ -70,6 +70,15 @@ def test_every_recurrence_type_is_planned(
     assert made["schedule_text"]
 
 
+def test_a_task_whose_zone_is_no_more_does_not_hide_the_others(
+    api: APIClient, task: ScheduledTask
+) -> None:
+    ScheduledTask.objects.filter(pk=task.pk).update(time_zone="Europe/Atlantis")
+    answer = api.get(TASKS)
+    assert answer.status_code == 200
+    assert "time zone" in answer.json()["results"][0]["schedule_text"]
+
+
 def test_put_of_what_get_answered_changes_nothing(api: APIClient, task: ScheduledTask) -> None:
     before = api.get(address(task)).json()
     answer = api.put(address(task), before)
