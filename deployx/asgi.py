@@ -12,6 +12,7 @@ django_application = get_asgi_application()
 
 from django.conf import settings  # noqa: E402
 
+from deployx.body_limit import BodyLimit  # noqa: E402
 from deployx.lifespan import Lifespan  # noqa: E402
 from deployx.routing import new_hub, websocket_urlpatterns  # noqa: E402
 from scheduling.api.held_output import HeldOutput  # noqa: E402
@@ -20,7 +21,9 @@ hub = new_hub()
 application = ProtocolTypeRouter(
     {
         "http": ServeStaticASGI(
-            HeldOutput(django_application), root=settings.STATIC_ROOT, prefix=settings.STATIC_URL
+            BodyLimit(HeldOutput(django_application)),
+            root=settings.STATIC_ROOT,
+            prefix=settings.STATIC_URL,
         ),
         "websocket": URLRouter(websocket_urlpatterns(hub)),
         "lifespan": Lifespan(hub),
