@@ -93,7 +93,13 @@ def givebacks(given: Sequence[RunGiveback]) -> list[RunAck]:
 
 @transaction.atomic
 def hello(session: Session, journal: Sequence[JournalRow]) -> list[RunVerdict]:
-    """Settles a device's runs against its journal, by protocol.md's table of verdicts."""
+    """Settles a device's runs against its journal, by protocol.md's table of verdicts.
+
+    A session that a newer one has fenced meanwhile changes nothing: its claims would be nobody's.
+    """
+    live_one = Device.objects.filter(pk=session.device, session=session.session)
+    if live_one.select_for_update(no_key=True).first() is None:
+        return []
     said = {row.run: row for row in journal}
     mine = DeviceRun.objects.filter(device=session.device)
     open_here = set(mine.filter(status__in=["claimed", "running"]).values_list("pk", flat=True))

@@ -73,7 +73,8 @@ async def page_of(
     client = Client()
     if user is not None:
         await in_thread(lambda: client.force_login(user))
-    cookie = f"{django_settings.SESSION_COOKIE_NAME}={client.session.session_key}"
+    name = django_settings.SESSION_COOKIE_NAME
+    cookie = f"{name}={client.cookies[name].value}" if user is not None else ""
     scope = {"type": "websocket", "path": consumers.PATH, "headers": [(b"cookie", cookie.encode())]}
     line = ApplicationCommunicator(consumers.LiveConsumer.as_asgi(board=notices), scope)
     await line.send_input({"type": "websocket.connect"})
