@@ -44,7 +44,7 @@ class Handshakes:
         return True
 
 
-class AgentConsumer(AsyncConsumer):
+class AgentConsumer(AsyncConsumer):  # type: ignore[misc]
     """One connection. Channels' own `__call__` would join a channel layer and wait for the
     process's one database thread at every frame; neither is of use here."""
 
@@ -88,7 +88,7 @@ class AgentConsumer(AsyncConsumer):
 
     async def _serve(self, link: Link, receive: Receive) -> None:
         await self._greet(link, receive)
-        while link.closed_with is None:
+        while True:
             text = await _text(receive)
             if link.closed_with is not None:
                 return

@@ -126,8 +126,8 @@ def _admit(request: protocol.EnrolmentRequest) -> Device:
         with transaction.atomic():
             token = _consume(request.token)
             device = _create(request)
-            if token.group_id is not None:
-                device.groups.add(token.group_id)
+            if token.group is not None:
+                token.group.devices.add(device)
             upward().devices_changed([device.pk])
     except IntegrityError:
         # The key is another device's. Its token keeps its use: the transaction went back.

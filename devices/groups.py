@@ -143,8 +143,8 @@ def _write(group: DeviceGroup, user: User, before: Input, after: Input) -> None:
 
 def _move(group: DeviceGroup, *, added: set[UUID], removed: set[UUID]) -> None:
     """By difference: a device that enrols into the group meanwhile stays in it."""
-    group.devices.add(*added)
-    group.devices.remove(*removed)
+    group.devices.add(*Device.objects.filter(pk__in=added))
+    group.devices.remove(*Device.objects.filter(pk__in=removed))
     upward().devices_changed(added | removed)
 
 

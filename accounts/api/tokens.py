@@ -23,11 +23,11 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
 
     class Meta:
         model = ApiToken
-        fields: ClassVar = (
+        fields: ClassVar[Any] = (
             "id", "name", "user_id", "scopes", "created_at", "expires_at", "last_used_at",
             "revoked_at",
         )  # fmt: skip
-        read_only_fields: ClassVar = fields
+        read_only_fields: ClassVar[Any] = fields
 
 
 class IssuedTokenSerializer(TokenSerializer):
@@ -36,8 +36,8 @@ class IssuedTokenSerializer(TokenSerializer):
     token = serializers.SerializerMethodField()
 
     class Meta(TokenSerializer.Meta):
-        fields: ClassVar = (*TokenSerializer.Meta.fields, "token")
-        read_only_fields: ClassVar = fields
+        fields: ClassVar[Any] = (*TokenSerializer.Meta.fields, "token")
+        read_only_fields: ClassVar[Any] = fields
 
     def get_token(self, issued: ApiToken) -> str:
         return str(self.context["token"])

@@ -60,7 +60,8 @@ class Command(BaseCommand):
         self.stdout.write(aligned([HEADING, *map(_row, listed)]))
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        token = ApiToken.objects.filter(pk=identifier(options["token"])).first()
+        pk = identifier(options["token"])
+        token = ApiToken.objects.filter(pk=pk).first() if pk else None
         if token is None:
             raise CommandError(_("There is no token “%s”.") % options["token"])
         tokens.revoke(token)

@@ -36,7 +36,8 @@ class DeviceDoor(Door):
             device=OuterRef("pk"), devicegroup__in=groups
         )
         ids = memberships.order_by("devicegroup").values("devicegroup")
-        return super().visible().annotate(group_ids=ArraySubquery(ids))
+        devices: QuerySet[Device] = super().visible().annotate(group_ids=ArraySubquery(ids))
+        return devices
 
     def list(self, request: Request) -> Response:
         """Devices this person may use, by name."""

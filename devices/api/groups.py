@@ -31,7 +31,7 @@ class GroupDoor(Door):
     scope_area = "devices"
 
     def visible(self) -> QuerySet[DeviceGroup]:
-        return (
+        groups: QuerySet[DeviceGroup] = (
             super()
             .visible()
             .annotate(
@@ -42,6 +42,7 @@ class GroupDoor(Door):
             # Said again: a query that counts has lost the model's own order.
             .order_by("name", "pk")
         )
+        return groups
 
     def list(self, request: Request) -> Response:
         """Groups this person may use, by name."""

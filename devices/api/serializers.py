@@ -52,11 +52,11 @@ class EnrollmentTokenSerializer(serializers.ModelSerializer[EnrollmentToken]):
 
     class Meta:
         model = EnrollmentToken
-        fields: ClassVar = (
+        fields: ClassVar[Any] = (
             "id", "name", "group_id", "uses_limit", "uses_count", "status", "user_id",
             "created_at", "expires_at", "revoked_at",
         )  # fmt: skip
-        read_only_fields: ClassVar = fields
+        read_only_fields: ClassVar[Any] = fields
 
 
 class IssuedEnrollmentTokenSerializer(EnrollmentTokenSerializer):
@@ -65,8 +65,8 @@ class IssuedEnrollmentTokenSerializer(EnrollmentTokenSerializer):
     token = serializers.SerializerMethodField()
 
     class Meta(EnrollmentTokenSerializer.Meta):
-        fields: ClassVar = (*EnrollmentTokenSerializer.Meta.fields, "token")
-        read_only_fields: ClassVar = fields
+        fields: ClassVar[Any] = (*EnrollmentTokenSerializer.Meta.fields, "token")
+        read_only_fields: ClassVar[Any] = fields
 
     def get_token(self, issued: EnrollmentToken) -> str:
         text: Any = self.context["token"]

@@ -55,7 +55,8 @@ class Command(BaseCommand):
         self.stdout.write(aligned([HEADING, *map(_row, tokens)]))
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        token = EnrollmentToken.objects.filter(pk=identifier(options["token"])).first()
+        pk = identifier(options["token"])
+        token = EnrollmentToken.objects.filter(pk=pk).first() if pk else None
         if token is None:
             raise CommandError(_("There is no enrolment token “%s”.") % options["token"])
         enrollment.revoke(token)

@@ -21,9 +21,9 @@ class DeviceQuerySet(models.QuerySet["Device"]):
         if user.is_superuser:
             return self
         return self.filter(
-            pk__in=Device.groups.through.objects.filter(
-                devicegroup__people=user.pk  # type: ignore[misc]
-            ).values("device")
+            pk__in=Device.groups.through.objects.filter(devicegroup__people=user.pk).values(
+                "device"
+            )
         )
 
     def present(self) -> DeviceQuerySet:

@@ -37,14 +37,14 @@ async def in_thread(work: Callable[[], T]) -> T:
     return await asyncio.to_thread(connected)
 
 
-async def until(condition: Callable[[], Awaitable[T] | T], seconds: float = DEADLINE_SECONDS) -> T:
+async def until(condition: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
     """The first true answer of a condition that is asked again and again; fails after a while."""
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()
-        found: Any = await answer if isinstance(answer, Awaitable) else answer
+        found = await answer if isinstance(answer, Awaitable) else answer
         if found:
-            return found  # type: ignore[no-any-return]
+            return found
         assert time.monotonic() < deadline, "it did not come true in time"
         await asyncio.sleep(0.02)
 

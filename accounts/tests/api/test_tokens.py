@@ -89,10 +89,10 @@ def test_people_see_their_own_and_administrators_all(ada: User, bob: User) -> No
         tokens.issue(user, user.username)
     admin = User.objects.create_superuser("admin")
     listed = [
-        [one["name"] for one in signed_in(user).get(URL).json()["results"]]
+        {one["name"] for one in signed_in(user).get(URL).json()["results"]}
         for user in (ada, bob, admin)
     ]
-    assert listed == [["ada"], ["bob"], ["bob", "ada"]]
+    assert listed == [{"ada"}, {"bob"}, {"ada", "bob"}]
 
 
 def test_a_revoked_token_opens_nothing(ada: User) -> None:
