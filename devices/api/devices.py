@@ -55,7 +55,7 @@ class DeviceDoor(Door):
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Revokes it and removes it from every list; its history stays under its name."""
-        fleet.delete(self.one(), person(request))
+        self.removed(lambda device: fleet.delete(device, person(request)))
         return Response(status=204)
 
     @extend_schema(request=None)

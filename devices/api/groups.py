@@ -70,7 +70,7 @@ class GroupDoor(Door):
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Removes it and takes it off every target list; its devices stay."""
-        groups.delete(self.one(), person(request))
+        self.removed(lambda group: groups.delete(group, person(request)))
         return Response(status=204)
 
     def _update(self, request: Request, *, partial: bool) -> Response:

@@ -139,6 +139,14 @@ def test_a_device_is_deleted(as_: As, admin: User, device: Device, ledger: FakeL
     assert ledger.forgotten == [pk]
 
 
+def test_a_device_that_has_changed_is_not_deleted(as_: As, admin: User, device: Device) -> None:
+    client, url = as_(admin), f"/api/devices/{device.pk}"
+    tag = client.get(url)["ETag"]
+    client.patch(url, {"name": "web 1"})
+    assert client.delete(url, headers={"If-Match": tag}).status_code == 412
+    assert Device.objects.exists()
+
+
 def test_devices_are_found_by_what_they_are(
     as_: As, admin: User, device: Device, stranger: Device, web_group: DeviceGroup
 ) -> None:
