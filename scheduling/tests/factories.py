@@ -251,3 +251,21 @@ def carry_out(one: DeviceRun, outcome: str = "succeeded", *, output: bytes = b""
 def moment(text: str) -> datetime:
     """An instant in UTC from ISO 8601 without an offset."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def fall_behind(
+    one: ScheduledTask, missed: int, *, ago: timedelta, every: timedelta = timedelta(minutes=10)
+) -> list[datetime]:
+    """Makes the task one that runs at every `every`, with so many due occurrences unopened, the
+    latest of them `ago` before now; answers their nominal times."""
+    latest = timezone.now().replace(microsecond=0) - ago
+    moments = [latest - every * number for number in reversed(range(missed))]
+    ScheduledTask.objects.filter(pk=one.pk).update(
+        recurrence_type="interval",
+        recurrence_config={"every": int(every.total_seconds()), "unit": "seconds"},
+        created_at=moments[0] - every,
+        next_scheduled_for=moments[0],
+        next_run_time=moments[0],
+    )
+    one.refresh_from_db()
+    return moments

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from accounts.errors import InvalidInput
+from scheduling import opening, reconcile, schedules
+from scheduling.models import Execution, ScheduledTask, TaskDependency
+from scheduling.tests import factories
+
+
+@pytest.fixture
+def parent(admin: User) -> ScheduledTask:
+    return factories.task(admin, name="Parent")
+
+
+def child_of(parent: ScheduledTask, on: str, **changes: Any) -> ScheduledTask:
+    depends_on = [{"task_id": str(parent.pk), "on": on}]
+    return factories.by_hand(parent.user, name=f"on {on}", depends_on=depends_on, **changes)
+
+
+TABLE = [
+    ("success", {"success", "completion"}),
+    ("failed", {"failure", "completion"}),
+    ("partial", {"failure", "completion"}),
+    ("skipped", set()),
+    ("missed", set()),
+    ("cancelled", set()),
+]
+
+
+@pytest.mark.parametrize(("status", "opens"), TABLE)
+def test_the_end_of_a_parent_opens_whom_it_concerns(
+    parent: ScheduledTask, status: str, opens: set[str]
+) -> None:
+    for on in TaskDependency.On.values:
+        child_of(parent, on)
+    execution = factories.execution(parent, status=status)
+    opened = opening.open_dependents(execution.pk)
+    assert {one.task_name for one in opened} == {f"on {on}" for on in opens}
+    for one in opened:
+        assert (one.trigger, one.caused_by, one.scheduled_for) == ("dependency", execution, None)
+        assert one.status == "running"
+
+
+def test_a_hint_that_comes_twice_opens_once(parent: ScheduledTask) -> None:
+    child_of(parent, "success")
+    execution = factories.execution(parent, status="success")
+    assert len(opening.open_dependents(execution.pk)) == 1
+    assert opening.open_dependents(execution.pk) == []
+
+
+def test_reconcile_opens_what_a_lost_hint_left(parent: ScheduledTask) -> None:
+    child = child_of(parent, "failure")
+    factories.execution(parent, status="failed")
+    assert reconcile.open_dependents() == 1
+    assert reconcile.open_dependents() == 0
+    assert child.executions.get().trigger == "dependency"
+
+
+def test_ends_that_concern_nobody_do_not_crowd_out_the_others(
+    parent: ScheduledTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "AT_ONCE", 2)
+    child = child_of(parent, "failure", overlap_policy="allow")
+    for _number in range(3):
+        factories.execution(parent, status="success")
+    factories.execution(parent, status="failed")
+    assert reconcile.open_dependents() == 1
+    assert child.executions.count() == 1
+
+
+def test_what_ended_while_the_dependent_was_paused_opens_nothing_later(
+    parent: ScheduledTask,
+) -> None:
+    child, other = child_of(parent, "success"), child_of(parent, "completion")
+    schedules.pause(child, parent.user)
+    execution = factories.execution(parent, status="success")
+    schedules.resume(child, parent.user)
+    # The other one's lost hint is made up for, without the paused one coming along.
+    assert reconcile.open_dependents() == 1
+    assert [one.task for one in Execution.objects.filter(caused_by=execution)] == [other]
+
+
+def test_an_end_from_before_it_was_a_parent_opens_nothing(parent: ScheduledTask) -> None:
+    execution = factories.execution(parent, status="success")
+    Execution.objects.filter(pk=execution.pk).update(
+        completed_at=timezone.now() - timedelta(seconds=1)
+    )
+    child_of(parent, "success")
+    assert opening.open_dependents(execution.pk) == []
+    assert reconcile.open_dependents() == 0
+
+
+def test_an_edit_leaves_the_parents_it_keeps_alone(parent: ScheduledTask, admin: User) -> None:
+    child = child_of(parent, "success")
+    execution = factories.execution(parent, status="success")
+    second = factories.task(admin, name="Second parent")
+    links = [{"task_id": str(one.pk), "on": "success"} for one in (parent, second)]
+    schedules.update(child, admin, {"depends_on": links}, partial=True)
+    assert len(opening.open_dependents(execution.pk)) == 1
+    assert child.dependencies.count() == 2
+
+
+def test_a_dependent_heeds_overlap(parent: ScheduledTask) -> None:
+    child = child_of(parent, "success")
+    factories.run(factories.execution(child), status="running")
+    execution = factories.execution(parent, status="success")
+    (opened,) = opening.open_dependents(execution.pk)
+    assert opened.status == "skipped"
+
+
+def test_a_dependent_always_has_something_left_to_come(parent: ScheduledTask) -> None:
+    child = child_of(parent, "success")
+    assert (child.status, child.next_run_time) == ("pending", None)
+    assert schedules.pause(child, parent.user).status == "paused"
+
+
+def test_a_circle_is_refused_and_named(parent: ScheduledTask, admin: User) -> None:
+    child = child_of(parent, "success")
+    links = [{"task_id": str(child.pk), "on": "success"}]
+    with pytest.raises(InvalidInput, match=r"circle: Parent → on success → Parent"):
+        schedules.update(parent, admin, {"depends_on": links}, partial=True)
+    links = [{"task_id": str(parent.pk), "on": "success"}]
+    with pytest.raises(InvalidInput, match="circle: Parent → Parent"):
+        schedules.update(parent, admin, {"depends_on": links}, partial=True)
+
+
+def test_a_deleted_parent_takes_only_the_link_along(parent: ScheduledTask, admin: User) -> None:
+    child = child_of(parent, "success")
+    schedules.delete(parent, admin)
+    assert child.dependencies.count() == 0
+    assert ScheduledTask.objects.get() == child
