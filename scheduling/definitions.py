@@ -224,6 +224,7 @@ def _check_options(values: dict[str, Any], errors: Errors) -> None:
         try:
             values[name] = parse(values.get(name, {})).to_json()
         except OptionsError as error:
+            values.pop(name, None)  # no kind is shown what is no rollout
             errors[name] = error.messages
 
 
