@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.http import Http404
 from django.utils.translation import gettext as _
 from rest_framework import status
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -37,8 +37,9 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
 
 def _translated(error: Exception) -> Exception:
     match error:
-        case ObjectDoesNotExist():
-            return Http404()  # deleted by somebody else between two looks
+        case Http404() | ObjectDoesNotExist():
+            # Django's own words name the model. Not there at all: deleted between two looks.
+            return NotFound()
         case RequestDataTooBig():
             return TooLarge()
         case ValidationError() if isinstance(error.detail, list):

@@ -19,6 +19,8 @@ from scheduling.api.runs import FINISHED, MOST_WAIT_SECONDS, NEXT_OFFSET
 from scheduling.api.watch import Watch
 
 MOST_HELD = 500
+ASKED_AT_ONCE = 4
+"""However many watch one run: its next line must not take every thread and connection there is."""
 RETRY_AFTER_SECONDS = 5
 _PATH = re.compile(r"/api/schedule/runs/([0-9a-f-]{36})/output")
 
@@ -36,6 +38,7 @@ class HeldOutput:
         self._inner = inner
         self._most_held = most_held
         self._held = 0
+        self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
         self._watch = Watch()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +94,8 @@ class HeldOutput:
         async def send(message: Mapping[str, Any]) -> None:
             messages.append(dict(message))
 
-        await self._inner(dict(scope), receive, send)
+        async with self._asking:
+            await self._inner(dict(scope), receive, send)
         return messages
 
 

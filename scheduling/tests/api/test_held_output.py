@@ -17,7 +17,7 @@ from django.db import close_old_connections, connections
 from django.test import Client
 
 from accounts import tokens
-from scheduling.api.held_output import HeldOutput
+from scheduling.api.held_output import ASKED_AT_ONCE, HeldOutput
 from scheduling.models import DeviceRun
 from scheduling.tests import factories
 from scheduling.tests.api.conftest import address
@@ -193,6 +193,25 @@ async def test_who_leaves_is_forgotten(
     await until(lambda: bool(held._watch._waiters))
     asking.cancel()
     await until(lambda: not held._watch._waiters and held._held == 0)
+
+
+async def test_many_who_watch_one_run_ask_a_few_at_a_time(run: DeviceRun) -> None:
+    asked, most = 0, 0
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal asked, most
+        asked += 1
+        most = max(most, asked)
+        await asyncio.sleep(0)
+        asked -= 1
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    transport = httpx.ASGITransport(HeldOutput(inner))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as many:
+        answers = await asyncio.gather(*(many.get(output(run, wait=25)) for _ in range(40)))
+    assert {answer.status_code for answer in answers} == {404}
+    assert 1 < most <= ASKED_AT_ONCE
 
 
 async def test_a_wrong_wait_is_refused_by_the_view(
