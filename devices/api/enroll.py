@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 from django.http import HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
+from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -30,7 +30,7 @@ REFUSALS = Brake("enrolment-refused", at_most=30, seconds=60)
 
 @csrf_exempt
 @require_POST
-@never_cache
+@cache_control(no_store=True)
 def enroll(request: HttpRequest) -> HttpResponse:
     address = request.META.get("REMOTE_ADDR", "")
     if wait := REFUSALS.wait_seconds(address):

@@ -111,6 +111,8 @@ async def test_who_neither_speaks_nor_reads_holds_nothing_up(web: Web) -> None:
     web.hub._upkeep._close_silent()
     await until(reader.done)
     assert web.hub.report().connected == 0
+    assert agent.socket is not None
+    agent.socket.transport.abort()
 
 
 def _filled(link: Link) -> bool:
