@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,8 @@ from scheduling import recurrence
 from scheduling.recurrence import Rule, RuleError
 
 BERLIN = "Europe/Berlin"
+# Multiplies what the property tests try: `make thorough` tries a hundred times as much.
+EFFORT = int(os.environ.get("DEPLOYX_TEST_EFFORT") or 1)
 ANCHOR = datetime(2027, 1, 1, tzinfo=UTC)
 
 
