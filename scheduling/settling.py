@@ -59,17 +59,22 @@ def rewrite_by_late_evidence(execution_id: UUID) -> None:
         # Only success, partial and failed may change among themselves; the table holds that.
         Execution.objects.filter(pk=execution.pk).move(status)
     live.changed("execution", [execution.pk])
+    if execution.task_id is not None:
+        # Who holds a task may be waiting for the rows this transaction holds; then the hint that
+        # follows the commit does it.
+        settle_task(execution.task_id, skip_locked=True)
 
 
 @transaction.atomic
-def settle_task(task_id: UUID) -> None:
+def settle_task(task_id: UUID, *, skip_locked: bool = False) -> None:
     """Brings a task's status and its latest execution's up to date with what has happened."""
-    task = ScheduledTask.objects.select_for_update(of=("self",)).filter(pk=task_id).first()
+    locked = ScheduledTask.objects.select_for_update(of=("self",), skip_locked=skip_locked)
+    task = locked.filter(pk=task_id).first()
     if task is None:
         return
     before = (task.status, task.last_execution_status)
     started = Execution.objects.filter(task=task_id, started_at__isnull=False)
-    latest = started.order_by("-started_at", "-id").first()
+    latest = started.defer(*progress.BULKY).order_by("-started_at", "-id").first()
     if latest is not None:
         task.last_execution_status = latest.status
     planning.refresh_status(task)
