@@ -38,8 +38,6 @@ def new_hub() -> Hub:
 
 
 def websocket_urlpatterns(hub: Hub) -> list[URLPattern]:
-    from channels.security.websocket import AllowedHostsOriginValidator  # noqa: PLC0415
-
     from devices.consumers import AgentConsumer, Handshakes  # noqa: PLC0415
     from scheduling import board, consumers  # noqa: PLC0415
 
@@ -47,5 +45,5 @@ def websocket_urlpatterns(hub: Hub) -> list[URLPattern]:
     browsers = consumers.LiveConsumer.as_asgi(board=board.Board())
     return [
         path(SOCKET_PATH.removeprefix("/"), agents),
-        path(consumers.PATH.removeprefix("/"), AllowedHostsOriginValidator(browsers)),
+        path(consumers.PATH.removeprefix("/"), browsers),
     ]

@@ -7,9 +7,11 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from channels.consumer import AsyncConsumer
+from channels.security.websocket import OriginValidator
 from django.conf import settings
 from django.http import parse_cookie
 
@@ -41,6 +43,9 @@ class LiveConsumer(AsyncConsumer):
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
+            return
+        if not _comes_from_here(scope):
+            await send({"type": "websocket.close"})
             return
         await send({"type": "websocket.accept"})
         session_key = _session_key(scope)
@@ -91,6 +96,13 @@ def _heard(session_key: str, changes: list[tuple[str, str]]) -> set[tuple[str, s
     if user is None:
         raise SignedOut
     return audience.audible(user, changes)
+
+
+def _comes_from_here(scope: Mapping[str, Any]) -> bool:
+    """Whether the page is one of this site: a browser sends its cookies along from any page."""
+    origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
+    origin = urlsplit(origins[-1]) if origins else None
+    return bool(OriginValidator(None, settings.ALLOWED_HOSTS).valid_origin(origin))
 
 
 def _session_key(scope: Mapping[str, Any]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import structlog
 from channels.layers import get_channel_layer
@@ -14,6 +14,7 @@ GROUP = "hubs"
 REJOIN_SECONDS = 60.0
 """Groups expire after a day, and a Redis that was flushed or restarted has forgotten them all."""
 LONGEST_PAUSE_SECONDS = 30.0
+Answer = TypeVar("Answer")
 
 
 async def listen(wake: Callable[[], None]) -> None:
@@ -34,7 +35,7 @@ async def hear(
             return
         try:
             channel = await layer.new_channel(group)
-            await layer.group_add(group, channel)
+            await _interruptible(layer.group_add(group, channel))
             on_gap()
             pause = 1.0
             await _hear_a_while(layer, group, channel, on_message)
@@ -52,8 +53,19 @@ async def _hear_a_while(
     while True:
         try:
             async with asyncio.timeout_at(rejoin_at):
-                message = await layer.receive(channel)
+                message = await _interruptible(layer.receive(channel))
             on_message(message)
         except TimeoutError:
-            await layer.group_add(group, channel)
+            await _interruptible(layer.group_add(group, channel))
             rejoin_at = loop.time() + REJOIN_SECONDS
+
+
+async def _interruptible(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """The work's answer. redis-py swallows a cancellation that meets it while it connects, so it is
+    waited for from outside: whoever cancels us is heard at once."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task})
+    finally:
+        task.cancel()
+    return task.result()

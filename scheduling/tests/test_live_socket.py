@@ -16,7 +16,6 @@ from django.contrib.auth.models import User
 from django.db import close_old_connections
 from django.test import Client
 
-from deployx.routing import websocket_urlpatterns
 from devices.hub.threads import Unavailable
 from scheduling import board, consumers, hints, live, schedules
 from scheduling.models import ScheduledTask
@@ -75,7 +74,8 @@ async def page_of(
         await in_thread(lambda: client.force_login(user))
     name = django_settings.SESSION_COOKIE_NAME
     cookie = f"{name}={client.cookies[name].value}" if user is not None else ""
-    scope = {"type": "websocket", "path": consumers.PATH, "headers": [(b"cookie", cookie.encode())]}
+    headers = [(b"origin", b"http://localhost:8000"), (b"cookie", cookie.encode())]
+    scope = {"type": "websocket", "path": consumers.PATH, "headers": headers}
     line = ApplicationCommunicator(consumers.LiveConsumer.as_asgi(board=notices), scope)
     await line.send_input({"type": "websocket.connect"})
     assert (await line.receive_output(5))["type"] == "websocket.accept"
@@ -201,14 +201,11 @@ async def test_a_channel_layer_that_is_away_closes_nothing_and_is_found_again(
         assert (await page.hears())["object"] == "task"
 
 
-async def test_a_page_of_another_site_gets_no_socket() -> None:
-    class NoHub:
-        identity = None
-
-    (route,) = [one for one in websocket_urlpatterns(NoHub()) if "live" in str(one.pattern)]  # type: ignore[arg-type]
-    headers = [(b"host", b"localhost"), (b"origin", b"https://elsewhere.example")]
-    line = ApplicationCommunicator(
-        route.callback, {"type": "websocket", "path": consumers.PATH, "headers": headers}
-    )
+@pytest.mark.parametrize("origin", [b"https://elsewhere.example", b"null", None])
+async def test_a_page_of_another_site_gets_no_socket(origin: bytes | None) -> None:
+    headers = [(b"host", b"localhost"), *([(b"origin", origin)] if origin else [])]
+    scope = {"type": "websocket", "path": consumers.PATH, "headers": headers}
+    line = ApplicationCommunicator(consumers.LiveConsumer.as_asgi(board=board.Board()), scope)
     await line.send_input({"type": "websocket.connect"})
     assert (await line.receive_output(5))["type"] == "websocket.close"
+    await line.wait(5)
