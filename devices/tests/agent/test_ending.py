@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from devices.agent.platforms.linux import start_mark
 from devices.agent.protocol import Cancel, Go, Outcome, Result, Start, Stop
 
-from .conftest import Gate
+from .conftest import AgentProcess, Gate
 from .fake_server import FakeServer, Run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -102,10 +104,13 @@ async def test_one_that_heeds_no_signal_is_killed(device: FakeServer) -> None:
 
 
 async def test_one_that_was_stopped_ends_as_well(device: FakeServer) -> None:
-    run = await device.do({"command": "echo up; kill -STOP $$; sleep 600"})
+    tidies = "trap 'echo tidied; exit 0' TERM; echo up; kill -STOP $$; sleep 600"
+    run = await device.do({"command": tidies})
     await device.until(lambda: run.output == b"up\n", "the command")
 
-    assert (await cancelled(device, run)).outcome is Outcome.CANCELLED
+    result = await cancelled(device, run)
+
+    assert (result.outcome, run.output) == (Outcome.CANCELLED, b"up\ntidied\n")
 
 
 async def test_no_later_command_of_a_cancelled_run_starts(device: FakeServer) -> None:
@@ -132,7 +137,7 @@ async def test_what_ended_by_itself_was_not_cancelled(device: FakeServer, gate: 
 
 
 async def test_cancelled_together_with_its_go_it_ends_cancelled(
-    device: FakeServer, tmp_path: Path
+    device: FakeServer, standing_agent: AgentProcess, tmp_path: Path
 ) -> None:
     run = device.run({"command": f"echo up; sleep 600; touch {tmp_path}/ran"})
     device.answers_start = False
@@ -140,8 +145,10 @@ async def test_cancelled_together_with_its_go_it_ends_cancelled(
         await device.grant(run)
         await device.saw(Start, run)
         run.state = "running"
+        os.kill(standing_agent.pid, signal.SIGSTOP)
         await device.send(Go(run.id, 60))
         await device.send(Cancel(run.id))
+        os.kill(standing_agent.pid, signal.SIGCONT)
 
         assert (await device.ended(run)).outcome is Outcome.CANCELLED
         assert not (tmp_path / "ran").exists()

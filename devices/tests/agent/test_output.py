@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +79,8 @@ async def test_where_the_server_missed_something_it_is_sent_again(
     server.loses_outputs = 2
 
     run = await server.do(noise(200_000, tmp_path / "all"))
-    result = await server.ended(run)
+    async with asyncio.timeout(8):  # at once, not when it gives up waiting after 10 s
+        result = await server.ended(run)
 
     assert server.loses_outputs == 0
     assert run.output == (tmp_path / "all").read_bytes()

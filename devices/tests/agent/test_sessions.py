@@ -220,6 +220,9 @@ async def test_a_run_unknown_to_the_server_goes_on_and_is_kept(
     del server.runs[run.id]
     hello = await server.reconnected(server.cut)
     assert journal_of(hello) == {run.id: JournalState.GO}
+    beats = len(server.frames(Heartbeat))
+    await server.saw(Heartbeat, count=beats + 4)
+    assert len(agent.shims()) == 1
     gate.open()
     await eventually(lambda: not agent.shims())
     server.runs[run.id] = run
