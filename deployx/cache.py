@@ -44,7 +44,8 @@ class LenientClient(RedisCacheClient):
         return self._try(lambda: super(LenientClient, self).delete(key), False)
 
     def get_many(self, keys: Any) -> Any:
-        return self._try(lambda: super(LenientClient, self).get_many(keys), {})
+        nothing: dict[Any, Any] = {}
+        return self._try(lambda: super(LenientClient, self).get_many(keys), nothing)
 
     def has_key(self, key: Any) -> Any:
         return self._try(lambda: super(LenientClient, self).has_key(key), False)

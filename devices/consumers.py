@@ -44,7 +44,7 @@ class Handshakes:
         return True
 
 
-class AgentConsumer(AsyncConsumer):  # type: ignore[misc]
+class AgentConsumer(AsyncConsumer):
     """One connection. Channels' own `__call__` would join a channel layer and wait for the
     process's one database thread at every frame; neither is of use here."""
 

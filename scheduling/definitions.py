@@ -219,7 +219,10 @@ def _check_options(values: dict[str, Any], errors: Errors) -> None:
     if isinstance(values.get("rollout"), dict) and "task_type" in values:
         kind = kinds.get(values["task_type"])
         values["rollout"] = kind.rollout_options(values.get("task_payload")) | values["rollout"]
-    parsers = {"rollout": Rollout.parse, "retry": Retry.parse}
+    parsers: dict[str, Callable[[object], Rollout | Retry]] = {
+        "rollout": Rollout.parse,
+        "retry": Retry.parse,
+    }
     for name, parse in parsers.items():
         try:
             values[name] = parse(values.get(name, {})).to_json()
@@ -292,7 +295,7 @@ def _check_targets(
         for name in ("device_ids", "group_ids"):
             errors.setdefault(name, []).append(_("Name at least one device or group."))
         return
-    usable = {
+    usable: dict[str, Any] = {
         "device_ids": Device.objects.visible_to(user).present(),
         "group_ids": DeviceGroup.objects.visible_to(user),
     }

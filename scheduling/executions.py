@@ -71,7 +71,8 @@ def retry(execution: Execution, user: User, statuses: Iterable[str] | None = Non
     """
     wanted = _retried_statuses(statuses)
     # The task before its execution, as everybody who wants both.
-    ScheduledTask.objects.select_for_update().filter(pk=execution.task_id).first()
+    if execution.task_id is not None:
+        ScheduledTask.objects.select_for_update().filter(pk=execution.task_id).first()
     execution = cancelling.locked(execution)
     if not execution.has_ended:
         raise StateConflict(_("The execution has not ended."), execution.status)

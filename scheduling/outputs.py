@@ -33,7 +33,9 @@ def read(
     No character is split: bytes of one that is not whole yet are left for the next read, unless the
     run has ended. `stream` (stdout or stderr) leaves the other's bytes out, offsets stay the same.
     """
-    gaps = list(run.output_gaps.order_by("offset").values("offset", "bytes"))
+    gaps = [
+        {"offset": gap.offset, "bytes": gap.bytes} for gap in run.output_gaps.order_by("offset")
+    ]
     reader = _Reader(offset, stream, limit)
     for piece in _pieces(run, offset, limit, gaps):
         if not reader.take(*piece):

@@ -46,7 +46,7 @@ class Pulse(threading.Thread):
             current_app.send_task(
                 "scheduling.tasks.heartbeat",
                 args=[self._worker],
-                queue=self._queue,
+                queue=self._queue,  # type: ignore[arg-type]  # a Queue is as good as its name
                 expires=30,
                 retry=False,
             )

@@ -168,7 +168,7 @@ def _write_queued(
             """,
             [now, not_after, key_id, list(ids), list(slots), list(terms), list(signatures)],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def used_slots(execution: Execution) -> int:

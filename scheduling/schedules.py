@@ -183,7 +183,7 @@ def require_rights(task: ScheduledTask, user: User) -> None:
     """Raises NotAllowed unless this person may use every target that is still there."""
     if user.is_superuser and user.is_active:
         return
-    targets = (
+    targets: tuple[tuple[Any, list[str]], ...] = (
         (DeviceGroup.objects, task.group_ids),
         (Device.objects.present(), task.device_ids),
     )

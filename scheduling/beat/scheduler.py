@@ -145,7 +145,7 @@ class FleetScheduler(DatabaseScheduler):
             self._own = own_connection()
         with self._own.cursor() as cursor:
             cursor.execute(sql, parameters)
-            return cursor.fetchall()
+            return list(cursor.fetchall())
 
     def _drop_connection(self) -> None:
         """Gives up the connection, and with it the leadership its session lock stands for."""

@@ -58,7 +58,7 @@ class PayloadForm:
     def payload(self) -> dict[str, Any]:
         """Empty is as good as not given, except where the field has to be filled in."""
         given = [(one.spec, _value(one)) for one in self.inputs]
-        empty = (None, "", {}, [])
+        empty: tuple[Any, ...] = (None, "", {}, [])
         return {one.name: value for one, value in given if one.required or value not in empty}
 
     def refuse(self, messages: list[str]) -> None:

@@ -215,7 +215,7 @@ def _record(given: Sequence[RunResult]) -> list[tuple[UUID, UUID, str, UUID, int
                 "messages": [_message(one) for one in given],
             },
         )
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def _message(result: RunResult) -> str:

@@ -144,8 +144,8 @@ def _grants(run_ids: Iterable[UUID]) -> list[RunGrant]:
             device,
             run_id,
             key_id,
-            bytes(terms),
-            bytes(signature),
+            bytes(terms or b""),
+            bytes(signature or b""),
             payloads[execution_id][1 if rolls_back else 0],
         )
         for device, run_id, key_id, terms, signature, rolls_back, execution_id in rows
@@ -198,4 +198,4 @@ _TOO_LATE = frozenset({"claimed", "expired", "skipped"})
 def _fetch(sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        return list(cursor.fetchall())

@@ -34,7 +34,7 @@ def guard(
     return pgtrigger.Trigger(
         name=name,
         when=pgtrigger.Before,
-        operation=pgtrigger.Insert | pgtrigger.UpdateOf("status"),
+        operation=pgtrigger.Insert | pgtrigger.UpdateOf("status"),  # type: ignore[no-untyped-call]
         func=f"""
             IF TG_OP = 'INSERT' THEN
                 IF NEW.status NOT IN ({born}) THEN

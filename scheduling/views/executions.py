@@ -77,7 +77,7 @@ def execution_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     show = request.GET.get("show", "")
     runs = execution.runs.filter(rolls_back=None).select_related("execution", "device")
     page = paginate(request, _filtered(runs, show, request.GET.get("search", "")), RUNS_PER_PAGE)
-    waiting.explain(page.object_list)
+    waiting.explain(list(page.object_list))
     context = {
         "execution": execution,
         "headlines": _headlines(execution, runs),
