@@ -59,9 +59,7 @@ class Runs:
         self._journal = journal
         self._clock = clock
         self._fail = fail
-        self._supervisor = Supervisor(
-            state, journal, settings.kill_grace_seconds, self._has_ended, fail
-        )
+        self._supervisor = Supervisor(state, settings, journal, self._has_ended, fail)
         self._lives = {run: Live(entry) for run, entry in journal.entries.items()}
         self._rejects: dict[str, Reject] = {}
         self._givebacks: set[str] = set()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from .config import StateDir
+from .config import Settings, StateDir
 from .grants import Order
 from .journal import Entry, Journal, JournalFull
 from .protocol import (
@@ -26,8 +26,6 @@ from .spool import SpoolReader
 
 log = logging.getLogger("deployx_agent.supervisor")
 
-_RETRY_SECONDS = 5.0
-
 
 class Supervisor:
     """`ended(run)` is called when the journal has the run's evidence, `fail` with whatever must
@@ -36,14 +34,14 @@ class Supervisor:
     def __init__(
         self,
         state: StateDir,
+        settings: Settings,
         journal: Journal,
-        grace_seconds: float,
         ended: Callable[[str], None],
         fail: Callable[[BaseException], None],
     ) -> None:
         self._state = state
         self._journal = journal
-        self._grace_seconds = grace_seconds
+        self._settings = settings
         self._ended = ended
         self._fail = fail
         self._runner = Runner()
@@ -67,7 +65,7 @@ class Supervisor:
             environment=run_variables(order.terms),
             deadline=deadline,
             spool_bytes=spool_bytes,
-            grace_seconds=self._grace_seconds,
+            grace_seconds=self._settings.kill_grace_seconds,
         )
         self._begin(self._run(entry, work))
 
@@ -136,7 +134,7 @@ class Supervisor:
                 return
             except JournalFull as problem:
                 log.error("the journal has no room: %s", problem)
-                await asyncio.sleep(_RETRY_SECONDS)
+                await asyncio.sleep(self._settings.repeat_seconds)
 
     def _begin(self, course: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(course)
