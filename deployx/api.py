@@ -51,6 +51,9 @@ class Missing(APIView):
         super().initial(request, *args, **kwargs)
         raise NotFound
 
+    def get_view_name(self) -> str:
+        return ""
+
 
 class Description(SpectacularAPIView):
     """OpenAPI 3.1."""

@@ -27,9 +27,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     ],
     "DEFAULT_THROTTLE_RATES": {"user": "3000/min", "anon": "300/min"},
     "DEFAULT_SCHEMA_CLASS": "accounts.api.schema.Schema",
-    # An answer's type follows from `Accept` alone; OPTIONS would describe what the schema describes.
-    "URL_FORMAT_OVERRIDE": None,
-    "DEFAULT_METADATA_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,  # an answer's type follows from `Accept` alone
     "VIEW_NAME_FUNCTION": "accounts.api.browsable.name_of",
     "EXCEPTION_HANDLER": "accounts.api.errors.handle",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -55,6 +53,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "ExecutionStatus": "scheduling.models.Execution.Status",
         "RunStatus": "scheduling.models.DeviceRun.Status",
         "DeviceStatus": "devices.models.Device.Status",
+        "GroupKind": "devices.models.DeviceGroup.Kind",
         "EnrollmentTokenStatus": "devices.models.EnrollmentToken.Status",
     },
 }

@@ -34,7 +34,11 @@ class BrowsableRenderer(BrowsableAPIRenderer):
             "user": request.user,
             "view_name": view.get_view_name(),
             "description": self.get_description(view, response.status_code),
-            "breadcrumbs": self.get_breadcrumbs(request)[:-1],
+            "breadcrumbs": [
+                (href.rstrip("/").rpartition("/")[2], href)
+                for name, href in self.get_breadcrumbs(request)[:-1]
+                if name
+            ],
             "response": response,
             "response_headers": dict(response.items()),
             "content": content,

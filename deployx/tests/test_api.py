@@ -133,6 +133,7 @@ def test_the_page_of_a_task_offers_what_may_be_sent_with_its_json_to_edit(
     group = factories.group(devices=[factories.device()], people=[operator])
     task = factories.task(operator, groups=[group], name="</textarea><script>alert(1)</script>")
     page = browser.get(f"/api/schedule/tasks/{task.pk}", headers=HTML).content.decode()
+    assert '<a href="/api/schedule/tasks">tasks</a>' in page
     for method in ("PUT", "PATCH", "DELETE"):
         assert f'value="{method}"' in page
     assert str(task.pk) in page

@@ -5,6 +5,7 @@ const form = document.querySelector("[data-api-console]");
 form?.addEventListener("submit", async (event) => {
   event.preventDefault();
   const method = event.submitter.value;
+  if (method === "DELETE" && !confirm(form.dataset.asks)) return;
   const text = form.querySelector("textarea")?.value.trim() ?? "";
   const headers = { Accept: "application/json", "X-CSRFToken": form.dataset.csrfToken };
   const request = { method, headers };

@@ -41,6 +41,21 @@ def test_a_task_is_changed_on_its_page_of_the_api(
     assert ScheduledTask.objects.get().name == "Renamed"
 
 
+def test_nothing_is_deleted_by_one_click(
+    visitor: Visitor, operator: User, web_group: DeviceGroup
+) -> None:
+    task = factories.task(operator, groups=[web_group])
+    visitor.signs_in("operator")
+    page = visitor.opens(f"/api/schedule/tasks/{task.pk}")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_role("button", name="DELETE").click()
+    assert ScheduledTask.objects.exists()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="DELETE").click()
+    page.get_by_role("heading", name="204").wait_for()
+    assert not ScheduledTask.objects.exists()
+
+
 def test_an_address_in_an_answer_is_a_link(visitor: Visitor, operator: User) -> None:
     visitor.signs_in("operator")
     page = visitor.opens("/api/")
