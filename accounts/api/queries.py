@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
+from accounts import fields
 from accounts.errors import InvalidInput
 
 Errors = dict[str, list[str]]
@@ -44,3 +46,15 @@ def one_of(request: Request, name: str, errors: Errors, accepted: Sequence[str])
 
 def flag(request: Request, name: str, errors: Errors) -> bool:
     return one_of(request, name, errors, ("true", "false")) == "true"
+
+
+def instant(request: Request, name: str, errors: Errors) -> datetime | None:
+    """An instant with Z or an offset, or None where the parameter is not given."""
+    # A plus sign that was not escaped arrives as a blank.
+    text = request.query_params.get(name, "").replace(" ", "+") or None
+    try:
+        moment: datetime | None = fields.instant(text)
+    except ValueError as error:
+        errors[name] = [str(error)]
+        return None
+    return moment

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, path
 
+from scheduling.api.calendar import Calendar
 from scheduling.api.executions import ExecutionDoor
 from scheduling.api.planning import Preview, Stats
 from scheduling.api.runs import ExecutionRuns, Output, RunDoor
@@ -42,6 +43,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("stats", Stats.as_view(), name="api-stats"),
     path("preview", Preview.as_view(), name="api-preview"),
+    path("calendar", Calendar.as_view(), name="api-calendar"),
     path("executions", ExecutionDoor.as_view(LIST), name="api-execution-list"),
     path("executions/<uuid:pk>", ExecutionDoor.as_view(SHOW), name="api-execution"),
     *_verbs("execution", ExecutionDoor, "cancel", "pause", "resume", "promote", "abort", "retry"),

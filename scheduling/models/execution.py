@@ -157,6 +157,11 @@ class Execution(models.Model):
                 condition=Q(status__in=["pending", "running"]),
             ),
             models.Index(fields=["status", "-id"], name="execution_by_status"),
+            models.Index(
+                fields=["scheduled_for"],
+                name="execution_by_occurrence",
+                condition=Q(scheduled_for__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

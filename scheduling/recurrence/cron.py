@@ -6,7 +6,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from cronsim import CronSim, CronSimError
 from django.utils.translation import gettext as _
@@ -43,7 +43,7 @@ class Cron:
     as_shown: bool
     matching: Months
 
-    @property
+    @cached_property
     def times(self) -> tuple[int, ...]:
         """Seconds of the day."""
         return tuple(hour * 3_600 + minute * 60 for hour in self.hours for minute in self.minutes)

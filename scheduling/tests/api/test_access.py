@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -43,6 +44,7 @@ ON_ALL: list[tuple[str, str, set[str]]] = [
     ("post", "executions", {"tasks:write", "tasks:run"}),
     ("post", "preview", {"tasks:read"}),
     ("get", "stats", {"tasks:read"}),
+    ("get", "calendar", {"tasks:read"}),
 ]
 SCOPES = {"tasks:read", "tasks:write", "tasks:run", "devices:read", "devices:write"}
 
@@ -78,6 +80,15 @@ def test_the_outsider_is_told_there_is_no_such_thing(
     answer = ask(outside, method, path, things)
     assert answer.status_code == 404
     assert ScheduledTask.objects.get().is_paused is False
+
+
+@pytest.mark.parametrize("path", ["tasks/{}", "executions/{}", "runs/{}"])
+def test_options_tell_the_outsider_the_same_of_what_is_there_and_what_is_not(
+    outside: APIClient, things: dict[str, Any], path: str
+) -> None:
+    there, nowhere = things[path.partition("/")[0]], uuid4()
+    answers = [outside.options(f"/api/schedule/{path.format(one)}") for one in (there, nowhere)]
+    assert answers[0].json() == answers[1].json()
 
 
 @pytest.mark.parametrize("path", ["tasks", "executions"])
