@@ -106,3 +106,11 @@ def test_every_variable_is_explained() -> None:
     explained = (CHECKOUT / "docs" / "operations.md").read_text()
     used = {name for name, _, _ in VARIABLE.findall(TEXT)}
     assert sorted(name for name in used if f"`{name}`" not in explained) == []
+
+
+def test_nginx_sets_every_header_in_one_place() -> None:
+    """A location that sets a header of its own inherits none of the others."""
+    config = (CHECKOUT / "deploy" / "nginx.conf").read_text()
+    locations = re.findall(r"location [^{]*\{([^}]*)\}", config)
+    assert len(locations) >= 5
+    assert [block for block in locations if "proxy_set_header" in block] == []
