@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -12,6 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from scheduling.forms import values
 from scheduling.models import ScheduledTask
+
+if TYPE_CHECKING:
+    from scheduling.forms.payload import Typed
 
 UNITS = (
     ("seconds", _("seconds")),
@@ -101,6 +104,10 @@ class RecurrenceForm(forms.Form):
     weekdays: ClassVar = WEEKDAYS
     cron_examples: ClassVar = CRON_EXAMPLES
 
+    def __init__(self, data: Typed, *, task: ScheduledTask | None = None) -> None:
+        super().__init__(data)
+        self._task = task
+
     @property
     def chosen_type(self) -> str:
         return self._typed("recurrence_type")
@@ -134,7 +141,18 @@ class RecurrenceForm(forms.Form):
         return str(self.data.get(name, "")).strip()
 
     def _once(self) -> dict[str, Any]:
-        return {"run_at": None if self._typed("by_hand") else self._typed("run_at")}
+        if self._typed("by_hand"):
+            return {"run_at": None}
+        return {"run_at": self._kept_run_at() or self._typed("run_at")}
+
+    def _kept_run_at(self) -> str | None:
+        """The task's own where it was left as shown: a wall time does not say its offset."""
+        task = self._task
+        stored = task.recurrence_config.get("run_at") if task is not None else None
+        if task is None or stored is None or task.time_zone != self._typed("time_zone"):
+            return None
+        shown = _typed_run_at(stored, task.time_zone)["run_at"]
+        return str(stored) if shown == [self._typed("run_at")] else None
 
     def _interval(self) -> dict[str, Any]:
         return {"every": values.number(self._typed("every")), "unit": self._typed("unit")}

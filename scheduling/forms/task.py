@@ -41,7 +41,7 @@ class TaskForm:
         self.data = data
         self.task = task
         self.basics = BasicsForm(data)
-        self.recurrence = recurrence.RecurrenceForm(data)
+        self.recurrence = recurrence.RecurrenceForm(data, task=task)
         self.options = options.OptionsForm(data)
         self.payloads = [payload.PayloadForm(kind, data) for kind in self._kinds()]
         self.target_errors: list[str] = []
