@@ -7,15 +7,16 @@ ones in production, but the system also runs without it.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class TooLarge(Exception):
@@ -40,7 +41,7 @@ class BodyLimit:
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         received, has_answered = 0, False
 
-        async def counting() -> Mapping[str, Any]:
+        async def counting() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
@@ -48,7 +49,7 @@ class BodyLimit:
                 raise TooLarge
             return message
 
-        async def noting(message: Mapping[str, Any]) -> None:
+        async def noting(message: Message) -> None:
             nonlocal has_answered
             has_answered = True
             await send(message)

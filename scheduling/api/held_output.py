@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -24,11 +24,11 @@ ASKED_AT_ONCE = 4
 RETRY_AFTER_SECONDS = 5
 _PATH = re.compile(r"/api/schedule/runs/([0-9a-f-]{36})/output")
 
-Message = dict[str, Any]
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class HeldOutput:
@@ -91,8 +91,8 @@ class HeldOutput:
             asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
 
-        async def send(message: Mapping[str, Any]) -> None:
-            messages.append(dict(message))
+        async def send(message: Message) -> None:
+            messages.append(message)
 
         async with self._asking:
             await self._inner(dict(scope), receive, send)

@@ -36,15 +36,24 @@ scalar = (
 value = some.recursive(
     scalar, lambda inner: some.lists(inner, max_size=4) | some.dictionaries(text, inner, max_size=4)
 )
-rule = some.one_of(
-    some.fixed_dictionaries(
-        {
-            "recurrence_type": some.just(kind),
-            "recurrence_config": some.fixed_dictionaries({}, optional=dict.fromkeys(names, value)),
-        },
-        optional={"time_zone": value, "start_at": value, "end_at": value, "excluded_dates": value},
+rule: some.SearchStrategy[dict[str, Any]] = some.one_of(
+    *(
+        some.fixed_dictionaries(
+            {
+                "recurrence_type": some.just(kind),
+                "recurrence_config": some.fixed_dictionaries(
+                    {}, optional=dict.fromkeys(names, value)
+                ),
+            },
+            optional={
+                "time_zone": value,
+                "start_at": value,
+                "end_at": value,
+                "excluded_dates": value,
+            },
+        )
+        for kind, names in RULES.items()
     )
-    for kind, names in RULES.items()
 )
 options = some.fixed_dictionaries({}, optional=dict.fromkeys(definitions.CHECKS, value))
 payload = some.fixed_dictionaries(

@@ -99,18 +99,18 @@ def test_a_key_that_is_none_is_refused(api: APIClient, body: dict[str, Any], key
 def test_two_at_once_act_once_and_both_get_the_first_answer(
     operator: Any, body: dict[str, Any]
 ) -> None:
-    client = client_of(operator)
+    clients = [client_of(operator), client_of(operator)]
     together = threading.Barrier(2)
 
-    def create(_number: int) -> Any:
+    def create(client: APIClient) -> Any:
         together.wait(10)
         try:
-            return client_copy(client).post(TASKS, body, headers=KEY).json()
+            return client.post(TASKS, body, headers=KEY).json()
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(2) as threads:
-        answers = list(threads.map(create, range(2)))
+        answers = list(threads.map(create, clients))
     assert answers[0] == answers[1]
     assert ScheduledTask.objects.count() == 1
 
@@ -119,7 +119,7 @@ def test_two_at_once_act_once_and_both_get_the_first_answer(
 def test_who_waits_too_long_is_told_to_come_back_and_holds_no_connection_meanwhile(
     operator: Any, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = client_of(operator)
+    one, another = client_of(operator), client_of(operator)
     is_at_it, may_go_on = threading.Event(), threading.Event()
     create = schedules.create
 
@@ -130,7 +130,7 @@ def test_who_waits_too_long_is_told_to_come_back_and_holds_no_connection_meanwhi
 
     def first() -> Any:
         try:
-            return client_copy(client).post(TASKS, body, headers=KEY)
+            return one.post(TASKS, body, headers=KEY)
         finally:
             connections.close_all()
 
@@ -138,27 +138,19 @@ def test_who_waits_too_long_is_told_to_come_back_and_holds_no_connection_meanwhi
     monkeypatch.setattr(schedules, "create", slowly)
     monkeypatch.setattr(idempotency, "WAIT_SECONDS", 0.05)
     monkeypatch.setattr(
-        idempotency.time,
-        "sleep",
+        "accounts.api.idempotency.time.sleep",
         lambda seconds: has_connection.append(connection.connection is not None),
     )
     with ThreadPoolExecutor(1) as threads:
         going = threads.submit(first)
         assert is_at_it.wait(30)
-        waited = client_copy(client).post(TASKS, body, headers=KEY)
+        waited = another.post(TASKS, body, headers=KEY)
         may_go_on.set()
         assert going.result().status_code == 201
     assert waited.status_code == 409
     assert int(waited["Retry-After"]) > 0
     assert has_connection
     assert not any(has_connection)
-
-
-def client_copy(client: APIClient) -> APIClient:
-    """Threads do not share a client."""
-    other = APIClient()
-    other.credentials(**client._credentials)
-    return other
 
 
 def test_an_etag_that_holds_lets_a_change_through_and_one_that_does_not_is_a_412(

@@ -141,6 +141,7 @@ def test_execute_answers_the_execution_and_leaves_the_plan_alone(
     assert opened["result"]["devices_targeted"] == 1
     assert opened["result"]["counts"]["pending"] == 1
     shown = api.get(address(task)).json()
+    assert task.next_run_time is not None
     assert shown["next_run_time"] == task.next_run_time.isoformat().replace("+00:00", "Z")
     assert (shown["status"], shown["execution_count"]) == ("running", 1)
 
