@@ -11,8 +11,15 @@ from django.contrib.auth.models import User
 
 from devices import keys
 from devices.models import Device, DeviceGroup
+from scheduling import hints
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
+
+
+@pytest.fixture(autouse=True)
+def hints_are_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever an earlier test did to Redis, this one's hints are sent."""
+    monkeypatch.setattr(hints, "_silent_until", [0.0])
 
 
 @pytest.fixture

@@ -1,0 +1,163 @@
+"""Hints go out after the commit only, and their loss harms nobody; and what a run waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+from redis.exceptions import ConnectionError as RedisGone
+
+from devices.models import Device
+from scheduling import executions, hints, schedules, waiting
+from scheduling.models import DeviceRun, Execution
+from scheduling.tests import factories
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """What went to the channel layer."""
+    told: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(hints, "send_to_group", lambda *message: told.append(message))
+    return told
+
+
+Sent = list[tuple[str, Any]]
+
+
+def test_nothing_is_sent_before_the_commit(
+    admin: User, sent: Sent, groups: list[Any], after_commit: Callable[..., Any]
+) -> None:
+    task = factories.by_hand(admin)
+    with after_commit():
+        execution = schedules.execute(task, admin)
+        assert (sent, groups) == ([], [])
+    assert ("scheduling.tasks.advance", [[str(execution.pk)]]) in sent
+    told = {(group, message.get("object")) for group, message in groups}
+    assert told >= {("live", "execution"), ("live", "task")}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_sent_of_what_was_rolled_back(sent: Sent, groups: list[Any]) -> None:
+    admin = factories.person(is_administrator=True)
+    task = factories.by_hand(admin)
+    sent.clear()
+    groups.clear()
+    with transaction.atomic():
+        schedules.execute(task, admin)
+        transaction.set_rollback(True)
+    assert (sent, groups) == ([], [])
+    assert not Execution.objects.exists()
+
+
+def test_a_cancel_wakes_the_hubs(
+    admin: User, groups: list[Any], after_commit: Callable[..., Any]
+) -> None:
+    execution = factories.execution(factories.task(admin))
+    with after_commit():
+        executions.cancel(execution, admin)
+    assert ("hubs", {"type": "hub.wake"}) in groups
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("down"), RedisGone("down"), ConnectionResetError()]
+)
+def test_a_lost_hint_is_no_error(
+    admin: User,
+    monkeypatch: pytest.MonkeyPatch,
+    after_commit: Callable[..., Any],
+    error: Exception,
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(current_app._get_current_object(), "send_task", refuse)
+    task = factories.by_hand(admin)
+    with after_commit():
+        execution = schedules.execute(task, admin)
+    assert Execution.objects.get() == execution
+
+
+@pytest.fixture
+def execution(admin: User) -> Execution:
+    return factories.execution(factories.task(admin))
+
+
+def explained(run: DeviceRun) -> tuple[str | None, bool]:
+    """What the run waits for, and whether it is known since when."""
+    row = DeviceRun.objects.select_related("execution", "device").get(pk=run.pk)
+    waiting.explain([row])
+    return row.waiting_for, row.waiting_since is not None  # type: ignore[attr-defined]
+
+
+# the run, its execution, its device → what it waits for
+REASONS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = [
+    ({"status": "pending"}, {"open_wave": 0}, {}, "dispatcher"),
+    ({"status": "pending"}, {}, {}, "concurrency_limit"),
+    ({"status": "pending", "wave": 2}, {}, {}, "earlier_wave"),
+    ({"status": "pending"}, {}, {"is_online": False}, "device_offline"),
+    ({"status": "pending"}, {}, {"in_recovery": True}, "recovery"),
+    ({"status": "pending"}, {"rollout_paused_at": timezone.now()}, {}, "rollout_paused"),
+    (
+        {"status": "pending", "not_before": timezone.now() + timedelta(hours=1), "attempt": 2},
+        {},
+        {},
+        "retry_backoff",
+    ),
+    (
+        {"status": "pending", "not_before": timezone.now() - timedelta(hours=1), "attempt": 2},
+        {},
+        {},
+        "concurrency_limit",
+    ),
+    ({"status": "queued"}, {}, {}, "agent"),
+    ({"status": "queued", "has_slot": False}, {}, {}, "concurrency_limit"),
+    ({"status": "queued"}, {}, {"is_online": False}, "device_offline"),
+    ({"status": "claimed"}, {}, {}, "agent"),
+]
+
+
+@pytest.mark.parametrize(("run", "of", "on", "reason"), REASONS)
+def test_a_run_that_has_not_started_says_what_it_waits_for(
+    execution: Execution,
+    web_device: Device,
+    run: dict[str, Any],
+    of: dict[str, Any],
+    on: dict[str, Any],
+    reason: str,
+) -> None:
+    made = factories.run(execution, web_device, **run)
+    Execution.objects.filter(pk=execution.pk).update(**(of or {"open_wave": 1}))
+    Device.objects.filter(pk=web_device.pk).update(**(on or {"is_online": True}))
+    assert explained(made) == (reason, True)
+
+
+def test_a_device_with_other_runs_to_do_is_busy(
+    execution: Execution, web_device: Device, admin: User
+) -> None:
+    waiting_run = factories.run(execution, web_device, status="queued")
+    factories.run(factories.execution(factories.task(admin)), web_device, status="running")
+    assert explained(waiting_run) == ("device_busy", True)
+
+
+@pytest.mark.parametrize("status", ["running", "succeeded", "skipped", "lost"])
+def test_a_run_that_has_started_or_ended_waits_for_nothing(
+    execution: Execution, status: str
+) -> None:
+    assert explained(factories.run(execution, status=status)) == (None, False)
+
+
+def test_a_page_of_runs_is_explained_by_one_query(
+    execution: Execution, django_assert_num_queries: Callable[..., Any]
+) -> None:
+    for status in ("pending", "queued", "claimed", "running") * 3:
+        factories.run(execution, status=status)
+    rows = list(execution.runs.select_related("execution", "device"))
+    with django_assert_num_queries(1, connection=connection):
+        waiting.explain(rows)
