@@ -20,6 +20,7 @@ DOORS = {
     "executions": "api-execution-list",
     "preview": "api-preview",
     "stats": "api-stats",
+    "calendar": "api-calendar",
     "devices": "api-device-list",
     "groups": "api-group-list",
     "enrollment_tokens": "api-enrollment-token-list",
