@@ -10,9 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -30,7 +28,6 @@ from devices.agent.protocol import (
     Challenge,
     Giveback,
     Go,
-    Grant,
     Heartbeat,
     HeartbeatAck,
     Hello,
@@ -53,41 +50,10 @@ from devices.agent.protocol import (
     Welcome,
 )
 
+from .fake_runs import Run, new_id
+
 DEADLINE_SECONDS = 20.0
 F = TypeVar("F", bound=AgentFrame)
-
-
-def new_id() -> str:
-    return str(uuid.uuid4())
-
-
-@dataclass
-class Run:
-    """A run as this server knows it: its signed bytes and what came back."""
-
-    id: str
-    terms: bytes
-    payload: bytes
-    signature: bytes
-    key_id: str
-    timeout_seconds: int
-    state: str = "pending"
-    output: bytes = b""
-    streams: dict[str, bytes] = field(default_factory=dict)
-    next: int = 0
-    skipped: int = 0
-    result: Result | None = None
-    starts: int = 0
-    results: int = 0
-
-    @property
-    def parsed_terms(self) -> dict[str, Any]:
-        parsed: dict[str, Any] = json.loads(self.terms)
-        return parsed
-
-    @property
-    def grant(self) -> Grant:
-        return Grant(self.id, self.key_id, self.terms, self.signature, self.payload)
 
 
 class FakeServer:
@@ -417,14 +383,7 @@ class FakeServer:
         return [Go(run.id, run.timeout_seconds)]
 
     def _received(self, run: Run, frame: Output) -> list[ServerFrame]:
-        if frame.offset - frame.skipped <= run.next < frame.offset:
-            run.skipped += frame.offset - run.next
-            run.next = frame.offset
-        if frame.offset <= run.next:
-            fresh = frame.data[run.next - frame.offset :]
-            run.output += fresh
-            run.streams[frame.stream] = run.streams.get(frame.stream, b"") + fresh
-            run.next += len(fresh)
+        run.take_output(frame)
         return [OutputAck(run.id, run.next)] if self.acks_output else []
 
     def _ended(self, run: Run, frame: Result) -> list[ServerFrame]:
@@ -436,7 +395,3 @@ class FakeServer:
         run.result = result
         self.cancels.discard(run.id)
         run.state = "lost" if result.outcome is Outcome.UNKNOWN else result.outcome.value
-
-
-def journal_of(hello: Hello) -> dict[str, JournalState]:
-    return {entry.run: entry.state for entry in hello.journal}

@@ -12,7 +12,8 @@ from devices.agent.platforms import account_name
 from devices.agent.protocol import Outcome, Output, RejectCode, Result
 
 from .conftest import Gate, eventually
-from .fake_server import FakeServer, Run
+from .fake_runs import Run
+from .fake_server import FakeServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

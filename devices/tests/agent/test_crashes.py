@@ -19,7 +19,8 @@ from devices.agent.protocol import (
 )
 
 from .conftest import AgentProcess, Gate, eventually
-from .fake_server import FakeServer, Run, journal_of
+from .fake_runs import Run, journal_of
+from .fake_server import FakeServer
 
 
 async def under_way(server: FakeServer, gate: Gate, file: Path) -> Run:

@@ -13,7 +13,8 @@ from devices.agent.platforms.linux import start_mark
 from devices.agent.protocol import Cancel, Go, Outcome, Result, Start, Stop
 
 from .conftest import AgentProcess, Gate
-from .fake_server import FakeServer, Run
+from .fake_runs import Run
+from .fake_server import FakeServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

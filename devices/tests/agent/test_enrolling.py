@@ -22,7 +22,7 @@ from devices.agent.config import ConfigError, StateDir
 from devices.agent.identity import load_key, load_server
 from devices.agent.protocol import EnrolmentAnswer, EnrolmentRequest
 
-from .fake_server import new_id
+from .fake_runs import new_id
 
 TOKEN = "dxe_" + "t" * 43
 

@@ -25,7 +25,8 @@ from devices.agent.protocol import (
 from devices.agent.session import parts
 
 from .conftest import ROOT, AgentProcess, Gate, eventually
-from .fake_server import FakeServer, new_id
+from .fake_runs import new_id
+from .fake_server import FakeServer
 
 
 async def test_after_a_rotation_the_new_key_counts_and_the_old_one_does_not(

@@ -10,7 +10,8 @@ from pathlib import Path
 from devices.agent.protocol import Heartbeat, Outcome, Output
 
 from .conftest import AgentProcess, eventually
-from .fake_server import FakeServer, Run
+from .fake_runs import Run
+from .fake_server import FakeServer
 
 FLOOD = 20 * 1024 * 1024
 SPOOL = 2 * 1024 * 1024

@@ -16,7 +16,8 @@ from devices.agent.journal import Journal
 from devices.agent.protocol import Outcome, Reject, RejectCode, Start
 
 from .conftest import AgentProcess
-from .fake_server import FakeServer, Run, new_id
+from .fake_runs import Run, new_id
+from .fake_server import FakeServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Forge = Callable[[FakeServer, dict[str, Any]], Run]

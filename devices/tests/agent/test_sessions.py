@@ -28,7 +28,8 @@ from devices.agent.protocol import (
 )
 
 from .conftest import AgentProcess, Gate, eventually
-from .fake_server import FakeServer, journal_of, new_id
+from .fake_runs import journal_of, new_id
+from .fake_server import FakeServer
 
 
 def counting(file: Path, then: str = "echo out") -> dict[str, str]:
