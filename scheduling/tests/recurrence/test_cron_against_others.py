@@ -230,7 +230,7 @@ DISAGREEMENTS = [
     ("0 22-4 * * *", "croniter", NO_WRAP),
     ("0 0 25-5 * *", "croniter", NO_WRAP),
     ("0 0 * nov-feb *", "croniter", NO_WRAP),
-    ("0 0 * * sat-sun", "croniter", "The same; sat-7, 6,0 and 6-7 say it in cron's way."),
+    ("0 0 * * sat-sun", "croniter", "The same; 6,0 and 6-7 say it in cron's way."),
     ("0 0 * * 6-0", "croniter", NO_WRAP),
     ("0 0 15W * *", "croniter", QUARTZ),
     ("0 0 ? * 1", "croniter", QUARTZ),
@@ -287,8 +287,8 @@ AT_CHANGES = [
     ),
     ("*/30 2 * * *", "Pacific/Apia", "2011-12-29 02:00", [], [("30 10:00", LEFT_OUT)]),
     ("0 12 * * *", "Pacific/Apia", "2011-12-29 02:00", [], []),
-    ("30 2 * * *", "Africa/Casablanca", "2027-02-06 12:00", [], []),
-    ("30 2 * * *", "Africa/Casablanca", "2027-03-13 12:00", [], []),
+    ("30 2 * * *", "Africa/Casablanca", "2026-02-14 12:00", [], [("15 02:30", TWICE)]),
+    ("30 2 * * *", "Africa/Casablanca", "2026-03-21 12:00", [], []),
 ]
 
 
