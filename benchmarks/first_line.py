@@ -53,8 +53,14 @@ class FirstLine:
 
 def measure(repeats: int = 20, floor_rounds: int = 50) -> FirstLine:
     floor = bare.measure(floor_rounds)
-    with running_system() as system, _database(system) as connection:
-        _lateness(system, connection, 1)  # loads what is loaded once
+    with running_system() as system:
+        measure_on(system, 1, floor)  # loads what is loaded once
+        return measure_on(system, repeats, floor)
+
+
+def measure_on(system: RunningSystem, repeats: int, floor: float) -> FirstLine:
+    """The same on a system that runs already, whose local agent is online."""
+    with _database(system) as connection:
         measured = _lateness(system, connection, repeats)
     started, stored = zip(*measured, strict=True)
     return FirstLine(started, stored, floor)
