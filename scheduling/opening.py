@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
@@ -23,46 +21,20 @@ from scheduling import (
     cancelling,
     catching_up,
     clock,
+    drafts,
     hints,
     live,
-    payloads,
     planning,
     progress,
-    waves,
 )
 from scheduling.beat import mirror
 from scheduling.models import DeviceRun, Execution, ScheduledTask, TaskDependency
-from scheduling.options import Rollout
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 log = structlog.get_logger(__name__)
 BATCH = 1_000
-SNAPSHOT = (
-    "task_type",
-    "task_payload",
-    "rollout",
-    "retry",
-    "offline_policy",
-    "overlap_policy",
-    "expires_after_seconds",
-    "timeout_seconds",
-    "device_ids",
-    "group_ids",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why an execution opens."""
-
-    trigger: str
-    opened_by: str
-    user: User
-    scheduled_for: datetime | None = None
-    due_at: datetime | None = None
-    caused_by: Execution | None = None
 
 
 @transaction.atomic
@@ -86,7 +58,7 @@ def open_due(task_id: UUID, scheduled_for: datetime | None, opened_by: str) -> E
         planning.plan_after(task, opened_until)
     else:
         execution = _open_occurrence(task, opened_by, now)
-    _save(task)
+    _save(task, tell_stock=opened_by != Execution.OpenedBy.BEAT)
     return execution
 
 
@@ -103,7 +75,7 @@ def _opened_until(task: ScheduledTask) -> datetime | None:
 
 def open_manual(task: ScheduledTask, user: User) -> Execution:
     """Opens at once, whatever the schedule, a pause or an overlap say. The caller holds the row."""
-    cause = Cause(Execution.Trigger.MANUAL, Execution.OpenedBy.PERSON, user)
+    cause = drafts.Cause(Execution.Trigger.MANUAL, Execution.OpenedBy.PERSON, user)
     return _open(task, cause, clock.now())
 
 
@@ -123,7 +95,9 @@ def open_dependents(execution_id: UUID) -> list[Execution]:
 @transaction.atomic
 def open_retry(original: Execution, user: User, device_ids: Sequence[UUID]) -> Execution:
     """A new execution of the same payload and options on these devices."""
-    execution = _new(original.task, Cause(Execution.Trigger.RETRY, "person", user), clock.now())
+    execution = drafts.new(
+        original.task, drafts.Cause(Execution.Trigger.RETRY, "person", user), clock.now()
+    )
     _copy_definition(execution, original)
     execution.caused_by = original
     execution.status = Execution.Status.RUNNING
@@ -132,7 +106,7 @@ def open_retry(original: Execution, user: User, device_ids: Sequence[UUID]) -> E
     _create_runs(execution, Device.objects.present().filter(pk__in=device_ids))
     if original.task is not None:
         task = ScheduledTask.objects.select_for_update().get(pk=original.task.pk)
-        _count(task, execution)
+        drafts.count(task, execution)
         _save(task)
     return execution
 
@@ -158,7 +132,7 @@ def _open_occurrence(task: ScheduledTask, opened_by: str, now: datetime) -> Exec
     missed = catching_up.missed(task, now)
     if missed is None:
         return _open_planned(task, opened_by, now)
-    execution = _new(task, _schedule_cause(task, opened_by, missed.latest), now)
+    execution = drafts.new(task, drafts.of_schedule(task, opened_by, missed.latest), now)
     _end_unopened(execution, Execution.Status.MISSED, missed.sentence())
     planning.set_plan(task, missed.resume_at)
     return execution
@@ -168,17 +142,11 @@ def _open_planned(task: ScheduledTask, opened_by: str, now: datetime) -> Executi
     """Opens the planned occurrence, and plans the next, which may be due already as well."""
     scheduled_for = task.next_scheduled_for
     assert scheduled_for is not None
-    execution = _open_heeding_overlap(task, _schedule_cause(task, opened_by, scheduled_for), now)
+    execution = _open_heeding_overlap(task, drafts.of_schedule(task, opened_by, scheduled_for), now)
     if not execution.has_ended:
         task.scheduled_run_count += 1
     planning.plan_after(task, scheduled_for)
     return execution
-
-
-def _schedule_cause(task: ScheduledTask, opened_by: str, scheduled_for: datetime) -> Cause:
-    return Cause(
-        Execution.Trigger.SCHEDULE, opened_by, task.user, scheduled_for, task.next_run_time
-    )
 
 
 def _open_dependent(task_id: UUID, parent: Execution) -> Execution | None:
@@ -186,7 +154,7 @@ def _open_dependent(task_id: UUID, parent: Execution) -> Execution | None:
     done = Execution.objects.filter(task=task, caused_by=parent, trigger="dependency")
     if task.is_paused or done.exists():
         return None
-    cause = Cause(Execution.Trigger.DEPENDENCY, "worker", task.user, caused_by=parent)
+    cause = drafts.Cause(Execution.Trigger.DEPENDENCY, "worker", task.user, caused_by=parent)
     execution = _open_heeding_overlap(task, cause, clock.now())
     _save(task)
     return execution
@@ -201,7 +169,7 @@ def _kept_by(parent: Execution) -> list[str]:
     return []
 
 
-def _open_heeding_overlap(task: ScheduledTask, cause: Cause, now: datetime) -> Execution:
+def _open_heeding_overlap(task: ScheduledTask, cause: drafts.Cause, now: datetime) -> Execution:
     ahead = progress.under_way(task.pk)
     policy = task.overlap_policy
     if not ahead or policy == ScheduledTask.OverlapPolicy.ALLOW:
@@ -211,7 +179,7 @@ def _open_heeding_overlap(task: ScheduledTask, cause: Cause, now: datetime) -> E
             with suppress(StateConflict):  # it has just ended by itself
                 cancelling.cancel(one, cause.user)
         return _open(task, cause, now)
-    execution = _new(task, cause, now)
+    execution = drafts.new(task, cause, now)
     queue_is_free = all(one.status != Execution.Status.PENDING for one in ahead)
     if policy == ScheduledTask.OverlapPolicy.QUEUE_ONE and queue_is_free:
         execution.status = Execution.Status.PENDING
@@ -225,8 +193,8 @@ def _open_heeding_overlap(task: ScheduledTask, cause: Cause, now: datetime) -> E
     return execution
 
 
-def _open(task: ScheduledTask, cause: Cause, now: datetime) -> Execution:
-    execution = _new(task, cause, now)
+def _open(task: ScheduledTask, cause: drafts.Cause, now: datetime) -> Execution:
+    execution = drafts.new(task, cause, now)
     _start(task, execution, now)
     return execution
 
@@ -235,21 +203,19 @@ def _start(task: ScheduledTask, execution: Execution, now: datetime) -> None:
     """Opens the runs of an execution that is new or comes out of the queue."""
     is_new = execution._state.adding
     devices = _targets(task)
-    reason = _why_not(task, execution, devices)
+    reason = drafts.why_not(execution.user, devices, lambda: _may_use_any(execution.user, devices))
     if reason:
         _end_unopened(execution, Execution.Status.SKIPPED, reason, is_new=is_new)
         return
-    _snapshot(task, execution)
-    execution.status = Execution.Status.RUNNING
-    execution.started_at = now
+    drafts.begin(task, execution, now)
     execution.save(force_insert=is_new)
-    if len(execution.payload or b"") > MAX_PAYLOAD_BYTES:
+    if drafts.is_too_large(execution):
         _fail_unopened(execution, _("The payload has over %s bytes.") % MAX_PAYLOAD_BYTES)
         return
     if task.overlap_policy != ScheduledTask.OverlapPolicy.ALLOW:
         cancelling.supersede_waiting(execution)
     _create_runs(execution, devices)
-    _count(task, execution)
+    drafts.count(task, execution)
     log.info("execution_opened", execution=str(execution.pk), devices=len(devices))
 
 
@@ -261,43 +227,14 @@ def _targets(task: ScheduledTask) -> list[Device]:
     return list({device.pk: device for device in [*named, *grouped]}.values())
 
 
-def _why_not(task: ScheduledTask, execution: Execution, devices: list[Device]) -> str:
-    """Why this execution opens no run, or nothing."""
-    user = execution.user
-    if not user.is_active:
-        return _("The account %s is deactivated.") % user.get_username()
-    if not devices:
-        return _("No device is targeted: the groups are empty or the devices are gone.")
-    if user.is_superuser:
-        return ""
+def _may_use_any(user: User, devices: Sequence[Device]) -> bool:
     usable = Device.objects.visible_to(user).filter(pk__in=[device.pk for device in devices])
-    if not usable.exists():
-        return _("The account %s may use none of the targeted devices.") % user.get_username()
-    return ""
-
-
-def _new(task: ScheduledTask | None, cause: Cause, now: datetime) -> Execution:
-    return Execution(
-        task=task,
-        task_name=task.name if task else "",
-        task_type=task.task_type if task else "",
-        user=cause.user,
-        owner=task.user if task else cause.user,
-        trigger=cause.trigger,
-        opened_by=cause.opened_by,
-        caused_by=cause.caused_by,
-        scheduled_for=cause.scheduled_for,
-        due_at=cause.due_at,
-        created_at=now,
-    )
+    return usable.exists()
 
 
 def _end_unopened(execution: Execution, status: str, reason: str, *, is_new: bool = True) -> None:
     """Ends an execution that opens no run; the reason is what people read."""
-    result = progress.result_of(dict.fromkeys(DeviceRun.Status.values, 0))
-    now = execution.created_at if is_new else clock.now()
-    execution.status, execution.completed_at = status, now
-    execution.error_message, execution.result = reason, result
+    drafts.end(execution, status, reason, execution.created_at if is_new else clock.now())
     execution.save(force_insert=is_new)
     log.info("execution_not_opened", execution=str(execution.pk), status=status)
 
@@ -315,13 +252,6 @@ def _fail_unopened(execution: Execution, reason: str) -> None:
     log.error("execution_not_opened", execution=str(execution.pk), status=execution.status)
 
 
-def _snapshot(task: ScheduledTask, execution: Execution) -> None:
-    definition: dict[str, Any] = {name: getattr(task, name) for name in SNAPSHOT}
-    execution.definition = definition
-    execution.payload = payloads.to_bytes(definition["task_payload"])
-    execution.payload_sha256 = hashlib.sha256(execution.payload).hexdigest()
-
-
 def _copy_definition(execution: Execution, original: Execution) -> None:
     for name in (
         "task_name", "task_type", "owner", "definition", "payload", "payload_sha256",
@@ -331,39 +261,17 @@ def _copy_definition(execution: Execution, original: Execution) -> None:
 
 
 def _create_runs(execution: Execution, devices: Iterable[Device]) -> None:
-    """One pending run a device, in the wave the rollout gives it."""
-    definition = execution.definition
-    rollout = Rollout.parse(definition["rollout"])
+    """The runs of an execution that begins, on those of these devices that are still there."""
     targeted = list(devices)
     held = fleet.hold([device.pk for device in targeted])
-    numbered = waves.assign(rollout, [device for device in targeted if device.pk in held])
-    DeviceRun.objects.bulk_create(
-        (
-            DeviceRun(
-                execution=execution,
-                task_id=execution.task_id,
-                device=device,
-                device_name=device.name,
-                wave=wave,
-                timeout_seconds=definition["timeout_seconds"],
-                is_exclusive=definition["overlap_policy"] != "allow",
-            )
-            for device, wave in numbered
-        ),
-        batch_size=BATCH,
-    )
+    runs = drafts.runs(execution, [device for device in targeted if device.pk in held])
+    DeviceRun.objects.bulk_create(runs, batch_size=BATCH)
     hints.advance([execution.pk])
     live.changed("execution", [execution.pk])
 
 
-def _count(task: ScheduledTask, execution: Execution) -> None:
-    task.execution_count += 1
-    task.last_run_time = execution.started_at
-    task.last_execution_status = execution.status
-
-
-def _save(task: ScheduledTask) -> None:
+def _save(task: ScheduledTask, *, tell_stock: bool = True) -> None:
     planning.refresh_status(task)
     task.save()
-    mirror.write(task)
+    mirror.write(task, tell_stock=tell_stock)
     live.changed("task", [task.pk])

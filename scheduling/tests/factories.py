@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from devices.ledger_port import RunOutput, RunResult, Session
 from devices.models import Device, DeviceGroup
-from scheduling import ledger, opening, payloads, progress, schedules
+from scheduling import drafts, ledger, payloads, progress, schedules
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.options import Retry, Rollout
 
@@ -175,7 +175,7 @@ def snapshot(one: ScheduledTask) -> dict[str, Any]:
     return {
         "rollout": Rollout.defaults(),
         "retry": Retry.defaults(),
-        **{name: getattr(one, name) for name in opening.SNAPSHOT},
+        **{name: getattr(one, name) for name in drafts.SNAPSHOT},
     }
 
 
