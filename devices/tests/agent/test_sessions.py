@@ -50,12 +50,16 @@ async def test_a_line_that_breaks_at_any_step_changes_nothing_but_the_time(
     step: type[AgentFrame],
     heard: bool,
 ) -> None:
-    server.hangs_up_on, server.hangs_up_after_taking_it = step, heard
-
-    if step is Hello:
-        await server.reconnected(server.cut)
+    server.hangs_up_after_taking_it = heard
+    if step in (Start, Output):
+        server.hangs_up_on = step
     run = await server.do(counting(tmp_path / "ran", f"echo out; {gate.wait}"))
-    if step in (Poll, Heartbeat):
+    await server.until(lambda: run.output == b"out\n" or run.state == "lost", "its output")
+    if step not in (Start, Output):
+        server.hangs_up_on = step
+    if step is Hello:
+        server.cut()
+    if step is not Result:
         await server.until(lambda: server.hangs_up_on is None, "the break")
     gate.open()
     await server.until(lambda: run.result is not None or run.state == "lost", "its end")
