@@ -48,12 +48,25 @@ def refresh_status(task: ScheduledTask) -> None:
 
 
 def _status(task: ScheduledTask) -> ScheduledTask.Status:
+    is_running = not task.is_paused and any(
+        one.status == Execution.Status.RUNNING for one in progress.under_way(task.pk)
+    )
+    latest = None if task.is_paused or is_running else progress.latest_ended(task.pk)
+    return status_of(
+        task, is_running=is_running, latest=latest.status if latest else None, has_open=False
+    )
+
+
+def status_of(
+    task: ScheduledTask, *, is_running: bool, latest: str | None, has_open: bool
+) -> ScheduledTask.Status:
+    """The status of a task with these executions: one that runs, the end of the latest that ended,
+    one that has not (asked of the database where nothing else says that something is left)."""
     status = ScheduledTask.Status
     if task.is_paused:
         return status.PAUSED
-    if any(one.status == Execution.Status.RUNNING for one in progress.under_way(task.pk)):
+    if is_running:
         return status.RUNNING
-    latest = progress.latest_ended(task.pk)
-    if latest is not None and latest.status in FAILED:
+    if latest in FAILED:
         return status.FAILED
-    return status.PENDING if has_something_left(task) else status.COMPLETED
+    return status.PENDING if has_open or has_something_left(task) else status.COMPLETED

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Count, Q
 from django.db.models.functions import Now
 
@@ -19,6 +20,19 @@ OVERDUE = Q(status="running", deadline_at__lt=Now())
 # Up to 64 KiB each, which no answer about progress looks at.
 BULKY = ("definition", "payload", "rollback_payload")
 COUNTED = Q(is_last_attempt=True, rolls_back=None)
+# What a task's health is read from, skipped and cancelled executions aside.
+TELLING = ("success", "partial", "failed", "missed")
+LOOK_BACK = 100
+_LATEST_ENDED = """
+SELECT task.id, latest.status
+  FROM unnest(%s::uuid[]) AS task (id), LATERAL (
+       SELECT status FROM (
+              SELECT id, status, coalesce(scheduled_for, created_at) AS moment
+                FROM scheduled_task_executions
+               WHERE task_id = task.id AND status = ANY(%s)
+               ORDER BY id DESC LIMIT %s) AS recent
+        ORDER BY moment DESC, id DESC LIMIT 1) AS latest
+"""
 
 
 def under_way(task_id: UUID | None) -> list[Execution]:
@@ -83,10 +97,15 @@ def with_results(executions: Iterable[Execution]) -> list[Execution]:
 
 def latest_ended(task_id: UUID) -> Execution | None:
     """The execution a task's health is read from: the latest ended, skipped and cancelled aside."""
-    ended = Execution.objects.filter(
-        task=task_id, status__in=["success", "partial", "failed", "missed"]
-    )
-    return max(ended.order_by("-id").defer(*BULKY)[:100], key=_moment, default=None)
+    ended = Execution.objects.filter(task=task_id, status__in=TELLING)
+    return max(ended.order_by("-id").defer(*BULKY)[:LOOK_BACK], key=_moment, default=None)
+
+
+def latest_ended_statuses(task_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """The status of `latest_ended` for many tasks, in one query; tasks without one are left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LATEST_ENDED, [list(task_ids), list(TELLING), LOOK_BACK])
+        return dict(cursor.fetchall())
 
 
 def _moment(execution: Execution) -> tuple[datetime, UUID]:

@@ -13,9 +13,11 @@ from scheduling import due, heartbeats, opening, pruning, reconcile, rollout
 @shared_task(name="scheduling.tasks.open_due", queue="dispatch")
 def open_due(pairs: list[tuple[str, str | None]], opened_by: str = "stock") -> None:
     """Opens occurrences: [(task id, nominal time in ISO 8601 or null for whichever is next)]."""
-    for task_id, scheduled_for in pairs:
-        moment = datetime.fromisoformat(scheduled_for) if scheduled_for else None
-        due.open_all(UUID(task_id), moment, opened_by)
+    wanted = {
+        UUID(task_id): datetime.fromisoformat(scheduled_for) if scheduled_for else None
+        for task_id, scheduled_for in pairs
+    }
+    due.open_many(wanted, opened_by)
 
 
 @shared_task(name="scheduling.tasks.advance", queue="dispatch")

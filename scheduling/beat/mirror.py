@@ -7,7 +7,7 @@ django-celery-beat makes every scheduler reload everything.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -32,22 +32,42 @@ def write(task: ScheduledTask, *, tell_stock: bool = True) -> None:
 
     `tell_stock` sets the change flag a stock scheduler looks at, after the commit.
     """
-    mirrored = task.periodic_task
-    wanted = _wanted(task, mirrored)
-    if mirrored is None:
-        (mirrored,) = PeriodicTask.objects.bulk_create([PeriodicTask(**wanted)])
-        task.periodic_task = mirrored
-        ScheduledTask.objects.filter(pk=task.pk).update(periodic_task=mirrored)
-    elif changed := {
-        name: value for name, value in wanted.items() if getattr(mirrored, name) != value
-    }:
-        PeriodicTask.objects.filter(pk=mirrored.pk).update(**changed)
-        for name, value in changed.items():
-            setattr(mirrored, name, value)
-    else:
-        return
-    if tell_stock:
+    write_all([task], tell_stock=tell_stock)
+
+
+def write_all(tasks: Iterable[ScheduledTask], *, tell_stock: bool = True) -> None:
+    """The same for many: what changes alike is written in one query."""
+    changes: dict[tuple[tuple[str, Any], ...], list[int]] = {}
+    moved: list[ClockedSchedule] = []
+    is_new = False
+    for task in tasks:
+        mirrored = task.periodic_task
+        wanted = _wanted(task, mirrored, moved)
+        if mirrored is None:
+            _create(task, wanted)
+            is_new = True
+        elif changed := _changed(mirrored, wanted):
+            changes.setdefault(tuple(changed.items()), []).append(mirrored.pk)
+    for values, ids in changes.items():
+        PeriodicTask.objects.filter(pk__in=ids).update(**dict(values))
+    if moved:
+        ClockedSchedule.objects.bulk_update(moved, ["clocked_time"])
+    if tell_stock and (changes or moved or is_new):
         transaction.on_commit(_set_change_flag, robust=True)
+
+
+def _create(task: ScheduledTask, wanted: dict[str, Any]) -> None:
+    (mirrored,) = PeriodicTask.objects.bulk_create([PeriodicTask(**wanted)])
+    task.periodic_task = mirrored
+    ScheduledTask.objects.filter(pk=task.pk).update(periodic_task=mirrored)
+
+
+def _changed(mirrored: PeriodicTask, wanted: dict[str, Any]) -> dict[str, Any]:
+    """What is not as wanted, set in memory as well."""
+    changed = {name: value for name, value in wanted.items() if getattr(mirrored, name) != value}
+    for name, value in changed.items():
+        setattr(mirrored, name, value)
+    return changed
 
 
 def remove(mirrored: PeriodicTask | None) -> None:
@@ -69,7 +89,9 @@ def _set_change_flag() -> None:
         return
 
 
-def _wanted(task: ScheduledTask, mirrored: PeriodicTask | None) -> dict[str, Any]:
+def _wanted(
+    task: ScheduledTask, mirrored: PeriodicTask | None, moved: list[ClockedSchedule]
+) -> dict[str, Any]:
     planned = task.next_run_time is not None
     return {
         "name": f"{task.name[:150]} ({task.pk})",
@@ -82,21 +104,25 @@ def _wanted(task: ScheduledTask, mirrored: PeriodicTask | None) -> dict[str, Any
         "clocked": None,
         "one_off": False,
         "last_run_at": mirrored.last_run_at if mirrored else None,
-        **_schedule(task, mirrored),
+        **_schedule(task, mirrored, moved),
     }
 
 
-def _schedule(task: ScheduledTask, mirrored: PeriodicTask | None) -> dict[str, Any]:
+def _schedule(
+    task: ScheduledTask, mirrored: PeriodicTask | None, moved: list[ClockedSchedule]
+) -> dict[str, Any]:
     """The schedule fields: a crontab or an interval where that says the rule exactly, else the
     next occurrence as a one-off."""
     rule = task.rule
     plain = task.max_runs is None and not task.jitter_seconds and not task.dependencies.exists()
     if plain and (cron := rule.crontab()) is not None:
-        return {"crontab": _shared(CrontabSchedule, timezone=task.time_zone, **_named(cron))}
+        own = mirrored.crontab if mirrored else None
+        named = {"timezone": task.time_zone, **_named(cron)}
+        return {"crontab": _shared(CrontabSchedule, own, named)}
     is_bounded = task.start_at or task.end_at or task.excluded_dates
     if plain and not is_bounded and task.recurrence_type == "interval" and task.next_scheduled_for:
-        return _interval(task)
-    return {"clocked": _clocked(task, mirrored), "one_off": True}
+        return _interval(task, mirrored)
+    return {"clocked": _clocked(task, mirrored, moved), "one_off": True}
 
 
 def _named(cron: Sequence[str]) -> dict[str, str]:
@@ -104,32 +130,37 @@ def _named(cron: Sequence[str]) -> dict[str, str]:
     return dict(zip(names, cron, strict=True))
 
 
-def _shared(model: type[S], **fields: Any) -> S:
-    """A schedule that other tasks may use as well. Equal ones may exist twice: nothing forbids it,
-    and any of them will do."""
+def _shared(model: type[S], own: S | None, fields: dict[str, Any]) -> S:
+    """A schedule that other tasks may use as well, the task's `own` where it is right. Equal ones
+    may exist twice: nothing forbids it, and any of them will do."""
+    if own is not None and all(str(getattr(own, name)) == str(fields[name]) for name in fields):
+        return own
     found = model._default_manager.filter(**fields).order_by("pk").first()
     return found or model._default_manager.bulk_create([model(**fields)])[0]
 
 
-def _interval(task: ScheduledTask) -> dict[str, Any]:
+def _interval(task: ScheduledTask, mirrored: PeriodicTask | None) -> dict[str, Any]:
     seconds = task.rule.interval_seconds() or 0
     days, rest = divmod(seconds, 86_400)
     every, period = (seconds, "seconds") if rest else (days, "days")
+    own = mirrored.interval if mirrored else None
     # Stock counts an interval from the last run: anchored at the nominal time, it does not drift.
     assert task.next_scheduled_for is not None
     return {
-        "interval": _shared(IntervalSchedule, every=every, period=period),
+        "interval": _shared(IntervalSchedule, own, {"every": every, "period": period}),
         "last_run_at": task.next_scheduled_for - timedelta(seconds=seconds),
     }
 
 
-def _clocked(task: ScheduledTask, mirrored: PeriodicTask | None) -> ClockedSchedule:
+def _clocked(
+    task: ScheduledTask, mirrored: PeriodicTask | None, moved: list[ClockedSchedule]
+) -> ClockedSchedule:
     """The task's own clocked row, set to the next occurrence (its last one where none is left)."""
     own = mirrored.clocked if mirrored else None
     moment = task.next_run_time or (own.clocked_time if own else task.created_at)
     if own is None:
         (own,) = ClockedSchedule.objects.bulk_create([ClockedSchedule(clocked_time=moment)])
     elif own.clocked_time != moment:
-        ClockedSchedule.objects.filter(pk=own.pk).update(clocked_time=moment)
         own.clocked_time = moment
+        moved.append(own)
     return own
