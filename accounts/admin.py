@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from django.contrib import admin
 from django.utils.translation import gettext as _
@@ -26,7 +26,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     fields = (
         "name", "user", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at",
     )  # fmt: skip
-    actions: ClassVar = ["revoke"]
+    actions = ("revoke",)
 
     @admin.action(description=gettext_lazy("Revoke"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:

@@ -37,16 +37,19 @@ class VisibleAdmin(Base):
     list_per_page = 50
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        ordering = self.get_ordering(request)
         visible = self.visible(person(request))
+        ordering = self.get_ordering(request)
         return visible.order_by(*ordering) if ordering else visible
 
     def visible(self, user: User) -> QuerySet[Any]:
         """Through the model's own `visible_to`; what has none is for administrators alone."""
-        rows = self.model._default_manager.all()
+        rows: Any = self.model._default_manager.all()
         if hasattr(rows, "visible_to"):
-            return rows.visible_to(user)  # type: ignore[no-any-return]
-        return rows if is_administrator(user) else rows.none()
+            rows = rows.visible_to(user)
+        elif not is_administrator(user):
+            rows = rows.none()
+        found: QuerySet[Any] = rows
+        return found
 
     def changeform_view(
         self,
@@ -68,9 +71,11 @@ class VisibleAdmin(Base):
             return super().delete_view(request, object_id, extra_context)
         return refusals.answer
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *place: Any
+    ) -> HttpResponse | None:
         with Refusals(self, request) as refusals:
-            return super().response_action(request, queryset)
+            return super().response_action(request, queryset, *place)
         return refusals.answer
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Count
@@ -39,7 +39,7 @@ class DeviceAdmin(VisibleAdmin):
         "last_seen_at", "revoked_at", "contested_at", "in_recovery", "in_groups", "all_facts",
     )  # fmt: skip
     readonly_fields = fields[2:]
-    actions: ClassVar = ["revoke"]
+    actions = ("revoke",)
 
     @admin.display(description=gettext_lazy("Status"))
     def state(self, device: Device) -> str:
@@ -91,7 +91,8 @@ class DeviceGroupAdmin(VisibleAdmin):
     autocomplete_fields = ("people",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeviceGroup]:
-        return super().get_queryset(request).annotate(size=Count("devices"))
+        found: QuerySet[DeviceGroup] = super().get_queryset(request)
+        return found.annotate(size=Count("devices"))
 
     @admin.display(description=gettext_lazy("Devices"), ordering="size")
     def devices_in_it(self, group: Any) -> SafeString:
@@ -138,7 +139,7 @@ class EnrollmentTokenAdmin(ReadOnlyAdmin):
         "expires_at", "revoked_at",
     )  # fmt: skip
     readonly_fields = fields
-    actions: ClassVar = ["revoke"]
+    actions = ("revoke",)
 
     @admin.display(description=gettext_lazy("Status"))
     def state(self, token: EnrollmentToken) -> str:

@@ -10,7 +10,7 @@ from django.forms.fields import InvalidJSONInput
 
 from accounts.administration import refuse
 from accounts.errors import InvalidInput, NotAllowed
-from scheduling import clock, definitions
+from scheduling import clock, definitions, dependencies
 from scheduling.models import ScheduledTask, TaskDependency
 
 if TYPE_CHECKING:
@@ -100,6 +100,6 @@ class DependenciesForm(DependencyFormSet):
             return
         task = None if self.instance._state.adding else self.instance
         try:
-            definitions.check_dependencies(self.definition(), self.person, task)
+            dependencies.check(self.definition(), self.person, task)
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error

@@ -116,7 +116,8 @@ class _OutputAdmin(ReadOnlyAdmin):
 
     def visible(self, user: User) -> QuerySet[Any]:
         runs = DeviceRun.objects.visible_to(user)
-        return self.model._default_manager.filter(run__in=runs)
+        found: QuerySet[Any] = self.model._default_manager.filter(run__in=runs)
+        return found
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         return lookup == "run__id__exact" or super().lookup_allowed(lookup, value, request)
@@ -135,7 +136,8 @@ class OutputChunkAdmin(_OutputAdmin):
 
     def visible(self, user: User) -> QuerySet[Any]:
         size = Func(F("data"), function="octet_length", output_field=IntegerField())
-        return super().visible(user).defer("data").annotate(size=size)
+        found: QuerySet[Any] = super().visible(user).defer("data").annotate(size=size)
+        return found
 
     @admin.display(description=gettext_lazy("Bytes"), ordering="size")
     def size(self, chunk: Any) -> int:

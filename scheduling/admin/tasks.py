@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -56,7 +55,7 @@ class DependencyInline(DependencyBase):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("scheduling.view_scheduledtask") or self._may_write(request)
 
-    def has_add_permission(self, request: HttpRequest, obj: Any) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may_write(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -93,17 +92,17 @@ class ScheduledTaskAdmin(VisibleAdmin):
         (gettext_lazy("Plan"), {"fields": PLAN}),
     )
     formfield_overrides: ClassVar = {models.JSONField: {"form_class": ReadableJSONField}}
-    actions: ClassVar = ["pause", "resume", "execute_now"]
+    actions = ("pause", "resume", "execute_now")
 
     def visible(self, user: User) -> QuerySet[ScheduledTask]:
         return super().visible(user).select_related("user", "periodic_task")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: ScheduledTask | None = None
-    ) -> Sequence[str]:
+    ) -> tuple[str, ...]:
         """A new task is its maker's; the kind never changes; administrators hand tasks over."""
         fixed = ["user"] if obj is None or not is_administrator(person(request)) else []
-        return [*PLAN, *fixed, *(["task_type"] if obj is not None else [])]
+        return (*PLAN, *fixed, *(["task_type"] if obj is not None else []))
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any

@@ -70,7 +70,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     def send_task(name: str, args: Any = None, **options: Any) -> None:
         messages.append((name, args))
 
-    monkeypatch.setattr(current_app._get_current_object(), "send_task", send_task)
+    monkeypatch.setattr(current_app, "send_task", send_task)
     return messages
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from celery.app import app_or_default
 from django.contrib.auth.models import User
 from django.db import OperationalError as DatabaseDown
 from django.utils import timezone
@@ -16,7 +17,6 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from kombu.exceptions import OperationalError
 from structlog.testing import capture_logs
 
-from deployx.celery import app
 from scheduling import opening, schedules, tasks
 from scheduling.beat import FleetScheduler
 from scheduling.beat.scheduler import BATCH, LONGEST_SLEEP_SECONDS
@@ -48,7 +48,7 @@ class Broker:
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     broker = Broker()
-    monkeypatch.setattr(app, "send_task", broker.send_task)
+    monkeypatch.setattr(app_or_default(), "send_task", broker.send_task)
     return broker
 
 
@@ -58,7 +58,7 @@ def beat(broker: Broker) -> Iterator[Callable[[], FleetScheduler]]:
     started: list[FleetScheduler] = []
 
     def start() -> FleetScheduler:
-        started.append(FleetScheduler(app=app))
+        started.append(FleetScheduler(app=app_or_default()))
         return started[-1]
 
     yield start
@@ -233,11 +233,11 @@ def test_exactly_one_beat_runs_other_apps_tasks(
         last_run_at=timezone.now() - timedelta(minutes=1)
     )
     sent: list[tuple[str, str]] = []
-    monkeypatch.setattr(
-        FleetScheduler,
-        "apply_async",
-        lambda self, entry, **options: sent.append((self.name, entry.task)),
-    )
+
+    def apply_async(self: FleetScheduler, entry: Any, **options: Any) -> None:
+        sent.append((self.name, entry.task))
+
+    monkeypatch.setattr(FleetScheduler, "apply_async", apply_async)
     first, second = beat(), beat()
     first.name, second.name = "first", "second"
     for one in (first, second, first, second):
@@ -255,7 +255,12 @@ def test_a_change_of_a_task_of_ours_does_not_make_it_read_everything_again(
     one = beat()
     one.tick()
     reads: list[str] = []
-    monkeypatch.setattr(one, "all_as_schedule", lambda: reads.append("all") or {})
+
+    def read_all() -> dict[str, Any]:
+        reads.append("all")
+        return {}
+
+    monkeypatch.setattr(one, "all_as_schedule", read_all)
     for number in range(3):
         factories.task(admin, name=str(number))
         one.tick()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery.app import app_or_default
 from django.contrib.auth.models import User
 from django.utils import timezone
 from django_celery_beat.models import (
@@ -18,7 +19,6 @@ from django_celery_beat.models import (
 )
 from django_celery_beat.schedulers import ModelEntry
 
-from deployx.celery import app
 from scheduling import due, opening, schedules, tasks
 from scheduling.beat import mirror
 from scheduling.models import Execution, ScheduledTask
@@ -201,7 +201,7 @@ def test_a_stock_scheduler_alone_opens_every_type(admin: User, kind: str, config
         last_run_at=timezone.now() - timedelta(days=40)
     )
     row = mirrored(task)
-    assert ModelEntry(row, app=app).is_due().is_due
+    assert ModelEntry(row, app=app_or_default()).is_due().is_due
     assert row.queue == "dispatch"
     assert row.task == tasks.open_due.name
     tasks.open_due(*json.loads(row.args))

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from devices.models import Device
-from scheduling import opening, rollout, schedules
+from scheduling import executions, opening, rollout
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.tests import factories
 
@@ -106,7 +106,7 @@ def test_a_queued_one_whose_targets_are_gone_is_skipped_and_says_so(
 def test_a_queued_one_can_be_cancelled(admin: User, web_device: Device) -> None:
     task = planned(admin, "queue_one", web_device)
     queued = open_next(task)
-    schedules.cancelling.cancel(queued, admin)
+    executions.cancel(queued, admin)
     queued.refresh_from_db()
     assert queued.status == "cancelled"
     finish(task.executions.get(status="running"))

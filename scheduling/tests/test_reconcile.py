@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from devices.models import Device
@@ -188,7 +189,7 @@ def test_one_step_that_fails_leaves_the_others_theirs(
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(reconcile, "STEPS", (broken, reconcile.open_due))
-    monkeypatch.setattr(reconcile.connection, "close", lambda: None)
+    monkeypatch.setattr(connection, "close", lambda: None)
     factories.make_due(task)
     assert reconcile.round_of_all() == {"open_due": 1}
 

@@ -74,8 +74,9 @@ def test_what_bars_a_start_stops_it(
     run: DeviceRun, run_change: dict[str, Any], device_change: dict[str, Any], reason: str
 ) -> None:
     DeviceRun.objects.filter(pk=run.pk).update(status="claimed", **run_change)
+    assert run.device is not None
     if device_change:
-        Device.objects.filter(pk=run.device_id).update(**device_change)
+        Device.objects.filter(pk=run.device.pk).update(**device_change)
     assert start(run) == stop(run, reason)
     run.refresh_from_db()
     assert (run.status, run.started_at) == ("claimed", None)

@@ -101,7 +101,8 @@ def test_only_in_recovery_a_run_starts_from_before_its_claim(admin: User, source
     row = DeviceRun.objects.filter(pk=run.pk)
     start = lambda: row.update(status="running", **run_columns("running"))  # noqa: E731
     assert "may not go from" in refused(start)
-    Device.objects.filter(pk=run.device_id).update(in_recovery=True)
+    assert run.device is not None
+    Device.objects.filter(pk=run.device.pk).update(in_recovery=True)
     assert refused(start) == ""
 
 
