@@ -48,8 +48,8 @@ def missed(task: ScheduledTask, now: datetime) -> Missed | None:
         return None
     rule, before = task.rule, first - _INSTANT
     last = rule.latest_between(before, until)
-    if last is not None and last.due > until:
-        # Its delay has it due within the grace; another one cannot be, as gaps are longer.
+    if last is not None and last.due >= until:
+        # It is due within the grace still; another one cannot be, as gaps are longer than delays.
         until = last.at - _INSTANT
     number = rule.count_between(before, until)
     punctual = rule.next_after(until)
