@@ -78,7 +78,7 @@ class Uprising:
         password = self._manage("bootstrap", "--administrator", ADMINISTRATOR).strip()
         for program in (system.web(), system.worker(), system.beat()):
             if not self._supervisor.is_stopping:
-                self._supervisor.start(program)
+                self._supervisor.launch(program)
         self._wait_until_ready(system)
         if self.with_agent and not self._supervisor.is_stopping:
             self._enroll(system)

@@ -37,13 +37,7 @@ class Binaries:
 
     def copied_to(self, folder: Path) -> Binaries:
         """The same programs in a folder of ours, copied unless that very version is there already."""
-        postgres = folder / f"postgres-{_fingerprint(self.postgres)}"
-        valkey = folder / f"valkey-{_fingerprint(self.valkey)}"
-        if not postgres.exists():
-            _copy(self.postgres.parent, postgres)
-        if not valkey.exists():
-            _copy(self.valkey.parent, valkey)
-        return Binaries(postgres / self.postgres.name, valkey / self.valkey.name)
+        return Binaries(_copied(self.postgres, folder), _copied(self.valkey, folder))
 
 
 def _postgres() -> Path:
@@ -69,15 +63,29 @@ def _package(name: str) -> Path | None:
     return Path(spec.submodule_search_locations[0])
 
 
+def _copied(program: Path, folder: Path) -> Path:
+    """The program (or folder of programs) in a copy of its package.
+
+    What the wheel brings of shared libraries lies in the package or beside it, and is found from the
+    program by a relative path: the copy keeps the layout.
+    """
+    packages = next(one for one in program.parents if one.name == "site-packages")
+    name = program.relative_to(packages).parts[0]
+    copy = folder / f"{name}-{_fingerprint(program)}"
+    if not copy.exists():
+        draft = copy.with_name(f".{copy.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        for part in (name, f"{name}.libs"):
+            if (packages / part).exists():
+                shutil.copytree(packages / part, draft / part, symlinks=True, ignore=_UNUSED)
+        draft.rename(copy)  # complete or not at all: one cut short is not taken for a copy
+    return copy / program.relative_to(packages)
+
+
+_UNUSED = shutil.ignore_patterns("pginstall", "__pycache__", "include", "*.a")
+
+
 def _fingerprint(path: Path) -> str:
     program = path / "postgres" if path.is_dir() else path
     status = program.stat()
     return f"{status.st_size:x}-{status.st_mtime_ns:x}"
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Complete or not at all, so that a copy cut short is not taken for one."""
-    draft = target.with_name(f".{target.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(source, draft, symlinks=True)
-    draft.rename(target)

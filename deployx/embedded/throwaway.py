@@ -12,14 +12,18 @@ from pathlib import Path
 from deployx.embedded.home import Home
 from deployx.embedded.postgres import Postgres
 from deployx.embedded.valkey import Valkey
+from deployx.supervisor import Process, Program
 
 
 @dataclass(slots=True)
 class Throwaway:
-    """`start()` answers when both are ready; `stop()` ends them and removes the data."""
+    """`start()` answers when both are ready; `stop()` ends them and removes the data. `is_durable`
+    True keeps the data over a `restart`."""
 
+    is_durable: bool = False
     database_url: str = ""
     redis_url: str = ""
+    _running: dict[str, Process] = field(default_factory=dict)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
@@ -27,16 +31,30 @@ class Throwaway:
         folder.chmod(0o711)
         self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
         home = Home.of(folder)
-        postgres, valkey = Postgres(home, is_durable=False), Valkey(home, is_durable=False)
+        postgres = Postgres(home, is_durable=self.is_durable)
+        valkey = Valkey(home, is_durable=self.is_durable)
         postgres.prepare()
         valkey.prepare()
-        processes = [service.program().start(subprocess.DEVNULL) for service in (postgres, valkey)]
-        for process in processes:
-            self._stack.callback(process.stop)
-        for process in processes:
+        self._stack.callback(self._end_all)
+        for service in (postgres, valkey):
+            self._run(service.program())
+        for process in self._running.values():
             process.wait_until_ready()
         postgres.create_database()
         self.database_url, self.redis_url = postgres.url, valkey.url
 
+    def restart(self, name: str) -> None:
+        """Ends `postgres` or `redis` and starts it again; answers when it is ready."""
+        self._running[name].stop()
+        self._run(self._running[name].program).wait_until_ready()
+
     def stop(self) -> None:
         self._stack.close()
+
+    def _run(self, program: Program) -> Process:
+        self._running[program.name] = program.start(subprocess.DEVNULL)
+        return self._running[program.name]
+
+    def _end_all(self) -> None:
+        for process in self._running.values():
+            process.stop()

@@ -41,14 +41,18 @@ class Supervisor:
 
     def start(self, program: Program, *, ready_within_seconds: float = 60.0) -> Process:
         """Starts one and waits until it is ready. Raises NeverReady."""
-        one = _Supervised(program)
-        self._supervised.append(one)
-        process = self._launch(one)
+        process = self.launch(program)
         try:
             process.wait_until_ready(ready_within_seconds)
         finally:
             self._show_output(0)
         return process
+
+    def launch(self, program: Program) -> Process:
+        """Starts one, ready or not."""
+        one = _Supervised(program)
+        self._supervised.append(one)
+        return self._launch(one)
 
     def ask_to_stop(self, signum: int = 0, frame: FrameType | None = None) -> None:
         """A signal handler: `watch` returns soon after."""

@@ -70,6 +70,13 @@ def test_every_operation_says_how_it_refuses(described: dict[str, Any]) -> None:
     assert {"bearer": []} in operation["security"]
 
 
+def test_every_operation_says_which_scopes_it_needs(described: dict[str, Any]) -> None:
+    paths = described["paths"]
+    create = paths["/api/schedule/executions"]["post"]["description"]
+    assert create.endswith("Scopes: `tasks:write`, `tasks:run`.")
+    assert paths["/api/tokens"]["get"]["description"].endswith("Scopes: `admin`.")
+
+
 @pytest.mark.parametrize(
     "path",
     [
