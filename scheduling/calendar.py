@@ -109,12 +109,13 @@ def _past_row(
     task_id: UUID | None,
     name: str,
     task_type: str,
-    at: datetime,
+    at: datetime | None,
     time_zone: str | None,
     status: str,
     execution_id: UUID,
     reason: str,
 ) -> Row:
+    assert at is not None
     zone = time_zone or "UTC"  # that of a deleted task is gone with it
     local = at.astimezone(ZoneInfo(zone))
     note = reason or None

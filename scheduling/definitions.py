@@ -15,14 +15,13 @@ from accounts.errors import InvalidInput, NotAllowed
 from devices.agent import kinds
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
 from devices.models import Device, DeviceGroup
-from scheduling import payloads, recurrence
-from scheduling.models import ScheduledTask, TaskDependency
+from scheduling import dependencies, payloads, recurrence
+from scheduling.models import ScheduledTask
 from scheduling.options import OptionsError, Retry, Rollout
 
 MAX_DEVICES = 10_000
 MAX_GROUPS = 100
 MAX_EXCLUDED_DATES = 366
-MAX_DEPENDENCIES = 50
 
 _DAY = 86_400
 CHECKS: dict[str, fields.Check] = {
@@ -103,9 +102,11 @@ def check(
     now: datetime,
     task: ScheduledTask | None = None,
     partial: bool = False,
+    made_at: datetime | None = None,
 ) -> Definition:
     """The definition that `data` gives a new task, or an existing one (`partial`: only what is given).
 
+    `made_at`: when a new task was made that comes from elsewhere; its one time may lie in the past.
     Raises InvalidInput naming every wrong field, NotAllowed where the person may not use a target
     that the task has already.
     """
@@ -115,7 +116,7 @@ def check(
     _check_kind(values, task, errors)
     _check_options(values, errors)
     _check_payload(values, _payload_name(data), errors)
-    _check_rule(values, task, now, errors)
+    _check_rule(values, task, now, errors, made_at=made_at)
     _check_targets(values, user, task, errors)
     _check_owner(values, user, task, errors)
     depends_on = _check_dependencies(values.pop("depends_on", []), user, task, errors)
@@ -251,15 +252,22 @@ def _check_payload(values: dict[str, Any], name: str, errors: Errors) -> None:
 
 
 def _check_rule(
-    values: dict[str, Any], task: ScheduledTask | None, now: datetime, errors: Errors
+    values: dict[str, Any],
+    task: ScheduledTask | None,
+    now: datetime,
+    errors: Errors,
+    *,
+    made_at: datetime | None = None,
 ) -> recurrence.Rule | None:
+    anchor = task.created_at if task else made_at or now
     if any(name in errors or name not in values for name in RECURRENCE_FIELDS):
         return None
     try:
-        rule = _rule(values, task, now)
+        rule = rule_of(values, task, anchor)
         # Compared as they are stored: written another way, a rule is not a new one.
         if task is None or (rule.config, rule.zone.key) != (task.recurrence_config, task.time_zone):
-            rule = _rule(values, task, now, is_new=True)
+            may_be_over = made_at is not None and rule.recurrence_type == "once"
+            rule = rule_of(values, task, anchor, now=None if may_be_over else now)
     except recurrence.RuleError as error:
         for name, messages in error.errors.items():
             errors.setdefault(name, []).extend(messages)
@@ -269,20 +277,28 @@ def _check_rule(
     return rule
 
 
-def _rule(
-    values: dict[str, Any], task: ScheduledTask | None, now: datetime, *, is_new: bool = False
+def rule_of(
+    values: dict[str, Any],
+    task: ScheduledTask | None,
+    anchor: datetime,
+    *,
+    now: datetime | None = None,
 ) -> recurrence.Rule:
+    """The rule in a task's checked values, counted from `anchor` where it has no start.
+
+    `now` is given for a rule that is new. Raises RuleError.
+    """
     return recurrence.parse(
         values["recurrence_type"],
         values["recurrence_config"],
         values["time_zone"],
-        anchor=values["start_at"] or (task.created_at if task else now),
+        anchor=values["start_at"] or anchor,
         start_at=values["start_at"],
         end_at=values["end_at"],
         excluded_dates=values["excluded_dates"],
         jitter_seconds=values["jitter_seconds"],
         jitter_key=str(task.pk) if task else "",
-        now=now if is_new else None,
+        now=now,
     )
 
 
@@ -334,69 +350,7 @@ def _check_dependencies(
     given: list[Any], user: User, task: ScheduledTask | None, errors: Errors
 ) -> list[dict[str, str]]:
     try:
-        return check_dependencies(given, user, task)
+        return dependencies.check(given, user, task)
     except ValueError as error:
         errors["depends_on"] = [str(error)]
         return []
-
-
-def check_dependencies(
-    given: list[Any], user: User, task: ScheduledTask | None
-) -> list[dict[str, str]]:
-    """What a new task, or this one, depends on, each parent once. Raises ValueError."""
-    if len(given) > MAX_DEPENDENCIES:
-        raise ValueError(_("must have at most %s entries.") % MAX_DEPENDENCIES)
-    wanted = {str(parent): on for parent, on in map(_dependency, given)}
-    if len(wanted) < len(given):
-        raise ValueError(_("names a task twice."))
-    visible = ScheduledTask.objects.visible_to(user).filter(pk__in=wanted)
-    found = {str(pk) for pk in visible.values_list("pk", flat=True)}
-    kept = {str(one.parent_id) for one in task.dependencies.all()} if task else set()
-    missing = [one for one in wanted if one not in found | kept]
-    if missing:
-        raise ValueError(_("Not found: %s.") % ", ".join(missing[:5]))
-    if task is not None and (path := cycle_through(str(task.pk), list(wanted))):
-        raise ValueError(_("makes a circle: %s.") % " → ".join(path))
-    return [{"task_id": parent, "on": on} for parent, on in wanted.items()]
-
-
-def _dependency(given: object) -> tuple[str, str]:
-    if not isinstance(given, dict) or set(given) != {"task_id", "on"}:
-        raise ValueError(_('each entry must be {"task_id": …, "on": …}.'))
-    (parent,) = fields.identifiers(1)([given["task_id"]])
-    return parent, fields.one_of(TaskDependency.On.values)(given["on"])
-
-
-def cycle_through(task_id: str, parents: list[str]) -> list[str]:
-    """The names along a circle that these parents would close, or nothing."""
-    edges: dict[str, list[str]] = {}
-    for child, parent in TaskDependency.objects.values_list("task_id", "parent_id"):
-        edges.setdefault(str(child), []).append(str(parent))
-    edges[task_id] = parents
-    trail = _path_back(task_id, edges)
-    names = {
-        str(pk): name
-        for pk, name in ScheduledTask.objects.filter(pk__in=trail).values_list("pk", "name")
-    }
-    return [names[one] for one in trail]
-
-
-def _path_back(start: str, edges: Mapping[str, list[str]]) -> list[str]:
-    came_from: dict[str, str] = {}
-    frontier = [start]
-    while frontier:
-        current = frontier.pop()
-        for parent in edges.get(current, []):
-            if parent == start:
-                return _trail(start, current, came_from)
-            if parent not in came_from:
-                came_from[parent] = current
-                frontier.append(parent)
-    return []
-
-
-def _trail(start: str, last: str, came_from: Mapping[str, str]) -> list[str]:
-    trail = [start, last] if last != start else [start]
-    while trail[-1] != start:
-        trail.append(came_from[trail[-1]])
-    return [*trail, start] if len(trail) == 1 else trail

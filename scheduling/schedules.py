@@ -44,10 +44,20 @@ class Preview:
     warnings: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a task brings along that was made elsewhere: whose it is, its id where that is free,
+    and when it was made, from which every N days are counted."""
+
+    owner: User
+    task_id: UUID | None = None
+    created_at: datetime | None = None
+
+
 @transaction.atomic
-def create(user: User, data: Mapping[str, Any]) -> ScheduledTask:
-    """A new task of this person's, planned. Raises InvalidInput."""
-    task = _insert(user, data, ad_hoc=False)
+def create(user: User, data: Mapping[str, Any], *, origin: Origin | None = None) -> ScheduledTask:
+    """A new task of this person's, or its origin's owner's, planned. Raises InvalidInput."""
+    task = _insert(user, data, ad_hoc=False, origin=origin)
     log.info("task_created", task=str(task.pk), user=user.pk)
     return task
 
@@ -209,10 +219,16 @@ def _forget(column: str, one: str) -> None:
         task.save(update_fields=[column, "updated_at"])
 
 
-def _insert(user: User, data: Mapping[str, Any], *, ad_hoc: bool) -> ScheduledTask:
+def _insert(
+    user: User, data: Mapping[str, Any], *, ad_hoc: bool, origin: Origin | None = None
+) -> ScheduledTask:
     now = clock.now()
-    definition = definitions.check(data, user=user, now=now)
-    task = ScheduledTask(user=user, ad_hoc=ad_hoc, created_at=now, **definition.values)
+    made_at = (origin.created_at or now) if origin else None
+    definition = definitions.check(data, user=user, now=now, made_at=made_at)
+    origin = origin or Origin(user)
+    task = ScheduledTask(user=origin.owner, ad_hoc=ad_hoc, **definition.values)
+    task.pk = origin.task_id or task.pk
+    task.created_at = made_at or now
     task.save(force_insert=True)
     _write_dependencies(task, definition.depends_on, now)
     planning.plan_after(task, now)

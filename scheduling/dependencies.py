@@ -1,0 +1,89 @@
+"""Which tasks a task runs after: checked, and without circles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext as _
+
+from accounts import fields
+from scheduling.models import ScheduledTask, TaskDependency
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+MOST = 50
+
+
+def check(given: list[Any], user: User, task: ScheduledTask | None) -> list[dict[str, str]]:
+    """What a new task, or this one, depends on, each parent once. Raises ValueError."""
+    require_few(given)
+    wanted = {str(parent): on for parent, on in map(_dependency, given)}
+    if len(wanted) < len(given):
+        raise ValueError(_("names a task twice."))
+    visible = ScheduledTask.objects.visible_to(user).filter(pk__in=wanted)
+    found = {str(pk) for pk in visible.values_list("pk", flat=True)}
+    kept = {str(one.parent_id) for one in task.dependencies.all()} if task else set()
+    missing = [one for one in wanted if one not in found | kept]
+    if missing:
+        raise ValueError(_("Not found: %s.") % ", ".join(missing[:5]))
+    if task is not None and (path := _circle_of(str(task.pk), list(wanted))):
+        raise ValueError(circle_in_words(path))
+    return [{"task_id": parent, "on": on} for parent, on in wanted.items()]
+
+
+def require_few(given: list[Any]) -> None:
+    if len(given) > MOST:
+        raise ValueError(_("must have at most %s entries.") % MOST)
+
+
+def circle_in_words(names: list[str]) -> str:
+    return _("makes a circle: %s.") % " → ".join(names)
+
+
+def graph() -> dict[str, list[str]]:
+    """Every task that depends on another, with its parents."""
+    edges: dict[str, list[str]] = {}
+    for child, parent in TaskDependency.objects.values_list("task_id", "parent_id"):
+        edges.setdefault(str(child), []).append(str(parent))
+    return edges
+
+
+def _circle_through(start: str, edges: Mapping[str, list[str]]) -> list[str]:
+    """The tasks along a circle that leads back to this one, or nothing."""
+    came_from: dict[str, str] = {}
+    frontier = [start]
+    while frontier:
+        current = frontier.pop()
+        for parent in edges.get(current, []):
+            if parent == start:
+                return _trail(start, current, came_from)
+            if parent not in came_from:
+                came_from[parent] = current
+                frontier.append(parent)
+    return []
+
+
+def _circle_of(task_id: str, parents: list[str]) -> list[str]:
+    """The names along a circle that these parents would close, or nothing."""
+    trail = _circle_through(task_id, {**graph(), task_id: parents})
+    names = {
+        str(pk): name
+        for pk, name in ScheduledTask.objects.filter(pk__in=trail).values_list("pk", "name")
+    }
+    return [names[one] for one in trail]
+
+
+def _dependency(given: object) -> tuple[str, str]:
+    if not isinstance(given, dict) or set(given) != {"task_id", "on"}:
+        raise ValueError(_('each entry must be {"task_id": …, "on": …}.'))
+    (parent,) = fields.identifiers(1)([given["task_id"]])
+    return parent, fields.one_of(TaskDependency.On.values)(given["on"])
+
+
+def _trail(start: str, last: str, came_from: Mapping[str, str]) -> list[str]:
+    trail = [start, last] if last != start else [start]
+    while trail[-1] != start:
+        trail.append(came_from[trail[-1]])
+    return [*trail, start] if len(trail) == 1 else trail
