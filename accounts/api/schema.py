@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from accounts.api.doors import Door
 from accounts.api.idempotency import HEADER, MAX_KEY_LENGTH
+from accounts.api.scopes import HasScope, needed_scopes
 
 Operation = dict[str, Any]
 _LIST_OF_TEXTS = {"type": "array", "items": {"type": "string"}}
@@ -50,6 +51,14 @@ class Schema(AutoSchema):
         if self.method in ("PUT", "PATCH") and isinstance(self.view, Door):
             parameters.append(_header("If-Match", "The `ETag` of a GET; 412 where it has changed."))
         return parameters
+
+    def get_description(self) -> str:  # type: ignore[override]
+        """What the view says of itself, and what a limited token needs for it."""
+        said = str(super().get_description() or "")
+        if not any(isinstance(one, HasScope) for one in self.view.get_permissions()):
+            return said
+        scopes = ", ".join(f"`{one}`" for one in needed_scopes(self.method, self.view))
+        return f"{said}\n\nScopes: {scopes}.".strip()
 
     def get_operation_id(self) -> str:
         """`…_pause` for `POST …/pause`, where drf-spectacular would say `…_pause_create`."""

@@ -32,17 +32,19 @@ class HasScope(BasePermission):
             return True
         if ApiToken.Scope.ADMIN in token.scopes:
             return True
-        missing = [one for one in needed_scopes(request, view) if one not in token.scopes]
+        missing = [
+            one for one in needed_scopes(str(request.method), view) if one not in token.scopes
+        ]
         self.message = _("The token lacks the scope %s.") % ", ".join(missing)
         return not missing
 
 
-def needed_scopes(request: Request, view: APIView) -> tuple[str, ...]:
-    action = getattr(view, "action", None) or str(request.method).lower()
+def needed_scopes(method: str, view: APIView) -> tuple[str, ...]:
+    action = getattr(view, "action", None) or method.lower()
     by_action = getattr(view, "action_scopes", {})
     if action in by_action:
         return tuple(by_action[action])
     area = getattr(view, "scope_area", None)
     if area is None:
         return (ApiToken.Scope.ADMIN.value,)
-    return (f"{area}:read" if request.method in SAFE_METHODS else f"{area}:write",)
+    return (f"{area}:read" if method in SAFE_METHODS else f"{area}:write",)

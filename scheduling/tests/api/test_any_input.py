@@ -65,7 +65,7 @@ payload = some.fixed_dictionaries(
 )  # fmt: skip
 REFUSED = 400
 many = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     database=None,
