@@ -34,7 +34,9 @@ async def hear(
         if layer is None:
             return
         try:
-            channel = await layer.new_channel(group)
+            # Under the layer's own prefix: it reads one queue of a process at a time, so that who
+            # listens under another prefix waits for ever.
+            channel = await layer.new_channel()
             await _interruptible(layer.group_add(group, channel))
             on_gap()
             pause = 1.0

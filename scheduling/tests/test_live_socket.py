@@ -17,6 +17,7 @@ from django.db import close_old_connections
 from django.test import Client
 
 from devices.hub.threads import Unavailable
+from devices.hub.wakes import listen
 from scheduling import board, consumers, hints, live, schedules
 from scheduling.models import ScheduledTask
 
@@ -209,3 +210,21 @@ async def test_a_page_of_another_site_gets_no_socket(origin: bytes | None) -> No
     await line.send_input({"type": "websocket.connect"})
     assert (await line.receive_output(5))["type"] == "websocket.close"
     await line.wait(5)
+
+
+async def test_the_hub_of_the_same_process_listens_beside_it(
+    notices: board.Board, operator: User, task: ScheduledTask
+) -> None:
+    woken = asyncio.Event()
+    listening = asyncio.create_task(listen(woken.set))
+    async with asyncio.timeout(10):
+        await woken.wait()
+    async with page_of(operator, notices) as page:
+        await in_thread(lambda: live.changed("task", [task.pk]))
+        assert (await page.hears())["id"] == str(task.pk)
+        woken.clear()
+        await in_thread(hints.wake_hubs)
+        async with asyncio.timeout(5):
+            await woken.wait()
+    listening.cancel()
+    await asyncio.wait({listening})

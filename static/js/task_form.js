@@ -18,11 +18,12 @@ function put(field, value) {
 function addLike(list) {
   const copy = list.lastElementChild.cloneNode(true);
   const number = list.children.length + 1;
-  for (const field of copy.querySelectorAll("textarea, input")) {
+  const fields = copy.matches("textarea, input") ? [copy] : copy.querySelectorAll("textarea, input");
+  for (const field of fields) {
     field.value = "";
     field.removeAttribute("id");
     field.setAttribute("aria-label", `${field.getAttribute("aria-label").replace(/ \d+$/, "")} ${number}`);
   }
   list.append(copy);
-  copy.querySelector("textarea, input").focus();
+  fields[0].focus();
 }

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from django.db import connection
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from devices.models import Device, DeviceGroup
+from scheduling import hints
 from scheduling.tests import factories
 from tests.running import CHECKOUT, free_port, until
 
@@ -63,6 +65,9 @@ class Visitor:
         """Until the page's socket is open: from then on it hears of every change."""
         self.page.wait_for_function("document.documentElement.dataset.line === 'open'")
 
+    def unfolds_everything(self) -> None:
+        self.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+
     def hears(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
@@ -83,10 +88,17 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _database_beside_playwright() -> Iterator[None]:
-    # Playwright's loop runs on the test's own thread, between its calls; no query runs inside it.
-    with pytest.MonkeyPatch.context() as patch:
+def _work_beside_playwright() -> Iterator[None]:
+    """Playwright's loop lives on the test's own thread and runs between its calls alone, but it is
+    there: Django would refuse queries, and channels a message to open pages."""
+    send = hints.send_to_group
+
+    def send_from_elsewhere(group: str, message: dict[str, Any]) -> None:
+        other.submit(send, group, message).result(10)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as other:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        patch.setattr(hints, "send_to_group", send_from_elsewhere)
         yield
 
 
@@ -128,7 +140,23 @@ def server(
 @pytest.fixture
 def visitor(chromium: Browser, server: str, transactional_db: None) -> Iterator[Visitor]:
     """At an English browser, 1280 px wide; whatever its console complained of fails the test."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en")
+    yield from _visit(chromium, server)
+
+
+@pytest.fixture
+def plain_visitor(chromium: Browser, server: str, transactional_db: None) -> Iterator[Visitor]:
+    """The same without JavaScript."""
+    yield from _visit(chromium, server, java_script_enabled=False)
+
+
+@pytest.fixture
+def german_visitor(chromium: Browser, server: str, transactional_db: None) -> Iterator[Visitor]:
+    yield from _visit(chromium, server, locale="de")
+
+
+def _visit(chromium: Browser, server: str, **options: Any) -> Iterator[Visitor]:
+    options = {"viewport": {"width": 1280, "height": 900}, "locale": "en", **options}
+    context = chromium.new_context(**options)
     context.set_default_timeout(10_000)
     somebody = Visitor(context.new_page(), server)
     somebody.page.on("console", somebody.hears)

@@ -1,0 +1,131 @@
+"""Each page: no complaint of the browser, none of axe, no sideways scrolling, in light and dark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import User
+from playwright.sync_api import expect
+
+from accounts import tokens
+from devices import enrollment, keys
+from devices.models import Device, DeviceGroup
+from scheduling.tests import factories
+from tests.browser.conftest import Visitor
+
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture
+def pages(admin: User, web_group: DeviceGroup, web_device: Device) -> list[str]:
+    """The address of every page, each with something on it."""
+    keys.ensure_key()
+    enrollment.issue(web_group, created_by=admin, name="a kiosk")
+    tokens.issue(admin, "laptop", ["tasks:read"])
+    factories.device("away", online=False)
+    task = factories.task(
+        admin,
+        groups=[web_group],
+        tags=["daily"],
+        description="What it is for",
+        time_zone="Asia/Tokyo",
+    )
+    execution = factories.execution(task)
+    run = factories.run(execution, web_device, status="running")
+    for status in ("succeeded", "failed", "queued", "skipped", "lost"):
+        factories.run(execution, status=status)
+    factories.write_output(run, b"some output\n")
+    factories.execution(task, status="skipped", error_message="Nobody was there.")
+    of_task = [f"/tasks/{task.pk}/{part}" for part in ("", "edit", "delete")]
+    of_execution = [f"/executions/{execution.pk}/{part}" for part in ("", "cancel")]
+    of_device = [f"/devices/{web_device.pk}/{part}" for part in ("", "edit", "revoke", "delete")]
+    of_group = [f"/groups/{web_group.pk}/{part}" for part in ("", "edit", "delete")]
+    lists = ["/", "/tasks/", "/tasks/new", "/executions/", "/devices/", "/devices/new", "/groups/"]
+    others = ["/groups/new", "/settings/tokens/", "/accounts/password/change/", "/accounts/logout/"]
+    return [*lists, *of_task, *of_execution, *of_device, *of_group, *others]
+
+
+EMPTY = ["/", "/tasks/", "/executions/", "/devices/", "/groups/", "/settings/tokens/"]
+ENTRANCE = ["/accounts/login/", "/accounts/password/reset/", "/accounts/signup/"]
+
+
+def violations(visitor: Visitor) -> list[str]:
+    found: list[dict[str, Any]] = Axe().run(visitor.page).response["violations"]
+    return [
+        f"{visitor.page.url}: {one['id']}: {node['html']}"
+        for one in found
+        if one["impact"] in SERIOUS
+        for node in one["nodes"]
+    ]
+
+
+def overflow(visitor: Visitor) -> list[str]:
+    """The page, where it is wider than the window."""
+    wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    return [visitor.page.url] if visitor.page.evaluate(wider) else []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_and_work_every_page(
+    visitor: Visitor, pages: list[str], scheme: Any
+) -> None:
+    visitor.page.emulate_media(color_scheme=scheme)
+    visitor.signs_in("admin")
+    wrong = []
+    for path in pages:
+        visitor.opens(path)
+        visitor.unfolds_everything()
+        wrong += violations(visitor)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_of_somebody_who_has_nothing_yet(
+    visitor: Visitor, operator: User, scheme: Any
+) -> None:
+    visitor.page.emulate_media(color_scheme=scheme)
+    wrong = []
+    for path in ENTRANCE:
+        visitor.opens(path)
+        wrong += violations(visitor)
+    visitor.signs_in("operator")
+    for path in EMPTY:
+        visitor.opens(path)
+        wrong += violations(visitor)
+    assert wrong == []
+
+
+def test_no_page_scrolls_sideways_on_a_telephone(visitor: Visitor, pages: list[str]) -> None:
+    visitor.page.set_viewport_size({"width": 320, "height": 640})
+    visitor.signs_in("admin")
+    wide = []
+    for path in pages:
+        visitor.opens(path)
+        visitor.unfolds_everything()
+        wide += overflow(visitor)
+    assert wide == []
+
+
+def test_the_menu_opens_on_a_telephone(visitor: Visitor, operator: User) -> None:
+    visitor.page.set_viewport_size({"width": 375, "height": 800})
+    visitor.signs_in("operator")
+    link = visitor.page.get_by_role("navigation").get_by_role("link", name="Devices")
+    expect(link).to_be_hidden()
+    visitor.page.get_by_role("button", name="Menu").click()
+    link.click()
+    expect(visitor.page).to_have_title("Devices · DeployX")
+
+
+def test_the_first_tab_stop_leads_past_the_menu(visitor: Visitor, operator: User) -> None:
+    visitor.signs_in("operator")
+    visitor.page.keyboard.press("Tab")
+    expect(visitor.page.get_by_role("link", name="Skip to the content")).to_be_focused()
+
+
+def test_the_pages_speak_german(german_visitor: Visitor, operator: User) -> None:
+    """Where nothing is translated yet, the words of Django are; the page says its language."""
+    german_visitor.opens("/accounts/login/")
+    expect(german_visitor.page.locator("html")).to_have_attribute("lang", "de")
