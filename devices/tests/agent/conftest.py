@@ -129,7 +129,7 @@ def nothing_left_running() -> Iterator[None]:
     _set_reaper(1)
     try:
         yield
-        until = time.monotonic() + 5
+        until = time.monotonic() + DEADLINE_SECONDS
         while left := _living(before):
             if time.monotonic() > until:
                 said = [_command_line(pid) for pid in left]

@@ -18,7 +18,7 @@ RUNS = 10
 ENDED = {"succeeded", "failed", "lost"}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_no_run_starts_twice_and_each_ends_with_what_really_happened(
     server: FakeServer, agent: AgentProcess, tmp_path: Path, seed: int
 ) -> None:
@@ -62,6 +62,10 @@ def check(server: FakeServer, run: Run, file: Path, number: int) -> None:
         assert times <= 1
         return
     assert run.result is not None
+    if "never got as far" in run.result.detail["summary"]:
+        # The agent was killed before its shim had been told what to do.
+        assert (run.state, times, run.output) == ("failed", 0, b"")
+        return
     assert times == 1
     assert run.output == b"%d\ndone\n" % number
     assert run.result.exit_code == number
