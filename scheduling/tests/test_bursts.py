@@ -102,7 +102,7 @@ def test_a_person_who_may_use_none_of_the_devices_opens_none(
 def test_what_is_not_plain_opens_as_it_does_alone(admin: User, web_group: DeviceGroup) -> None:
     plain, overlapping, missed = (due_task(admin, groups=[web_group]) for _number in range(3))
     factories.run(factories.execution(overlapping), web_group.devices.get())
-    factories.make_due(missed, ago=timedelta(hours=1))
+    factories.fall_behind(missed, 1, ago=timedelta(minutes=8))
     ScheduledTask.objects.filter(pk=missed.pk).update(misfire_policy="skip")
     due.open_many({task.pk: None for task in (plain, overlapping, missed)}, "beat")
     assert plain.executions.get().status == "running"
@@ -163,7 +163,8 @@ def test_a_messages_duplicates_cost_two_queries(
 def test_stock_schedulers_are_told_of_what_they_opened(
     admin: User, web_group: DeviceGroup, after_commit: Any, opened_by: str, is_told: bool
 ) -> None:
-    task = due_task(admin, groups=[web_group], jitter_seconds=60)
+    task = factories.task(admin, groups=[web_group])
+    factories.fall_behind(task, 1, ago=timedelta(seconds=5))
     before = PeriodicTasks.last_change()
     with after_commit():
         due.open_many({task.pk: None}, opened_by)
