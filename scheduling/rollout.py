@@ -72,7 +72,8 @@ def _release(execution: Execution, now: datetime) -> bool:
     _open_next_wave(execution, rollout, now)
     slots = rollout.max_concurrent - release.used_slots(execution)
     more = release.release(execution, slots, now)
-    hints.wake_hubs()
+    if execution.runs.filter(status="queued", has_slot=True).exists():
+        hints.wake_hubs()
     return more
 
 

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as RedisGone
 
 from devices.models import Device
-from scheduling import executions, hints, schedules, waiting
+from scheduling import executions, hints, rollout, schedules, waiting
 from scheduling.models import DeviceRun, Execution
 from scheduling.tests import factories
 
@@ -161,3 +161,19 @@ def test_a_page_of_runs_is_explained_by_one_query(
     rows = list(execution.runs.select_related("execution", "device"))
     with django_assert_num_queries(1, connection=connection):
         waiting.explain(rows)
+
+
+@pytest.mark.usefixtures("signer")
+def test_hubs_are_woken_only_where_there_is_something_to_grant(
+    admin: User, web_device: Device, groups: list[Any], after_commit: Callable[..., Any]
+) -> None:
+    wake = ("hubs", {"type": "hub.wake"})
+    factories.go_offline(web_device)
+    execution = schedules.execute(factories.by_hand(admin, devices=[web_device]), admin)
+    with after_commit():
+        rollout.advance(execution.pk)
+    assert wake not in groups
+    factories.come_online(web_device)
+    with after_commit():
+        rollout.advance(execution.pk)
+    assert wake in groups
