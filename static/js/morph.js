@@ -55,8 +55,13 @@ function isAlike(one, other) {
   return one.nodeType === other.nodeType && one.nodeName === other.nodeName && !one.id && !other.id;
 }
 
+// What a script fills by itself, such as a run's output, stays as long as it is about the same thing.
+function fillsItself(from, to) {
+  return Boolean(from.dataset?.keep) && from.dataset.keep === to.dataset?.keep;
+}
+
 function morphNode(from, to) {
-  if (from.isEqualNode(to)) return;
+  if (from.isEqualNode(to) || fillsItself(from, to)) return;
   if (from.nodeType !== Node.ELEMENT_NODE) {
     from.nodeValue = to.nodeValue;
     return;

@@ -7,6 +7,7 @@ const ESCAPES = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b
 const CONTROLS = /[\u0000-\u0008\u000b-\u000d\u000e-\u001f\u007f]/g;
 
 let following = new AbortController();
+let followed = { box: null, run: "" };
 
 function pause(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -53,14 +54,17 @@ function append(view, text) {
   if (isAtEnd) view.scrollTop = view.scrollHeight;
 }
 
+// A live update leaves the box as it is, with what was read so far; another device's replaces it.
 function start() {
+  const box = document.querySelector("[data-output]");
+  const run = box?.dataset.run ?? "";
+  if (box === followed.box && run === followed.run) return;
   following.abort();
   following = new AbortController();
-  const box = document.querySelector("[data-output]");
+  followed = { box, run };
   if (box) follow(box, following.signal);
 }
 
 start();
-document.addEventListener("htmx:afterSettle", ({ target }) => {
-  if (target.id === "output") start();
-});
+document.addEventListener("htmx:afterSettle", start);
+document.addEventListener("live:shown", start);

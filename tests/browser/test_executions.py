@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
-from django.utils import timezone
 from playwright.sync_api import expect
 
 from devices import keys
 from devices.models import Device, DeviceGroup
-from scheduling import live
-from scheduling.models import DeviceRun, Execution
+from scheduling import ledger, rollout
+from scheduling.models import DeviceRun
 from scheduling.tests import factories
 from tests.browser.conftest import Visitor
 
 
 @pytest.fixture
 def run(operator: User, web_group: DeviceGroup, web_device: Device) -> DeviceRun:
+    keys.ensure_key()
     task = factories.task(operator, groups=[web_group])
     return factories.run(factories.execution(task), web_device, status="running")
 
 
 def end(run: DeviceRun) -> None:
-    """As the device's result ends it, and tells open pages."""
-    DeviceRun.objects.filter(pk=run.pk).move("succeeded", finished_at=timezone.now(), exit_code=0)
-    Execution.objects.filter(pk=run.execution_id).move("success", completed_at=timezone.now())
-    live.changed("execution", [run.execution_id])
-    live.changed("run", [run.pk])
+    """As the device reports its end and a worker settles the execution."""
+    run.refresh_from_db()
+    ledger.results([factories.result_of(run, output_length=run.output_next)])
+    rollout.advance(run.execution_id)
 
 
 def test_output_shows_while_it_is_written_and_its_end_is_told(
@@ -82,7 +81,6 @@ def test_markup_in_output_is_text(visitor: Visitor, run: DeviceRun) -> None:
 
 
 def test_cancel_asks_first(visitor: Visitor, run: DeviceRun) -> None:
-    keys.ensure_key()
     visitor.signs_in("operator")
     page = visitor.opens(run.execution.get_absolute_url())
     page.get_by_role("link", name="Cancel…").click()
