@@ -154,8 +154,11 @@ def _living(before: set[int]) -> list[int]:
 
 
 def _children() -> set[int]:
-    tasks = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for task in tasks for pid in task.read_text().split()}
+    """Whichever of our threads began them; read anew when one of those ends meanwhile."""
+    while True:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            tasks = list(Path("/proc/self/task").glob("*/children"))
+            return {int(pid) for task in tasks for pid in task.read_text().split()}
 
 
 def _set_reaper(value: int) -> None:
