@@ -48,7 +48,7 @@ def test_nobody_signs_up(client: Client) -> None:
 
 def test_a_forgotten_password_is_reset_by_mail(person: User, client: Client) -> None:
     client.post("/accounts/password/reset/", {"email": "operator@example.net"})
-    (link,) = re.findall(r"http://testserver(/\S+)", mail.outbox[0].body)
+    (link,) = re.findall(r"http://testserver(/\S+)", str(mail.outbox[0].body))
     form = client.get(link, follow=True)
     address = form.redirect_chain[-1][0]
     new = {"password1": "another-one-9", "password2": "another-one-9"}

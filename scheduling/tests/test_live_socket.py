@@ -128,7 +128,12 @@ async def test_many_changes_of_one_object_are_told_as_one(
     notices: board.Board, operator: User, task: ScheduledTask
 ) -> None:
     async with page_of(operator, notices) as page:
-        await in_thread(lambda: [live.changed("task", [task.pk]) for _ in range(20)])
+
+        def change_often() -> None:
+            for _ in range(20):
+                live.changed("task", [task.pk])
+
+        await in_thread(change_often)
         first = await page.hears()
         rest = [] if await page.hears_nothing() else [await page.hears()]
         assert len(rest) <= 1

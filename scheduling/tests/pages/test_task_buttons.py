@@ -22,12 +22,11 @@ def press(client: Client, task: ScheduledTask, button: str, **data: str) -> tupl
 def test_pause_and_resume(as_operator: Client, task: ScheduledTask) -> None:
     _where, said = press(as_operator, task, "pause")
     assert said == ["“Disk space” is paused."]
-    task.refresh_from_db()
-    assert task.is_paused
+    assert ScheduledTask.objects.get().is_paused
     press(as_operator, task, "resume")
-    task.refresh_from_db()
-    assert not task.is_paused
-    assert task.next_run_time is not None
+    resumed = ScheduledTask.objects.get()
+    assert not resumed.is_paused
+    assert resumed.next_run_time is not None
 
 
 def test_what_cannot_be_is_said_and_changes_nothing(
