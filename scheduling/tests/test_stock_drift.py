@@ -1,0 +1,111 @@
+"""A hundred runs of an interval under the stock scheduler alone, in seconds: its clock and the
+database's are moved, all else is real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from celery.app import app_or_default
+from django.contrib.auth.models import User
+from django.db import connection
+from django.utils import timezone
+from django_celery_beat import schedulers
+from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
+
+from scheduling import clock, tasks
+from scheduling.models import Execution, ScheduledTask
+from scheduling.tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+EVERY = timedelta(seconds=10)
+# What a round of a scheduler takes, and how soon after its message a worker opens the occurrence.
+TICK, WORKER = timedelta(milliseconds=7.3), timedelta(milliseconds=50)
+
+# PostgreSQL finds this function before its own one of the same name.
+_MOVED = """
+CREATE SCHEMA moved;
+CREATE FUNCTION moved.statement_timestamp() RETURNS timestamptz STABLE LANGUAGE sql
+    AS $$ SELECT current_setting('moved.now')::timestamptz $$;
+SET search_path = moved, pg_catalog, public;
+"""
+
+
+@dataclass
+class Clock:
+    """The one clock there is: stock's, and the database's."""
+
+    moment: datetime
+
+    def now(self, *arguments: Any) -> datetime:
+        return self.moment
+
+    def go(self, on: timedelta) -> None:
+        self.moment += on
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET moved.now = '{self.moment.isoformat()}'")
+
+
+@pytest.fixture
+def moved(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    with connection.cursor() as cursor:
+        cursor.execute(_MOVED)
+    clock = Clock(datetime.now(UTC))
+    clock.go(timedelta(0))
+    monkeypatch.setattr(timezone, "now", clock.now)
+    monkeypatch.setattr(ModelEntry, "_default_now", clock.now)
+    monkeypatch.setattr(DatabaseScheduler, "producer", None)
+    # The moved clock is this connection's: it must not be exchanged.
+    monkeypatch.setattr(schedulers, "close_old_connections", lambda: None)
+    yield clock
+    with connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA moved CASCADE; RESET search_path")
+
+
+def run(stock: DatabaseScheduler, clock: Clock, runs: int) -> None:
+    while Execution.objects.count() < runs:
+        seconds = stock.tick()
+        clock.go(TICK + timedelta(seconds=max(0.0, seconds)))
+
+
+def test_an_interval_over_100_runs_drifts_by_less_than_a_second(
+    moved: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin: User = factories.person("admin", is_administrator=True)
+    task = factories.task(
+        admin,
+        groups=[factories.group()],
+        recurrence_type="interval",
+        recurrence_config={"every": 10, "unit": "seconds"},
+    )
+    assert clock.now() == moved.moment
+    anchors: list[datetime | None] = []
+
+    def work(self: DatabaseScheduler, entry: ModelEntry, **options: Any) -> None:
+        if entry.task != tasks.open_due.name:
+            return
+        moved.go(WORKER)
+        tasks.open_due(*entry.args)
+        anchors.append(PeriodicTask.objects.get(scheduled_task=task).last_run_at)
+
+    monkeypatch.setattr(DatabaseScheduler, "apply_async", work)
+    stock = DatabaseScheduler(app=app_or_default(), max_interval=5)
+    run(stock, moved, 100)
+    stock._finalize.cancel()
+
+    opened = list(Execution.objects.order_by("scheduled_for"))
+    nominal = [execution.scheduled_for for execution in opened]
+    assert nominal[0] == task.created_at + EVERY
+    assert {later - earlier for earlier, later in pairwise(nominal)} == {EVERY}
+    assert anchors == nominal
+    assert {execution.opened_by for execution in opened} == {"stock"}
+    late = [execution.created_at - execution.due_at for execution in opened]
+    assert timedelta(0) <= min(late)
+    assert max(late) - min(late) < timedelta(seconds=1)
+    assert ScheduledTask.objects.get().next_scheduled_for == nominal[-1] + EVERY
