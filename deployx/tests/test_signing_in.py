@@ -87,3 +87,11 @@ def test_each_page_before_the_sign_in_is_one_of_ours(client: Client, path: str) 
     page = client.get(path)
     assert page.status_code == 200
     assert 'class="entrance"' in page.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/accounts/email/", "/accounts/reauthenticate/"])
+def test_so_is_each_page_about_ones_own_account(person: User, client: Client, path: str) -> None:
+    client.force_login(person)
+    page = client.get(path)
+    assert page.status_code == 200
+    assert 'class="entrance"' in page.content.decode()

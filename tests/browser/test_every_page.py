@@ -125,7 +125,13 @@ def test_the_first_tab_stop_leads_past_the_menu(visitor: Visitor, operator: User
     expect(visitor.page.get_by_role("link", name="Skip to the content")).to_be_focused()
 
 
-def test_the_pages_speak_german(german_visitor: Visitor, operator: User) -> None:
-    """Where nothing is translated yet, the words of Django are; the page says its language."""
+def test_a_page_says_which_language_it_is_in(german_visitor: Visitor) -> None:
     german_visitor.opens("/accounts/login/")
     expect(german_visitor.page.locator("html")).to_have_attribute("lang", "de")
+
+
+def test_the_administration_works_under_the_same_policy(visitor: Visitor, pages: list[str]) -> None:
+    visitor.signs_in("admin")
+    for path in ("/admin/", "/admin/scheduling/scheduledtask/", "/admin/auth/user/add/"):
+        page = visitor.opens(path)
+        expect(page.locator("#site-name")).to_be_visible()

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 
+from accounts import page_urls as accounts_urls
+from devices import page_urls as devices_urls
 from devices.models import Device, DeviceGroup
+from scheduling import page_urls as scheduling_urls
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
 
@@ -35,11 +39,33 @@ def execution(task: ScheduledTask, web_device: Device) -> Any:
     return execution
 
 
-@pytest.mark.parametrize("name", LISTS)
-def test_without_a_sign_in_every_page_leads_to_it(db: None, client: Client, name: str) -> None:
-    answer = client.get(reverse(name))
-    assert answer.status_code == 302
-    assert answer["Location"].startswith(reverse("account_login"))
+PATTERNS = [*accounts_urls.urlpatterns, *devices_urls.urlpatterns, *scheduling_urls.urlpatterns]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.name)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_without_a_sign_in_every_page_leads_to_it(
+    db: None, client: Client, pattern: URLPattern, method: str
+) -> None:
+    args = [uuid4()] if pattern.pattern.converters else []
+    answer = getattr(client, method)(reverse(pattern.name, args=args))
+    if answer.status_code != 405:
+        assert answer.status_code == 302
+        assert answer["Location"].startswith(reverse("account_login"))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [one for one in PATTERNS if one.pattern.converters],
+    ids=lambda pattern: pattern.name,
+)
+def test_what_is_not_there_is_a_404_even_to_administrators(
+    as_admin: Client, pattern: URLPattern
+) -> None:
+    address = reverse(pattern.name, args=[uuid4()])
+    answers = {as_admin.get(address).status_code, as_admin.post(address).status_code}
+    assert 404 in answers
+    assert answers <= {404, 405}
 
 
 @pytest.mark.parametrize("name", LISTS)
