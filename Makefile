@@ -7,7 +7,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 RUN := $(VENV)/bin/python
 PACKAGES := accounts deployx devices scheduling
 
-.PHONY: up test test-browser faults bench lint format lock docs clean
+.PHONY: up test test-browser faults thorough bench lint format lock docs clean
 
 up: $(VENV)/embedded.stamp
 	@exec $(RUN) manage.py up
@@ -20,6 +20,10 @@ test-browser: $(VENV)/dev.stamp
 
 faults: $(VENV)/dev.stamp
 	$(RUN) -m pytest -m faults $(ARGS)
+
+# When things run, tried against a walk by the minute a hundred times as often as in `make test`.
+thorough: $(VENV)/dev.stamp
+	DEPLOYX_TEST_EFFORT=100 $(RUN) -m pytest --timeout=0 scheduling/tests/recurrence $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	$(RUN) -m benchmarks $(ARGS)

@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import first_line, floor, machine, report
+from benchmarks import first_line, floor, machine, recurrence, report
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-NAMES = ("floor", "first-line")
+NAMES = ("floor", "first-line", "recurrence")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
         first_line.measure(options.repeats) if "first-line" in chosen else None,
         load,
     )
+    if "recurrence" in chosen:
+        text += recurrence.render(recurrence.measure_apart(options.tries))
     print(text)
     if options.results is not None:
         options.results.write_text(text)
@@ -33,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clients", type=int, default=1_000, help="of the floor")
     parser.add_argument("--rounds", type=int, default=20, help="of the floor")
     parser.add_argument("--repeats", type=int, default=20, help="tasks of first-line")
+    parser.add_argument("--tries", type=int, default=recurrence.TRIES, help="of recurrence")
     parser.add_argument(
         "--results",
         type=Path,

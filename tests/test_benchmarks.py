@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import bare, floor, report
+from benchmarks import bare, floor, recurrence, report
 from benchmarks.first_line import FirstLine
 
 
@@ -30,3 +30,13 @@ def test_the_report_names_median_and_p95_of_the_first_lines() -> None:
     assert "| its first line is stored | 105 | 190 | 10 | 200 |" in text
     assert "**105** times the floor" in text
     assert "The floor\n" not in text
+
+
+def test_the_hunt_names_the_slowest_rules_and_what_the_libraries_take() -> None:
+    found = recurrence.measure(tries=30, rounds=1)
+    for worst in (found.next, found.preview):
+        assert worst.milliseconds > 0
+        worst.case.rule().next_runs(worst.case.after, 1)
+    text = recurrence.render(found)
+    assert f"| {found.next.milliseconds:.1f} | 50 | `{found.next.case.sentence()}` |" in text
+    assert f"{found.preview_ratio.ours / found.preview_ratio.croniter:.1f} |" in text

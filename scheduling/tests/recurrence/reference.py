@@ -166,7 +166,10 @@ class Plain:
 
 
 def _fits(walls: Iterable[datetime], times: set[time], on_day: OnDay) -> bool:
-    return any(wall.time() in times and on_day(wall.date()) for wall in walls)
+    for wall in walls:  # noqa: SIM110 (asked of each minute: any() takes twice as long)
+        if wall.time() in times and on_day(wall.date()):
+            return True
+    return False
 
 
 def _is_day_of_month(day: date, config: Mapping[str, Any]) -> bool:

@@ -32,7 +32,7 @@ FIRST_YEAR = 1973
 AT_MOST = 300
 _PAUSE = timedelta(microseconds=1)
 walks = settings(
-    max_examples=140 * EFFORT,
+    max_examples=100 * EFFORT,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -304,13 +304,13 @@ def test_every_change_of_this_zone_is_as_the_walk_has_it(zone: str) -> None:
     changes = transitions(zone, FIRST_YEAR, LAST_YEAR)
     assert changes
     for change in changes:
-        window = Window.around(zone, change, timedelta(days=3), MINUTE)
+        window = Window.around(zone, change, timedelta(days=2), MINUTE)
         for plain in _plains_at(window):
             assert_agree(plain, window)
 
 
 def _plains_at(window: Window) -> list[Plain]:
-    """A wall-clock rule that meets the change, one that follows elapsed time, and a day rule."""
+    """A day rule and a cron rule that meet the change, and one that follows elapsed time."""
     change = window.change
     inside = change.at.replace(tzinfo=None) + (change.before + change.after) / 2
     anchor = change.at - timedelta(days=8)
@@ -318,7 +318,6 @@ def _plains_at(window: Window) -> list[Plain]:
         ("daily", {"time": f"{inside:%H:%M}", "every": 2}),
         ("custom", {"cron_expression": f"0,{inside.minute} {inside.hour},3 * * *"}),
         ("custom", {"cron_expression": f"*/20 {inside.hour}-23 * * *"}),
-        ("monthly", {"time": f"{inside:%H:%M}", "day_of_month": inside.day, "every": 1}),
     ]
     zone = ZoneInfo(window.zone)
     return [Plain(kind, config, zone, anchor) for kind, config in wanted]

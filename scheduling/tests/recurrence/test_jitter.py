@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from scheduling.recurrence.instants import SECOND
+from scheduling.recurrence.rule import Jitter
 from scheduling.tests.recurrence.given import BERLIN, cron, errors, rule, utc
 
 
@@ -20,6 +22,12 @@ def test_the_delay_is_within_the_jitter_and_varies() -> None:
     assert all(timedelta(0) <= delay < timedelta(seconds=600) for delay in delays)
     assert len(set(delays)) > 40
     assert max(delays) > timedelta(seconds=300) > min(delays)
+
+
+def test_the_delay_is_any_millisecond_below_the_jitter() -> None:
+    given = Jitter(1, "key")
+    delays = {given.delay(at * SECOND) for at in range(20_000)}
+    assert delays == {timedelta(milliseconds=number) for number in range(1_000)}
 
 
 def test_the_delay_of_an_occurrence_never_changes() -> None:

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from scheduling import recurrence
 from scheduling.recurrence import Rule, RuleError
-from scheduling.tests.recurrence.given import enumerated, rule
+from scheduling.tests.recurrence.given import EFFORT, enumerated, rule
 
 # The change of a summer, a half-hour one, a day that was skipped, midnights that come twice.
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia",
          "America/St_Johns", "Africa/Casablanca", "Asia/Beirut")  # fmt: skip
 every = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150 * EFFORT, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 times = st.times().map(lambda time: f"{time:%H:%M}")
@@ -173,7 +173,7 @@ plausible = st.one_of(
 TYPES = ("once", "interval", "daily", "weekly", "monthly", "custom")
 
 
-@settings(every, max_examples=600)
+@settings(every, max_examples=600 * EFFORT)
 @given(
     st.sampled_from(TYPES) | json,
     st.dictionaries(st.sampled_from(KEYS), plausible, max_size=4) | json,
@@ -202,7 +202,7 @@ def test_anything_is_a_rule_or_a_rule_error(
     found.crontab()
 
 
-@settings(every, max_examples=300)
+@settings(every, max_examples=300 * EFFORT)
 @given(st.sampled_from(TYPES), st.dictionaries(st.sampled_from(KEYS), plausible, max_size=6))
 def test_a_config_alone_is_a_rule_or_a_rule_error(recurrence_type: str, config: Any) -> None:
     try:
