@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser
+from argparse import SUPPRESS, ArgumentParser, _ArgumentGroup
 from collections.abc import Callable
 
 from django.core.management.base import CommandParser
 
 from devices.agent import kinds
+from scheduling import calendar
 from scheduling.cli import values
 from scheduling.models import Execution, ScheduledTask
 
@@ -26,6 +27,10 @@ def add_to(parser: CommandParser) -> None:
         "delete": ("delete a task; its executions stay readable", _delete),
         "executions": ("the latest executions, of one task or of all", _executions),
         "stats": ("tasks by status, and what runs soonest", _nothing),
+        "preview": ("the next runs of a task, or of a rule given as for add", _preview),
+        "calendar": ("what ran and what is to run, in order of time", _calendar),
+        "export": ("tasks as YAML, to keep and to import", _export),
+        "import": ("make the tasks like those in a file, after showing what that means", _import),
     }
     for name, (summary, add_arguments) in describe.items():
         verb = verbs.add_parser(name, help=summary, description=summary.capitalize() + ".")
@@ -73,9 +78,9 @@ def _add_what(parser: ArgumentParser) -> None:
     )
 
 
-def _add_when(parser: ArgumentParser) -> None:
+def _add_when(parser: ArgumentParser, *, required: bool = True) -> None:
     group = parser.add_argument_group("when to run it (exactly one of the first seven)")
-    when = group.add_mutually_exclusive_group(required=True)
+    when = group.add_mutually_exclusive_group(required=required)
     when.add_argument("--once", type=values.moment, metavar="WHEN", help="2027-01-31T02:00")
     when.add_argument("--every", type=values.amount, metavar="LENGTH", help='"15 minutes"')
     when.add_argument("--daily", type=values.time_of_day, metavar="TIME", help="02:00")
@@ -113,14 +118,18 @@ def _add_how(parser: ArgumentParser) -> None:
     how.add_argument("--offline-policy", choices=ScheduledTask.OfflinePolicy.values)
     how.add_argument("--overlap-policy", choices=ScheduledTask.OverlapPolicy.values)
     how.add_argument("--misfire-policy", choices=ScheduledTask.MisfirePolicy.values)
-    how.add_argument(
+    _add_fields(how, """any other field of a task: --set 'rollout={"strategy": "canary"}'""")
+
+
+def _add_fields(parser: _ArgumentGroup | ArgumentParser, summary: str) -> None:
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
         type=values.field,
         dest="fields",
         metavar="FIELD=JSON",
-        help="""any other field of a task: --set 'rollout={"strategy": "canary"}'""",
+        help=summary,
     )
 
 
@@ -153,6 +162,49 @@ def _executions(parser: ArgumentParser) -> None:
     parser.add_argument("task", nargs="?", metavar="TASK", help=_TASK_HELP)
     parser.add_argument("--status", choices=Execution.Status.values)
     _limit(parser, 20)
+
+
+def _preview(parser: ArgumentParser) -> None:
+    parser.add_argument("task", nargs="?", metavar="TASK", help=_TASK_HELP)
+    _add_when(parser, required=False)
+    _add_fields(parser, """any other field of a rule: --set 'excluded_dates=["2027-12-24"]'""")
+    parser.add_argument(
+        "--count", type=int, default=10, metavar="NUMBER", help="1 to 100 (default 10)"
+    )
+
+
+def _calendar(parser: ArgumentParser) -> None:
+    days, most = calendar.DEFAULT_DAYS, calendar.MOST_DAYS
+    parser.add_argument(
+        "--from", type=values.moment, dest="since", metavar="WHEN", help="default: now"
+    )
+    parser.add_argument(
+        "--to",
+        type=values.moment,
+        dest="until",
+        metavar="WHEN",
+        help=f"at most {most} days later (default {days})",
+    )
+    parser.add_argument("--zone", default="UTC", metavar="ZONE", help="of --from and --to")
+
+
+def _export(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "tasks", nargs="*", metavar="TASK", help=f"{_TASK_HELP} (default: every task)"
+    )
+    parser.add_argument("--output", metavar="FILE", help="default: standard output")
+
+
+def _import(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="from export; - reads standard input")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan and do nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--no-input", action="store_true", dest="yes", help=SUPPRESS)
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="delete the tasks of the file's owners that are not in the file",
+    )
 
 
 def _limit(parser: ArgumentParser, default: int) -> None:

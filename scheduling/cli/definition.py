@@ -29,19 +29,14 @@ def of(options: Mapping[str, Any], user: User) -> dict[str, Any]:
     payload = _payload(options, errors)
     if errors:
         raise InvalidInput(errors)
-    zone = options["zone"]
     given = {name: options[name] for name in _SAME if options[name] is not None}
-    for name in ("start_at", "end_at"):
-        if options[name] is not None:
-            given[name] = values.instant(options[name], zone)
     if options["timeout"] is not None:
         given["timeout_seconds"] = options["timeout"]
     return {
         "name": options["name"],
         "task_type": options["kind"],
         "task_payload": payload,
-        "time_zone": zone,
-        **_recurrence(options),
+        **rule_of(options),
         **targets,
         **given,
         **dict(options["fields"]),
@@ -60,13 +55,25 @@ def _targets(
     return targets
 
 
-def _recurrence(options: Mapping[str, Any]) -> dict[str, Any]:
+def rule_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """When it runs: type, config, zone and bounds."""
     kind, config = _rule(options)
     if kind in ("weekly", "monthly") and options["at"] is not None:
         config.setdefault("time", options["at"])
     if kind == "monthly" and options["missing_day"] is not None:
         config["missing_day"] = options["missing_day"]
-    return {"recurrence_type": kind, "recurrence_config": config}
+    zone = options["zone"]
+    bounds = {
+        name: values.instant(options[name], zone)
+        for name in ("start_at", "end_at")
+        if options[name] is not None
+    }
+    return {
+        "recurrence_type": kind,
+        "recurrence_config": config,
+        "time_zone": zone,
+        **bounds,
+    }
 
 
 def _rule(options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

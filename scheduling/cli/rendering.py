@@ -71,7 +71,7 @@ def when(moment: datetime | None, zone: str = "UTC") -> str:
 
 
 def tasks(rows: Iterable[ScheduledTask], summaries: Mapping[Any, Summary]) -> Table:
-    table = _table(_("ID"), _("Name"), _("Status"), _("Runs"), _("Next"), _("Last"), _("Where"))
+    table = columns(_("ID"), _("Name"), _("Status"), _("Runs"), _("Next"), _("Last"), _("Where"))
     for row in rows:
         table.add_row(
             str(row.pk),
@@ -111,7 +111,7 @@ def task(row: ScheduledTask, summary: Summary) -> Table:
 
 def executions(rows: Iterable[Execution], *, with_task: bool) -> Table:
     headings = [_("ID"), _("Status"), _("Trigger"), _("Opened"), _("Devices"), _("Why")]
-    table = _table(*headings, *([_("Task")] if with_task else []))
+    table = columns(*headings, *([_("Task")] if with_task else []))
     for row in rows:
         result = row.result
         done = f"{result.get('devices_succeeded', 0)}/{result.get('devices_targeted', 0)}"
@@ -132,7 +132,7 @@ def results(rows: Sequence[DeviceRun], most: int) -> Table:
     ordered = sorted(rows, key=lambda row: (row.status == "succeeded", row.device_name, row.pk))
     unsuccessful = sum(row.status != "succeeded" for row in rows)
     shown = ordered[: max(most, unsuccessful)]
-    table = _table(_("Device"), _("Status"), _("Exit code"), _("Seconds"), _("Why"))
+    table = columns(_("Device"), _("Status"), _("Exit code"), _("Seconds"), _("Why"))
     for row in shown:
         code = "—" if row.exit_code is None else str(row.exit_code)
         why = text(row.error_message)
@@ -144,7 +144,7 @@ def results(rows: Sequence[DeviceRun], most: int) -> Table:
 
 
 def stats(numbers: Mapping[str, Any]) -> Table:
-    table = _table(_("Status"), _("Tasks"))
+    table = columns(_("Status"), _("Tasks"))
     for status in ScheduledTask.Status:
         label = text(status.label, STYLES[ScheduledTask.TONES[status]])
         table.add_row(label, str(numbers[status]))
@@ -153,13 +153,13 @@ def stats(numbers: Mapping[str, Any]) -> Table:
 
 
 def upcoming(rows: Iterable[Mapping[str, Any]]) -> Table:
-    table = _table(_("Next"), _("Name"), _("ID"))
+    table = columns(_("Next"), _("Name"), _("ID"))
     for row in rows:
         table.add_row(when(row["next_run_time"]), text(row["name"]), str(row["id"]))
     return table
 
 
-def _table(*headings: str) -> Table:
+def columns(*headings: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")

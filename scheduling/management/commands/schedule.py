@@ -9,8 +9,18 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from scheduling import executions, schedules, targets
-from scheduling.api.serializers import StatsSerializer, TaskSerializer
-from scheduling.cli import arguments, definition, finding, following, listing, rendering
+from scheduling.api.calendar import CalendarSerializer
+from scheduling.api.serializers import PreviewSerializer, StatsSerializer, TaskSerializer
+from scheduling.cli import (
+    ahead,
+    arguments,
+    definition,
+    finding,
+    following,
+    listing,
+    porting,
+    rendering,
+)
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 
 if TYPE_CHECKING:
@@ -125,6 +135,32 @@ class Command(BaseCommand):
         if numbers["upcoming"]:
             self._out.print()
             self._out.print(rendering.upcoming(numbers["upcoming"]))
+
+    def do_preview(self, user: User, options: Mapping[str, Any]) -> None:
+        found = ahead.preview(options, user)
+        if options["as_json"]:
+            self._json(PreviewSerializer(found).data)
+            return
+        self._out.print(rendering.text(found.text))
+        for warning in found.warnings:
+            self._err.print(rendering.text(warning))
+        if found.runs:
+            self._out.print(ahead.runs(found))
+
+    def do_calendar(self, user: User, options: Mapping[str, Any]) -> None:
+        found = ahead.of(options, user)
+        if options["as_json"]:
+            self._json(CalendarSerializer(found).data)
+            return
+        self._out.print(ahead.rows(found) if found.rows else _("Nothing in this time."))
+        if found.is_capped:
+            self._err.print(_("There is more: ask again from the time of the last row."))
+
+    def do_export(self, user: User, options: Mapping[str, Any]) -> None:
+        porting.export(options, user, self._out, self._err)
+
+    def do_import(self, user: User, options: Mapping[str, Any]) -> int | None:
+        return porting.import_(options, user, self._out, self._err)
 
     def _wait(self, execution: Execution, *, as_json: bool) -> int:
         """With JSON the output goes to standard error, so that standard output stays JSON."""
