@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from deployx import local_agent
 from deployx.embedded import discovery
 from deployx.embedded.home import Home
 from deployx.embedded.postgres import Postgres
@@ -142,7 +143,9 @@ class Uprising:
 
     def _enroll(self, system: System) -> None:
         """Makes this machine a device as any other would become one, unless it is one already."""
-        if (system.agent_folder / "server.json").exists():
+        if local_agent.is_enrolled(system.agent_folder):
+            public_url = self._environment["DEPLOYX_PUBLIC_URL"]
+            local_agent.point_at(system.agent_folder, system.address, public_url)
             return
         token = self._manage("enroll-token", "add", "--name", "the local agent").strip()
         done = subprocess.run(
