@@ -83,7 +83,7 @@ def open_manual(task: ScheduledTask, user: User) -> Execution:
 def open_dependents(execution_id: UUID) -> list[Execution]:
     """Opens what waits for the end of this execution, each task once however often it is asked."""
     parent = Execution.objects.filter(pk=execution_id).first()
-    if parent is None or parent.task_id is None:
+    if parent is None or parent.task_id is None or parent.completed_at is None:
         return []
     wanted = TaskDependency.objects.filter(
         parent=parent.task_id, on__in=_kept_by(parent), active_since__lte=parent.completed_at

@@ -30,6 +30,8 @@ TABLE = [
     ("skipped", set()),
     ("missed", set()),
     ("cancelled", set()),
+    ("running", set()),
+    ("pending", set()),
 ]
 
 
