@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
+from django.db.models import Count, Min
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from scheduling import heartbeats
+from scheduling.models import ScheduledTask
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.utils.functional import Promise
 
 REDIS_TIMEOUT_SECONDS = 2.0
 REMEMBERED_SECONDS = 5.0
+# Due for so long and not opened: nobody is at it.
+OVERDUE_AFTER = timedelta(seconds=heartbeats.ALIVE_WITHIN_SECONDS)
 ADVICE: dict[str, str | Promise] = {
     "database": _(
         "The database does not answer. See that PostgreSQL runs and that DATABASE_URL is right."
@@ -43,14 +52,41 @@ class Check(NamedTuple):
     what_to_do: str | Promise
 
 
+class Overdue(NamedTuple):
+    """Tasks whose time has come and that nobody opens, and when the first of them was due."""
+
+    tasks: int
+    since: datetime
+
+    def sentence(self) -> str:
+        text = ngettext(
+            "%(number)s task is overdue since %(moment)s.",
+            "%(number)s tasks are overdue since %(moment)s.",
+            self.tasks,
+        )
+        return text % {"number": self.tasks, "moment": f"{self.since:%Y-%m-%d %H:%M} UTC"}
+
+
+def overdue() -> Overdue | None:
+    """What is missed while no beat or no worker is at work; None where nothing is, or the database
+    does not say."""
+    late = ScheduledTask.objects.filter(next_run_time__lt=Now() - OVERDUE_AFTER)
+    try:
+        found = late.aggregate(tasks=Count("pk"), since=Min("next_run_time"))
+    except (DatabaseError, InterfaceError):
+        return None
+    return Overdue(**found) if found["tasks"] else None
+
+
 def checks() -> list[Check]:
     """database, redis, worker and beat, asked now; takes seconds at most, whatever hangs."""
     worker, beat = _alive("worker"), _alive("beat")
+    missed = None if worker and beat else overdue()
     return [
         _check("database", worker is not None),
         _check("redis", _redis_answers()),
-        _check("worker", bool(worker)),
-        _check("beat", bool(beat)),
+        _check("worker", bool(worker), missed),
+        _check("beat", bool(beat), missed),
     ]
 
 
@@ -72,8 +108,10 @@ _NEVER: tuple[float, list[Check]] = (float("-inf"), [])
 _remembered = [_NEVER]
 
 
-def _check(name: str, ok: bool) -> Check:
-    return Check(name, ok, "" if ok else ADVICE[name])
+def _check(name: str, ok: bool, missed: Overdue | None = None) -> Check:
+    if ok:
+        return Check(name, ok, "")
+    return Check(name, ok, f"{ADVICE[name]} {missed.sentence()}" if missed else ADVICE[name])
 
 
 def _alive(kind: str) -> int | None:

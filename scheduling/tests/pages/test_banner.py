@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test import Client
 
 from scheduling import health, heartbeats
+from scheduling.models import ScheduledTask
+from scheduling.tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -58,3 +62,30 @@ def test_the_next_page_within_seconds_asks_nobody_again(
     assert ill(as_admin) == ["redis"]
     health.forget_checks()
     assert ill(as_admin) == ["redis", "worker"]
+
+
+def test_what_is_missed_meanwhile_is_told(as_admin: Client, task: ScheduledTask) -> None:
+    moment = factories.make_due(task, ago=timedelta(minutes=3))
+    said = f"1 task is overdue since {moment:%Y-%m-%d %H:%M} UTC."
+    assert said in as_admin.get("/").content.decode()
+    answer = Client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "ready": False,
+        "missing": ["worker", "beat"],
+        "overdue": {"tasks": 1, "since": moment.isoformat()},
+    }
+
+
+def test_what_has_just_come_due_is_not_overdue(as_admin: Client, task: ScheduledTask) -> None:
+    factories.make_due(task, ago=timedelta(seconds=20))
+    assert "overdue" not in as_admin.get("/").content.decode()
+    assert Client().get("/readyz").json() == {"ready": False, "missing": ["worker", "beat"]}
+
+
+def test_who_works_off_what_is_late_is_well(
+    as_admin: Client, alive: None, task: ScheduledTask
+) -> None:
+    factories.make_due(task, ago=timedelta(minutes=3))
+    assert ill(as_admin) == []
+    assert Client().get("/readyz").json() == {"ready": True, "missing": []}
