@@ -94,6 +94,7 @@ def _weekly(dice: random.Random) -> Config:
 
 def _monthly(dice: random.Random) -> Config:
     every = dice.choice((1, 12, 24, 48, 84, 96, 108, 120, dice.randint(1, 120)))
+    day: Config
     if dice.random() < 0.4:
         day = {"nth": dice.choice((1, 2, 3, 4, -1)), "weekday": dice.randrange(7)}
     else:

@@ -176,13 +176,13 @@ def _is_day_of_month(day: date, config: Mapping[str, Any]) -> bool:
     length = monthrange(day.year, day.month)[1]
     if "nth" in config:
         place = (length - day.day) // 7 if config["nth"] == -1 else (day.day - 1) // 7
-        return day.weekday() == config["weekday"] and place == max(config["nth"] - 1, 0)
-    wanted = config["day_of_month"]
+        return bool(day.weekday() == config["weekday"] and place == max(config["nth"] - 1, 0))
+    wanted = int(config["day_of_month"])
     if wanted == -1:
         return day.day == length
     if config.get("missing_day") == "last":
         return day.day == min(wanted, length)
-    return bool(day.day == wanted)
+    return day.day == wanted
 
 
 MACROS = {

@@ -26,6 +26,14 @@ def test_start_and_end_count_in() -> None:
     assert given.count_between(utc("2026-01-01"), utc("2029-01-01")) == 3
 
 
+def test_start_and_end_count_in_backwards_as_well() -> None:
+    given = daily("02:00", start_at=utc("2027-01-03 02:00"), end_at=utc("2027-01-05 02:00"))
+    latest = given.latest_between(utc("2026-01-01"), utc("2029-01-01"))
+    first = given.latest_between(utc("2026-01-01"), utc("2027-01-03 02:00"))
+    assert (latest and latest.at) == utc("2027-01-05 02:00")
+    assert (first and first.at) == utc("2027-01-03 02:00")
+
+
 def test_an_instant_past_the_end_is_out() -> None:
     given = daily(
         "02:00", start_at=utc("2027-01-03 02:00:00.000001"), end_at=utc("2027-01-05 01:59:59")

@@ -16,7 +16,9 @@ from scheduling.tests.recurrence.given import EFFORT, enumerated, rule
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia",
          "America/St_Johns", "Africa/Casablanca", "Asia/Beirut")  # fmt: skip
 every = settings(
-    max_examples=150 * EFFORT, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150 * EFFORT,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 times = st.times().map(lambda time: f"{time:%H:%M}")
