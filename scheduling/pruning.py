@@ -12,11 +12,13 @@ from django_celery_results.models import TaskResult
 
 from accounts.models import IdempotencyKey
 from scheduling import clock
+from scheduling.beat import mirror
 from scheduling.models import (
     DeviceRun,
     Execution,
     OutputChunk,
     OutputGap,
+    ScheduledTask,
     ServiceHeartbeat,
 )
 
@@ -34,6 +36,7 @@ def prune() -> dict[str, int]:
     return {
         "output": _prune_output(output_before),
         "executions": _delete(Execution.objects.filter(completed_at__lt=history_before)),
+        "ad_hoc_tasks": _prune_ad_hoc(history_before),
         "results": _delete(TaskResult.objects.filter(date_done__lt=results_before)),
         "idempotency_keys": _delete(
             IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=1))
@@ -57,6 +60,20 @@ def _prune_output(before: datetime) -> int:
                 output_kept=0, output_truncated=True
             )
         pruned += len(runs)
+    return pruned
+
+
+def _prune_ad_hoc(before: datetime) -> int:
+    """Tasks that "Execute now" made go with the execution they were made for."""
+    rows = ScheduledTask.objects.filter(ad_hoc=True, created_at__lt=before, executions=None)
+    pruned = 0
+    while tasks := list(rows.select_related("periodic_task").order_by("pk")[:BATCH]):
+        with transaction.atomic():
+            for task in tasks:
+                mirrored = task.periodic_task
+                task.delete()
+                mirror.remove(mirrored)
+        pruned += len(tasks)
     return pruned
 
 

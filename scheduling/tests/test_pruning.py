@@ -5,15 +5,19 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 from django_celery_results.models import TaskResult
 
 from accounts.models import IdempotencyKey
-from scheduling import outputs, pruning
+from devices.models import Device
+from scheduling import outputs, pruning, schedules
+from scheduling.beat import mirror
 from scheduling.models import (
     DeviceRun,
     Execution,
     OutputChunk,
     OutputGap,
+    ScheduledTask,
     ServiceHeartbeat,
 )
 from scheduling.tests import factories
@@ -75,6 +79,19 @@ def test_history_goes_after_its_days_and_what_runs_never(admin: User) -> None:
     assert pruning.prune()["executions"] == 1
     assert set(Execution.objects.all()) == {young, running}
     assert not DeviceRun.objects.exists()
+
+
+def test_what_was_made_for_one_execution_goes_with_it(admin: User, web_device: Device) -> None:
+    given = factories.definition(devices=[web_device])
+    old, young = (schedules.execute_now(admin, given) for _number in range(2))
+    planned = factories.task(admin)
+    long_ago = timezone.now() - timedelta(days=401)
+    ScheduledTask.objects.update(created_at=long_ago)
+    assert pruning.prune()["ad_hoc_tasks"] == 0
+    Execution.objects.filter(pk=old.pk).move("cancelled", completed_at=long_ago)
+    assert pruning.prune()["ad_hoc_tasks"] == 1
+    assert set(ScheduledTask.objects.all()) == {young.task, planned}
+    assert PeriodicTask.objects.filter(task=mirror.OPEN_DUE).count() == 2
 
 
 def test_what_is_kept_for_a_day_or_a_week_goes_after_it(admin: User) -> None:
