@@ -19,7 +19,7 @@ BERLIN = ["--zone", "Europe/Berlin"]
 
 def test_a_rule_is_previewed_by_the_flags_of_add(schedule: Schedule) -> None:
     said = schedule("preview", "--daily", "02:00", *BERLIN, "--count", "3", "--json").json
-    assert said["text"] == "every day at 02:00, Europe/Berlin" or "02:00" in said["text"]
+    assert said["text"] == "every day at 02:00, Europe/Berlin"
     assert len(said["runs"]) == 3
     assert all("T02:00:00+0" in run["local"] for run in said["runs"])
     assert not ScheduledTask.objects.exists()
