@@ -177,3 +177,19 @@ def test_hubs_are_woken_only_where_there_is_something_to_grant(
     with after_commit():
         rollout.advance(execution.pk)
     assert wake in groups
+
+
+def test_a_device_that_comes_online_moves_on_what_waited_for_it(
+    execution: Execution,
+    web_device: Device,
+    sent: Sent,
+    groups: list[Any],
+    after_commit: Callable[..., Any],
+) -> None:
+    factories.run(execution, web_device, status="queued")
+    factories.run(factories.execution(execution.task), web_device, status="succeeded")  # type: ignore[arg-type]
+    with after_commit():
+        factories.ledger.device_came_online([web_device.pk])
+    assert sent == [("scheduling.tasks.advance", [[str(execution.pk)]])]
+    (told,) = groups
+    assert (told[1]["object"], told[1]["ids"]) == ("device", [str(web_device.pk)])
