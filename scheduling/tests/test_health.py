@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from scheduling import health, heartbeats
+
+
+@pytest.fixture(autouse=True)
+def no_memory() -> Iterator[None]:
+    health.forget_checks()
+    health._redis.cache_clear()
+    yield
+    health.forget_checks()
+    health._redis.cache_clear()
+
+
+def missing(checks: list[health.Check]) -> list[str]:
+    return [one.name for one in checks if not one.ok]
+
+
+@pytest.mark.django_db
+def test_all_is_well_with_one_worker_and_one_beat() -> None:
+    heartbeats.record("worker", "one")
+    heartbeats.record("beat", "one")
+    assert missing(health.checks()) == []
+    assert all(one.what_to_do == "" for one in health.checks())
+
+
+@pytest.mark.django_db
+def test_what_is_missing_comes_with_what_to_do() -> None:
+    checks = health.checks()
+    assert missing(checks) == ["worker", "beat"]
+    assert all(one.what_to_do for one in checks if not one.ok)
+
+
+@pytest.mark.django_db
+def test_a_redis_that_hangs_costs_two_seconds_and_once(settings: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        began = time.monotonic()
+        assert "redis" in missing(health.recent_checks())
+        assert health.REDIS_TIMEOUT_SECONDS <= time.monotonic() - began < 10
+        began = time.monotonic()
+        assert "redis" in missing(health.recent_checks())
+        assert time.monotonic() - began < health.REDIS_TIMEOUT_SECONDS
+
+
+def test_without_a_database_nothing_is_known_of_worker_and_beat(
+    django_db_blocker: Any, tmp_path: Any
+) -> None:
+    connection = connections["default"]
+    before = dict(connection.settings_dict)
+    connection.close()
+    connection.settings_dict.update(HOST=str(tmp_path), NAME="nobody")
+    try:
+        with django_db_blocker.unblock():
+            assert missing(health.checks()) == ["database", "worker", "beat"]
+    finally:
+        connection.close()
+        connection.settings_dict.update(before)
