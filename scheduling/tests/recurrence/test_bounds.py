@@ -60,6 +60,14 @@ def test_nothing_runs_on_an_excluded_date() -> None:
     ]
 
 
+def test_the_last_second_before_an_excluded_date_and_the_first_after_it_are_in() -> None:
+    after, until = utc("2027-01-02 12:00"), utc("2027-01-04 00:00")
+    late = daily("23:59:59", excluded_dates=["2027-01-03"]).latest_between(after, until)
+    early = daily("00:00", excluded_dates=["2027-01-03"]).next_after(after)
+    assert (late and late.at) == utc("2027-01-02 23:59:59")
+    assert (early and early.at) == until
+
+
 def test_dates_are_those_of_the_zone() -> None:
     # At half past midnight in Berlin it is still the day before in UTC.
     given = daily("00:30", BERLIN, excluded_dates=["2027-07-02"])
