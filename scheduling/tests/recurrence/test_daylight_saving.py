@@ -108,6 +108,15 @@ def test_a_star_follows_elapsed_time_through_both_passes() -> None:
     ]
 
 
+def test_a_field_that_does_not_begin_with_its_star_is_of_fixed_times() -> None:
+    assert runs(cron("0,*/20 2 * * *", BERLIN), "2027-10-30 12:00", 4) == [
+        "2027-10-31 00:00",
+        "2027-10-31 00:20",
+        "2027-10-31 00:40",
+        "2027-11-01 01:00",
+    ]
+
+
 def test_a_star_in_an_hour_that_is_jumped_over_does_not_run() -> None:
     assert runs(cron("*/30 2 * * *", BERLIN), "2027-03-27 12:00", 1) == ["2027-03-29 00:00"]
 
