@@ -7,10 +7,15 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 RUN := $(VENV)/bin/python
 PACKAGES := accounts deployx devices scheduling
 
-.PHONY: up test test-browser faults thorough bench lint format lock docs clean
+.PHONY: up agent-wheel test test-browser faults thorough bench lint format lock docs clean
 
 up: $(VENV)/embedded.stamp
 	@exec $(RUN) manage.py up
+
+# What devices install; it appears in dist/.
+agent-wheel: $(VENV)/embedded.stamp
+	$(PIP) wheel --quiet --no-deps --wheel-dir dist ./devices/agent
+	@ls dist/deployx_agent-*.whl
 
 test: $(VENV)/dev.stamp
 	$(RUN) -m pytest $(ARGS)
