@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 log = structlog.get_logger(__name__)
+# No message keeps a worker from what is due for long.
+ADVANCED_TOGETHER = 5
 RELATED = tuple(f"periodic_task__{name}" for name in ("crontab", "interval", "clocked"))
 
 _WRITE_TASKS = """
@@ -70,7 +72,10 @@ def open_plain(wanted: Wanted, opened_by: str) -> Opened:
     opened.left |= plain.keys() - {birth.task.pk for birth in births}
     opened.left |= {birth.task.pk for birth in births if birth.is_due_again(now)}
     if births:
-        _store(births, tell_stock=opened_by != Execution.OpenedBy.BEAT)
+        _store(births)
+        mirrored = [birth.task for birth in births]
+        mirror.write_opened(mirrored, by_beat=opened_by == Execution.OpenedBy.BEAT)
+        _tell(births)
     opened.rows = len(births)
     return opened
 
@@ -189,7 +194,7 @@ class _Targets:
         return any(device.pk in self._usable[user.pk] for device in devices)
 
 
-def _store(births: Sequence[_Birth], *, tell_stock: bool) -> None:
+def _store(births: Sequence[_Birth]) -> None:
     _add_runs(births)
     latest = progress.latest_ended_statuses([birth.task.pk for birth in births])
     for birth in births:
@@ -202,10 +207,7 @@ def _store(births: Sequence[_Birth], *, tell_stock: bool) -> None:
         )
     Execution.objects.bulk_create([birth.execution for birth in births])
     DeviceRun.objects.bulk_create([run for birth in births for run in birth.runs], batch_size=1_000)
-    tasks = [birth.task for birth in births]
-    _write(tasks)
-    mirror.write_all(tasks, tell_stock=tell_stock)
-    _tell(births)
+    _write([birth.task for birth in births])
 
 
 def _add_runs(births: Iterable[_Birth]) -> None:
@@ -232,7 +234,8 @@ def _write(tasks: Sequence[ScheduledTask]) -> None:
 
 def _tell(births: Sequence[_Birth]) -> None:
     begun = [birth.execution.pk for birth in births if not birth.execution.has_ended]
-    hints.advance(begun)
+    for start in range(0, len(begun), ADVANCED_TOGETHER):
+        hints.advance(begun[start : start + ADVANCED_TOGETHER])
     live.changed("execution", begun)
     live.changed("task", [birth.task.pk for birth in births])
     log.info("burst_opened", executions=len(births), begun=len(begun))

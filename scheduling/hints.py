@@ -21,13 +21,15 @@ log = structlog.get_logger(__name__)
 HUBS = "hubs"
 SEND_WITHIN_SECONDS = 3.0
 SILENCE_SECONDS = 5.0
+# Redis hands out the lower number first: what is due opens before what is open moves on.
+AFTER_OPENING = 6
 
 
 def advance(execution_ids: Iterable[UUID]) -> None:
     """After the commit, asks a worker to move these executions on."""
     ids = sorted({str(execution_id) for execution_id in execution_ids})
     if ids:
-        after_commit(partial(_publish, "scheduling.tasks.advance", [ids]))
+        after_commit(partial(_publish, "scheduling.tasks.advance", [ids], AFTER_OPENING))
 
 
 def wake_hubs() -> None:
@@ -52,8 +54,8 @@ async def _send_soon(layer: Any, group: str, message: dict[str, Any]) -> None:
         await layer.group_send(group, message)
 
 
-def _publish(name: str, args: list[Any]) -> None:
-    _try(name, lambda: current_app.send_task(name, args=args, retry=False))
+def _publish(name: str, args: list[Any], priority: int = 0) -> None:
+    _try(name, lambda: current_app.send_task(name, args=args, retry=False, priority=priority))
 
 
 _silent_until = [0.0]

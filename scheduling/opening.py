@@ -58,7 +58,8 @@ def open_due(task_id: UUID, scheduled_for: datetime | None, opened_by: str) -> E
         planning.plan_after(task, opened_until)
     else:
         execution = _open_occurrence(task, opened_by, now)
-    _save(task, tell_stock=opened_by != Execution.OpenedBy.BEAT)
+    _store(task)
+    mirror.write_opened([task], by_beat=opened_by == Execution.OpenedBy.BEAT)
     return execution
 
 
@@ -270,8 +271,12 @@ def _create_runs(execution: Execution, devices: Iterable[Device]) -> None:
     live.changed("execution", [execution.pk])
 
 
-def _save(task: ScheduledTask, *, tell_stock: bool = True) -> None:
+def _save(task: ScheduledTask) -> None:
+    _store(task)
+    mirror.write(task)
+
+
+def _store(task: ScheduledTask) -> None:
     planning.refresh_status(task)
     task.save()
-    mirror.write(task, tell_stock=tell_stock)
     live.changed("task", [task.pk])

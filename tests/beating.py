@@ -60,7 +60,11 @@ INSERT INTO scheduled_tasks
 SELECT id, %(user)s, 'Burst', '', '[]', 'command', '{"command": "true"}', 'pending', false, false,
        'once', jsonb_build_object('run_at',
            to_char(due AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')),
-       'UTC', 0, '[]', due, due, %(base)s + n, '', 0, 0, %(devices)s, '[]', 'run_latest', 300,
+       'UTC', 0, '[]', due, due, %(base)s + n, '', 0, 0,
+       CASE cardinality(%(devices)s::text[]) WHEN 0 THEN '[]'
+            ELSE jsonb_build_array((%(devices)s::text[])[1 + n %% cardinality(%(devices)s::text[])])
+        END,
+       '[]', 'run_latest', 300,
        'skip', 'queue', 86400, 3600, %(rollout)s, %(retry)s, statement_timestamp(),
        statement_timestamp()
   FROM numbered
@@ -131,7 +135,8 @@ class Installation:
         devices: Sequence[str] = (),
     ) -> dict[str, Any]:
         """So many one-off tasks with their PeriodicTasks, the first due in `begin` seconds by the
-        database's clock, the others `apart` seconds after each other: {id: when}."""
+        database's clock, the others `apart` seconds after each other: {id: when}. Each targets one
+        of these `devices` in turn, or nobody."""
         ((base,),) = self.query(_FREE)
         parameters = {
             "number": number,
@@ -139,11 +144,16 @@ class Installation:
             "apart": apart,
             "base": base,
             "user": self.user_id,
-            "devices": Jsonb(list(devices)),
+            "devices": list(devices),
             "rollout": Jsonb(Rollout.defaults()),
             "retry": Jsonb(Retry.defaults()),
         }
         return dict(self.database.execute(_INSERT, parameters).fetchall())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Ours, with the installation's settings."""
+        return {**os.environ, "PYTHONTZPATH": "", **self.system.environment}
 
     def manage(self, *argv: str) -> str:
         return self.python("manage.py", *argv)
@@ -153,7 +163,7 @@ class Installation:
         done = subprocess.run(
             [sys.executable, *argv],
             cwd=CHECKOUT,
-            env={**os.environ, **self.system.environment},
+            env=self.environment,
             capture_output=True,
             text=True,
             check=False,

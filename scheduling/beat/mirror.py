@@ -27,36 +27,48 @@ S = TypeVar("S", bound=Model)
 OPEN_DUE = "scheduling.tasks.open_due"
 
 
-def write(task: ScheduledTask, *, tell_stock: bool = True) -> None:
-    """Brings the task's PeriodicTask in step, in the caller's transaction.
+def write(task: ScheduledTask) -> None:
+    """Brings the task's PeriodicTask in step, in the caller's transaction."""
+    _write([task], tell_stock=True)
 
-    `tell_stock` sets the change flag a stock scheduler looks at, after the commit.
+
+def write_opened(tasks: Iterable[ScheduledTask], *, by_beat: bool) -> None:
+    """The same for tasks of which an occurrence has just opened.
+
+    Where our beat announced it, no stock scheduler has to hear of it. Else a row that is armed anew
+    is a new one: the old one a stock scheduler writes back as it remembers it, with the moment it
+    sent its message, from which an interval would drift, and as a one-off that was run already.
     """
-    write_all([task], tell_stock=tell_stock)
+    _write(tasks, tell_stock=not by_beat, renews=not by_beat)
 
 
-def write_all(tasks: Iterable[ScheduledTask], *, tell_stock: bool = True) -> None:
-    """The same for many: what changes alike is written in one query."""
+def _write(tasks: Iterable[ScheduledTask], *, tell_stock: bool, renews: bool = False) -> None:
+    """What changes alike is written in one query."""
     changes: dict[tuple[tuple[str, Any], ...], list[int]] = {}
     moved: list[ClockedSchedule] = []
-    is_new = False
+    created = False
     for task in tasks:
-        mirrored = task.periodic_task
+        mirrored, moved_before = task.periodic_task, len(moved)
         wanted = _wanted(task, mirrored, moved)
-        if mirrored is None:
+        changed = _changed(mirrored, wanted) if mirrored else {}
+        is_armed = wanted["enabled"] and wanted["crontab"] is None
+        if mirrored is None or (renews and is_armed and (changed or len(moved) > moved_before)):
             _create(task, wanted)
-            is_new = True
-        elif changed := _changed(mirrored, wanted):
+            created = True
+        elif changed:
             changes.setdefault(tuple(changed.items()), []).append(mirrored.pk)
     for values, ids in changes.items():
         PeriodicTask.objects.filter(pk__in=ids).update(**dict(values))
     if moved:
         ClockedSchedule.objects.bulk_update(moved, ["clocked_time"])
-    if tell_stock and (changes or moved or is_new):
+    if tell_stock and (changes or moved or created):
         transaction.on_commit(_set_change_flag, robust=True)
 
 
 def _create(task: ScheduledTask, wanted: dict[str, Any]) -> None:
+    """A new row, in place of the one there may be: names are unique."""
+    if task.periodic_task is not None:
+        PeriodicTask.objects.filter(pk=task.periodic_task.pk)._raw_delete("default")
     (mirrored,) = PeriodicTask.objects.bulk_create([PeriodicTask(**wanted)])
     task.periodic_task = mirrored
     ScheduledTask.objects.filter(pk=task.pk).update(periodic_task=mirrored)
