@@ -22,6 +22,7 @@ from scheduling.beat import FleetScheduler
 from scheduling.beat.scheduler import BATCH, LONGEST_SLEEP_SECONDS
 from scheduling.models import Execution, ScheduledTask, ServiceHeartbeat
 from scheduling.tests import factories
+from scheduling.tests.test_at_once import side_by_side
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -105,6 +106,17 @@ def test_two_beats_announce_an_occurrence_once(admin: User, beat: Beat, broker: 
     for _number in range(2):
         first._announce_due()
         second._announce_due()
+    assert sorted(pair[0] for pair in broker.pairs) == sorted(str(task.pk) for task in due)
+
+
+def test_beats_that_look_at_the_same_moment_announce_each_once(
+    admin: User, beat: Beat, broker: Broker
+) -> None:
+    due = [factories.task(admin, name=str(number)) for number in range(20)]
+    for task in due:
+        factories.make_due(task)
+    beats = [beat() for _number in range(4)]
+    side_by_side(*(one._announce_due for one in beats))
     assert sorted(pair[0] for pair in broker.pairs) == sorted(str(task.pk) for task in due)
 
 
