@@ -10,7 +10,7 @@ from rich.table import Table
 
 from accounts import fields
 from accounts.errors import InvalidInput
-from scheduling import calendar, clock, schedules
+from scheduling import calendar, clock, schedules, zones
 from scheduling.calendar import Calendar
 from scheduling.cli import definition, finding, rendering
 from scheduling.forms import values
@@ -61,6 +61,9 @@ def runs(found: schedules.Preview) -> Table:
 
 def of(options: Mapping[str, Any], user: User) -> Calendar:
     """The calendar of what this person may see. Raises InvalidInput."""
+    if options["zone"] not in zones.names():
+        message = _("must be the name of a time zone, as in Europe/Berlin.")
+        raise InvalidInput({"zone": [message]})
     errors: dict[str, list[str]] = {}
     given = {}
     for name, option in (("from", "since"), ("to", "until")):
@@ -74,14 +77,16 @@ def of(options: Mapping[str, Any], user: User) -> Calendar:
     return calendar.between(user, given["from"], given["to"], now=clock.now())
 
 
-def rows(found: Calendar) -> Table:
-    table = rendering.columns(_("When"), _("Task"), _("Status"), _("Note"))
+def rows(found: Calendar, zone: str) -> Table:
+    """In order of time, as clocks in this zone show it and as those in the task's do."""
+    table = rendering.columns(_("When"), _("Local"), _("Task"), _("Status"), _("Note"))
     labels = dict(Execution.Status.choices)
     for row in found.rows:
         style = rendering.STYLES[Execution.TONES[row.status] if row.status else "wait"]
         status = labels[row.status] if row.status else _("Planned")
         table.add_row(
-            rendering.when(row.at, row.time_zone),
+            rendering.when(row.at, zone),
+            f"{row.local:%a %H:%M:%S %Z}",
             rendering.text(row.task_name),
             rendering.text(status, style),
             rendering.text(row.note or ""),

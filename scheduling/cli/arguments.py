@@ -185,7 +185,9 @@ def _calendar(parser: ArgumentParser) -> None:
         metavar="WHEN",
         help=f"at most {most} days later (default {days})",
     )
-    parser.add_argument("--zone", default="UTC", metavar="ZONE", help="of --from and --to")
+    parser.add_argument(
+        "--zone", default="UTC", metavar="ZONE", help="of --from, --to and what is shown"
+    )
 
 
 def _export(parser: ArgumentParser) -> None:

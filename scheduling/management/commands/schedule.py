@@ -152,7 +152,8 @@ class Command(BaseCommand):
         if options["as_json"]:
             self._json(CalendarSerializer(found).data)
             return
-        self._out.print(ahead.rows(found) if found.rows else _("Nothing in this time."))
+        table = ahead.rows(found, options["zone"]) if found.rows else _("Nothing in this time.")
+        self._out.print(table)
         if found.is_capped:
             self._err.print(_("There is more: ask again from the time of the last row."))
 

@@ -130,9 +130,14 @@ def test_the_calendar_is_of_the_week_ahead_and_of_ones_own(
     assert said.out == "Nothing in this time.\n"
 
 
-def test_times_of_the_calendar_are_those_of_its_zone(schedule: Schedule) -> None:
-    said = schedule("calendar", "--from", "2027-07-01T00:00", *BERLIN, "--json").json
-    assert said["from"] == "2027-06-30T22:00:00Z"
+def test_times_of_the_calendar_are_those_of_its_zone(
+    schedule: Schedule, task: ScheduledTask
+) -> None:
+    span = ["--from", "2027-07-01T00:00", "--to", "2027-07-02T00:00", *BERLIN]
+    assert schedule("calendar", *span, "--json").json["from"] == "2027-06-30T22:00:00Z"
+    (line,) = [line for line in schedule("calendar", *span).out.splitlines() if task.name in line]
+    assert "2027-07-01 04:00:00 CEST" in line
+    assert "Thu 02:00:00 UTC" in line
 
 
 @pytest.mark.parametrize(
@@ -140,7 +145,9 @@ def test_times_of_the_calendar_are_those_of_its_zone(schedule: Schedule) -> None
     [
         (["--from", "2027-01-02", "--to", "2027-01-01"], "to: "),
         (["--from", "2027-01-01", "--to", "2028-06-01"], "to: "),
-        (["--from", "2027-01-01", "--to", "2028-01-01", "--zone", "Mars"], "from: "),
+        (["--from", "2027-01-01", "--to", "2028-01-01", "--zone", "Mars"], "zone: "),
+        (["--zone", "localtime"], "zone: "),
+        (["--from", "0001-01-01", "--zone", "Asia/Tokyo"], "from: "),
     ],
 )
 def test_a_wrong_stretch_of_time_is_refused(
