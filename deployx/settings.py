@@ -262,6 +262,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = False
 CELERY_TASK_DEFAULT_QUEUE = "dispatch"
+CELERY_TASK_ROUTES = {
+    "scheduling.tasks.prune": {"queue": "housekeeping"},
+    "scheduling.tasks.reconcile": {"queue": "housekeeping"},
+}
 CELERY_TASK_QUEUES = [
     Queue(name, Exchange(name), routing_key=name)
     for name in ("dispatch", "notifications", "housekeeping")

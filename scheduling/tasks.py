@@ -10,7 +10,7 @@ from celery import shared_task
 from scheduling import due, heartbeats, opening, pruning, reconcile, rollout
 
 
-@shared_task(name="scheduling.tasks.open_due", queue="dispatch")
+@shared_task(name="scheduling.tasks.open_due")
 def open_due(pairs: list[tuple[str, str | None]], opened_by: str = "stock") -> None:
     """Opens occurrences: [(task id, nominal time in ISO 8601 or null for whichever is next)]."""
     wanted = {
@@ -20,31 +20,31 @@ def open_due(pairs: list[tuple[str, str | None]], opened_by: str = "stock") -> N
     due.open_many(wanted, opened_by)
 
 
-@shared_task(name="scheduling.tasks.advance", queue="dispatch")
+@shared_task(name="scheduling.tasks.advance")
 def advance(execution_ids: list[str]) -> None:
     """Moves executions on: next attempts, waves, releases, the end."""
     rollout.advance_all(UUID(one) for one in execution_ids)
 
 
-@shared_task(name="scheduling.tasks.open_dependents", queue="dispatch")
+@shared_task(name="scheduling.tasks.open_dependents")
 def open_dependents(execution_id: str) -> None:
     """Opens the tasks that wait for this execution's end."""
     opening.open_dependents(UUID(execution_id))
 
 
-@shared_task(name="scheduling.tasks.prune", queue="housekeeping", ignore_result=False)
+@shared_task(name="scheduling.tasks.prune", ignore_result=False)
 def prune() -> dict[str, int]:
     """Deletes what is past its time, in batches; how many rows of each."""
     return pruning.prune()
 
 
-@shared_task(name="scheduling.tasks.reconcile", queue="housekeeping", ignore_result=False)
+@shared_task(name="scheduling.tasks.reconcile", ignore_result=False)
 def reconcile_now() -> dict[str, int]:
     """One round of reconcile, for a person who does not want to wait for the next."""
     return reconcile.round_of_all()
 
 
-@shared_task(name="scheduling.tasks.heartbeat", queue="dispatch")
+@shared_task(name="scheduling.tasks.heartbeat")
 def heartbeat(worker: str) -> None:
     """Carried out by the worker that sent it to itself: it lives and takes work."""
     heartbeats.record("worker", worker)
