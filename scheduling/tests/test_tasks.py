@@ -15,7 +15,7 @@ from scheduling.tests import factories
 def test_due_occurrences_are_opened_as_announced(task: ScheduledTask, admin: User) -> None:
     other = factories.task(admin)
     moments = [factories.make_due(one) for one in (task, other)]
-    tasks.open_due([[str(task.pk), moments[0].isoformat()], [str(other.pk), None]], "beat")
+    tasks.open_due([(str(task.pk), moments[0].isoformat()), (str(other.pk), None)], "beat")
     opened = Execution.objects.values_list("task", "scheduled_for", "opened_by")
     assert set(opened) == {(task.pk, moments[0], "beat"), (other.pk, moments[1], "beat")}
 
