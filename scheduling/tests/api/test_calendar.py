@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
 from rest_framework.test import APIClient
 
 from scheduling import calendar, schedules
@@ -131,6 +133,21 @@ def test_a_wrong_stretch_of_time_is_refused_by_name(
     answer = ask(api, since, until)
     assert answer.status_code == 400
     assert sorted(answer.json()) == wrong
+
+
+instants = some.datetimes(timezones=some.timezones()).map(lambda moment: moment.isoformat())
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(some.text(max_size=20) | instants, some.text(max_size=20) | instants)
+def test_whatever_is_asked_is_answered_or_refused_by_name(
+    api: APIClient, task: ScheduledTask, since: str, until: str
+) -> None:
+    answer = ask(api, since, until)
+    assert answer.status_code in (200, 400)
+    assert answer.status_code == 200 or answer.json().keys() <= {"from", "to"}
 
 
 def test_a_year_and_its_leap_day_are_not_too_much(api: APIClient) -> None:
