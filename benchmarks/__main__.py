@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import first_line, floor, machine, recurrence, report
+from benchmarks import beat, first_line, floor, machine, recurrence, report
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-NAMES = ("floor", "first-line", "recurrence")
+NAMES = ("floor", "first-line", "recurrence", "beat")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,6 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     if "recurrence" in chosen:
         text += recurrence.render(recurrence.measure_apart(options.tries))
+    if "beat" in chosen:
+        before = machine.load()
+        text += beat.render(beat.measure(options.tasks or beat.NUMBERS), before)
     print(text)
     if options.results is not None:
         options.results.write_text(text)
@@ -36,6 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=20, help="of the floor")
     parser.add_argument("--repeats", type=int, default=20, help="tasks of first-line")
     parser.add_argument("--tries", type=int, default=recurrence.TRIES, help="of recurrence")
+    parser.add_argument(
+        "--tasks",
+        type=int,
+        action="append",
+        help="of beat, rising; may be given more than once",
+    )
     parser.add_argument(
         "--results",
         type=Path,

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 # A task that fell behind opens at most so many at a time, lest it hold everybody else up.
 AT_ONCE = 20
 # Few enough that the first of a burst does not wait long for the last.
-IN_ONE_TRANSACTION = 25
+IN_ONE_TRANSACTION = 50
 
 
 def open_all(task_id: UUID, scheduled_for: datetime | None, opened_by: str) -> int:

@@ -84,7 +84,7 @@ def checks() -> list[Check]:
     missed = None if worker and beat else overdue()
     return [
         _check("database", worker is not None),
-        _check("redis", _redis_answers()),
+        _check("redis", redis_answers()),
         _check("worker", bool(worker), missed),
         _check("beat", bool(beat), missed),
     ]
@@ -122,7 +122,8 @@ def _alive(kind: str) -> int | None:
         return None
 
 
-def _redis_answers() -> bool:
+def redis_answers() -> bool:
+    """Within 2 s."""
     try:
         return bool(_redis().ping())
     except (RedisError, OSError):

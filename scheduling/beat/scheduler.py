@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from celery.schedules import schedstate
 from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django_celery_beat.models import PeriodicTask
@@ -17,7 +18,7 @@ from django_celery_beat.schedulers import DatabaseScheduler
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from scheduling import heartbeats
+from scheduling import health, heartbeats
 from scheduling.beat.mirror import OPEN_DUE
 from scheduling.connection import own_connection
 
@@ -25,7 +26,7 @@ log = structlog.get_logger(__name__)
 BATCH = 100
 LONGEST_SLEEP_SECONDS = 1.0
 # Tasks due within a moment of each other travel together: each message costs a worker the same.
-SHORTEST_SLEEP_SECONDS = 0.02
+SHORTEST_SLEEP_SECONDS = 0.05
 HEARTBEAT_SECONDS = 5.0
 FLAG_LOOK_SECONDS = 5.0
 # Any number, the same for every beat of an installation: who holds it runs other apps' tasks.
@@ -79,6 +80,14 @@ class FleetScheduler(DatabaseScheduler):
             return False
         self._flag_at = time.monotonic() + FLAG_LOOK_SECONDS
         return bool(super().schedule_changed())
+
+    def is_due(self, entry: Any) -> Any:
+        """Of another app's entry. While the broker is away none is: the parent would count it as
+        sent, and wait for the broker with everything of ours."""
+        state = super().is_due(entry)
+        if state.is_due and not health.redis_answers():
+            return schedstate(is_due=False, next=LONGEST_SLEEP_SECONDS)
+        return state
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Announces what is due; answers the seconds until it wants to be called again."""
