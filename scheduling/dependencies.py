@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from django.db import connection
 from django.utils.translation import gettext as _
 
 from accounts import fields
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 MOST = 50
+# Any number, the same for every process: who holds it alone adds dependencies.
+_LINKING = 0x6C696E6B696E67
 
 
 def check(given: list[Any], user: User, task: ScheduledTask | None) -> list[dict[str, str]]:
@@ -28,8 +31,8 @@ def check(given: list[Any], user: User, task: ScheduledTask | None) -> list[dict
     missing = [one for one in wanted if one not in found | kept]
     if missing:
         raise ValueError(_("Not found: %s.") % ", ".join(missing[:5]))
-    if task is not None and (path := _circle_of(str(task.pk), list(wanted))):
-        raise ValueError(circle_in_words(path))
+    if task is not None and wanted:
+        _refuse_circle(task, list(wanted), user)
     return [{"task_id": parent, "on": on} for parent, on in wanted.items()]
 
 
@@ -65,14 +68,17 @@ def _circle_through(start: str, edges: Mapping[str, list[str]]) -> list[str]:
     return []
 
 
-def _circle_of(task_id: str, parents: list[str]) -> list[str]:
-    """The names along a circle that these parents would close, or nothing."""
-    trail = _circle_through(task_id, {**graph(), task_id: parents})
-    names = {
-        str(pk): name
-        for pk, name in ScheduledTask.objects.filter(pk__in=trail).values_list("pk", "name")
-    }
-    return [names[one] for one in trail]
+def _refuse_circle(task: ScheduledTask, parents: list[str], user: User) -> None:
+    """Raises ValueError with the names along a circle that these parents would close; a task that
+    this person does not see goes by its id. Two people who close one circle from both ends come
+    one after the other: the lock is held to the end of the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LINKING])
+    trail = _circle_through(str(task.pk), {**graph(), str(task.pk): parents})
+    if trail:
+        visible = ScheduledTask.objects.visible_to(user).filter(pk__in=trail)
+        names = {str(pk): name for pk, name in visible.values_list("pk", "name")}
+        raise ValueError(circle_in_words([names.get(one, one) for one in trail]))
 
 
 def _dependency(given: object) -> tuple[str, str]:

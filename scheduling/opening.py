@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
@@ -29,6 +29,7 @@ from scheduling import (
 )
 from scheduling.beat import mirror
 from scheduling.models import DeviceRun, Execution, ScheduledTask, TaskDependency
+from scheduling.recurrence import RuleError
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -80,16 +81,16 @@ def open_manual(task: ScheduledTask, user: User) -> Execution:
     return _open(task, cause, clock.now())
 
 
-@transaction.atomic
 def open_dependents(execution_id: UUID) -> list[Execution]:
-    """Opens what waits for the end of this execution, each task once however often it is asked."""
+    """Opens what waits for the end of this execution, each task once however often it is asked, and
+    in a transaction of its own: one that cannot be opened keeps no other from it."""
     parent = Execution.objects.filter(pk=execution_id).first()
     if parent is None or parent.task_id is None or parent.completed_at is None:
         return []
     wanted = TaskDependency.objects.filter(
         parent=parent.task_id, on__in=_kept_by(parent), active_since__lte=parent.completed_at
     )
-    opened = [_open_dependent(one.task_id, parent) for one in wanted.order_by("task_id")]
+    opened = [_try_dependent(one.task_id, parent) for one in wanted.order_by("task_id")]
     return [execution for execution in opened if execution is not None]
 
 
@@ -150,10 +151,19 @@ def _open_planned(task: ScheduledTask, opened_by: str, now: datetime) -> Executi
     return execution
 
 
+def _try_dependent(task_id: UUID, parent: Execution) -> Execution | None:
+    try:
+        return _open_dependent(task_id, parent)
+    except (IntegrityError, RuleError) as error:
+        log.error("dependent_not_opened", task=str(task_id), cause=str(parent.pk), error=str(error))
+        return None
+
+
+@transaction.atomic
 def _open_dependent(task_id: UUID, parent: Execution) -> Execution | None:
-    task = ScheduledTask.objects.select_for_update(of=("self",)).get(pk=task_id)
-    done = Execution.objects.filter(task=task, caused_by=parent, trigger="dependency")
-    if task.is_paused or done.exists():
+    task = ScheduledTask.objects.select_for_update(of=("self",)).filter(pk=task_id).first()
+    done = Execution.objects.filter(task=task_id, caused_by=parent, trigger="dependency")
+    if task is None or task.is_paused or done.exists():
         return None
     cause = drafts.Cause(Execution.Trigger.DEPENDENCY, "worker", task.user, caused_by=parent)
     execution = _open_heeding_overlap(task, cause, clock.now())

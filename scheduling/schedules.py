@@ -237,7 +237,8 @@ def _insert(
 
 
 def _locked(task: ScheduledTask) -> ScheduledTask:
-    return ScheduledTask.objects.select_for_update().get(pk=task.pk)
+    # Not against foreign keys: a task that comes to depend on this one waits for nobody.
+    return ScheduledTask.objects.select_for_update(no_key=True).get(pk=task.pk)
 
 
 def _save(task: ScheduledTask) -> None:

@@ -10,11 +10,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from accounts.errors import StateConflict
+from accounts.errors import InvalidInput, StateConflict
 from devices import keys
 from devices.ledger_port import RunGo
 from scheduling import executions, opening, rollout, schedules
-from scheduling.models import DeviceRun, Execution
+from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.tests import factories
 from scheduling.tests.test_claiming import at_once
 
@@ -37,7 +37,7 @@ def side_by_side(*works: Callable[[], Any]) -> list[Any]:
             connection.ensure_connection()
             barrier.wait()
             answers[number] = works[number]()
-        except StateConflict as refusal:
+        except (InvalidInput, StateConflict) as refusal:
             answers[number] = refusal
         finally:
             connection.close()
@@ -105,6 +105,22 @@ def test_the_end_of_a_parent_told_twice_at_once_opens_once(admin: User) -> None:
     ended = factories.execution(parent, status="success")
     at_once(4, lambda: opening.open_dependents(ended.pk))
     assert child.executions.count() == 1
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_two_links_that_would_close_a_circle_never_both_hold(admin: User, number: int) -> None:
+    one, other = factories.task(admin, name="One"), factories.task(admin, name="Other")
+
+    def after(task: ScheduledTask) -> dict[str, Any]:
+        return {"depends_on": [{"task_id": str(task.pk), "on": "success"}]}
+
+    answers = side_by_side(
+        lambda: schedules.update(one, admin, after(other), partial=True),
+        lambda: schedules.update(other, admin, after(one), partial=True),
+    )
+    (refused,) = [answer for answer in answers if isinstance(answer, InvalidInput)]
+    assert "circle" in str(refused)
+    assert one.dependencies.count() + other.dependencies.count() == 1
 
 
 def test_a_delete_and_an_opening_leave_either_or(admin: User) -> None:

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.utils import timezone
 
 from accounts.errors import InvalidInput
-from scheduling import opening, reconcile, schedules
+from devices.models import DeviceGroup
+from scheduling import drafts, opening, reconcile, schedules
 from scheduling.models import Execution, ScheduledTask, TaskDependency
 from scheduling.tests import factories
 
@@ -130,6 +132,37 @@ def test_a_circle_is_refused_and_named(parent: ScheduledTask, admin: User) -> No
     links = [{"task_id": str(parent.pk), "on": "success"}]
     with pytest.raises(InvalidInput, match="circle: Parent → Parent"):
         schedules.update(parent, admin, {"depends_on": links}, partial=True)
+
+
+def test_a_circle_through_somebody_elses_task_does_not_tell_its_name(
+    parent: ScheduledTask, operator: User, web_group: DeviceGroup
+) -> None:
+    mine = factories.by_hand(operator, name="Mine", groups=[web_group])
+    hidden = factories.by_hand(
+        parent.user, name="Hidden", depends_on=[{"task_id": str(mine.pk), "on": "success"}]
+    )
+    TaskDependency.objects.create(task=mine, parent=hidden, on="failure")
+    kept = [{"task_id": str(hidden.pk), "on": "success"}]
+    with pytest.raises(InvalidInput, match=f"circle: Mine → {hidden.pk} → Mine"):
+        schedules.update(mine, operator, {"depends_on": kept}, partial=True)
+
+
+def test_one_dependent_that_cannot_be_opened_keeps_no_other_from_it(
+    parent: ScheduledTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, sound = child_of(parent, "success"), child_of(parent, "completion")
+    count = drafts.count
+
+    def break_one(task: ScheduledTask, execution: Execution) -> None:
+        if task.pk == broken.pk:
+            raise IntegrityError
+        count(task, execution)
+
+    monkeypatch.setattr(drafts, "count", break_one)
+    ended = factories.execution(parent, status="success")
+    (opened,) = opening.open_dependents(ended.pk)
+    assert opened.task == sound
+    assert broken.executions.count() == 0
 
 
 def test_a_deleted_parent_takes_only_the_link_along(parent: ScheduledTask, admin: User) -> None:
