@@ -68,9 +68,10 @@ def assert_agree(plain: Plain, window: Window) -> None:
     assert engine.count_between(window.start, window.end) == len(expected)
     latest = engine.latest_between(window.start, window.end)
     assert (latest.at if latest else None) == (expected[-1] if expected else None)
-    near = [at for at in expected if at > window.change.at - timedelta(hours=30)][:AT_MOST]
-    if len(expected) <= AT_MOST:
-        near = expected
+    near = expected
+    if len(expected) > AT_MOST:
+        near = [at for at in expected if at > window.change.at - timedelta(hours=30)] or expected
+    near = near[:AT_MOST]
     after = near[0] - _PAUSE if near else window.start
     until = near[-1] if len(near) == AT_MOST else window.end
     found = [one.at for one in engine.next_runs(after, len(near) + 1)]
