@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 
 from scheduling import bursts, opening
 from scheduling.models import ScheduledTask
@@ -49,8 +49,10 @@ def open_many(wanted: bursts.Wanted, opened_by: str) -> int:
 def _open_some(wanted: bursts.Wanted, opened_by: str) -> int:
     try:
         opened = bursts.open_plain(wanted, opened_by)
-    except IntegrityError:
-        opened = bursts.Opened(left=set(wanted))  # each alone, so that one keeps no other from it
+    except (IntegrityError, OperationalError) as error:
+        # Somebody was in the way of one of them: each alone, it keeps no other from it.
+        log.warning("burst_taken_apart", tasks=len(wanted), error=type(error).__name__)
+        opened = bursts.Opened(left=set(wanted))
     # Of a task that was opened already, whatever else is due follows.
     return opened.rows + sum(open_all(pk, None, opened_by) for pk in sorted(opened.left))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 from celery.app import app_or_default
+from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
+from django_celery_beat.schedulers import DatabaseScheduler
 
 from scheduling import health
 from scheduling.beat import FleetScheduler, scheduler
@@ -91,8 +94,8 @@ def test_a_change_is_seen_within_seconds(
     rounds(beat)
     overdue_task()
     PeriodicTasks.update_changed()
-    later = scheduler.time.monotonic() + scheduler.FLAG_LOOK_SECONDS
-    monkeypatch.setattr(scheduler.time, "monotonic", lambda: later)
+    later = time.monotonic() + scheduler.FLAG_LOOK_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     rounds(beat)
     assert sent.count(OTHER) == 1
 
@@ -100,15 +103,13 @@ def test_a_change_is_seen_within_seconds(
 def test_the_parents_part_is_never_run_in_a_transaction(
     beat: FleetScheduler, sent: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from django.db import connection
-
     inside: list[bool] = []
-    seen = scheduler.DatabaseScheduler.tick
+    seen = DatabaseScheduler.tick
 
     def tick(self: FleetScheduler, *arguments: Any, **options: Any) -> Any:
         inside.append(connection.in_atomic_block)
         return seen(self, *arguments, **options)
 
-    monkeypatch.setattr(scheduler.DatabaseScheduler, "tick", tick)
+    monkeypatch.setattr(DatabaseScheduler, "tick", tick)
     rounds(beat, 2)
     assert inside == [False, False]

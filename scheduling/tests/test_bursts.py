@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django_celery_beat.models import PeriodicTasks
 from pytest_django import DjangoAssertNumQueries
 
@@ -130,11 +130,14 @@ def test_a_broken_rule_keeps_none_of_the_others_back(admin: User, web_group: Dev
     assert sound.executions.count() == 1
 
 
+@pytest.mark.parametrize(
+    "error", [IntegrityError("opened in between"), OperationalError("deadlock")]
+)
 def test_one_that_collides_keeps_none_of_the_others_back(
-    admin: User, web_group: DeviceGroup
+    admin: User, web_group: DeviceGroup, error: Exception
 ) -> None:
     mine = [due_task(admin, groups=[web_group]) for _number in range(3)]
-    with mock.patch.object(bursts, "_store", side_effect=IntegrityError("opened in between")):
+    with mock.patch.object(bursts, "_store", side_effect=error):
         assert due.open_many({task.pk: None for task in mine}, "beat") == 3
     assert Execution.objects.count() == 3
 
