@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import bare, floor, recurrence, report
+from benchmarks import bare, beat, floor, recurrence, report
 from benchmarks.first_line import FirstLine
 
 
@@ -40,3 +40,15 @@ def test_the_hunt_names_the_slowest_rules_and_what_the_libraries_take() -> None:
     text = recurrence.render(found)
     assert f"| {found.next.milliseconds:.1f} | 50 | `{found.next.case.sentence()}` |" in text
     assert f"{found.preview_ratio.ours / found.preview_ratio.croniter:.1f} |" in text
+
+
+def test_the_report_of_the_beats_counts_what_never_came_as_the_latest() -> None:
+    all_there, half = (0.5,) * beat.BURST, (30.0,) * (beat.BURST // 2)
+    found = [
+        beat.Measured(50_000, "ours", 0.1, 0.001, 0.005, 100 * 2**20, all_there, all_there),
+        beat.Measured(50_000, "stock", 4.0, 0.07, 5.0, 400 * 2**20, all_there, half),
+    ]
+    text = beat.render(found, "0.0")
+    assert "| 50,000 | ours | 100 ms | 1.0 ms | 5 ms | 100 MiB | 0.50 s · 0.50 s |" in text
+    assert "| 30.00 s · over 400 s | 500 |" in text
+    assert "**40** times and sees a change **1000** times" in text
