@@ -5,9 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 RUN := $(VENV)/bin/python
-PACKAGES := accounts deployx devices scheduling
 
-.PHONY: up agent-wheel test test-browser faults thorough bench lint format lock docs clean
+.PHONY: up agent-wheel test test-browser faults thorough bench lint format lock clean
 
 up: $(VENV)/embedded.stamp
 	@exec $(RUN) manage.py up

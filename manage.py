@@ -9,6 +9,9 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployx.settings")
     # Zones come from the tzdata package, so that every node of an installation agrees on them.
     os.environ["PYTHONTZPATH"] = ""
+    if sys.argv[1:2] != ["up"]:
+        # What a person asked for is on the screen; the log is for what runs by itself.
+        os.environ.setdefault("DEPLOYX_LOG_LEVEL", "WARNING")
     from django.core.management import execute_from_command_line  # noqa: PLC0415
     from django.db import OperationalError  # noqa: PLC0415
     from environs import EnvValidationError  # noqa: PLC0415

@@ -247,7 +247,7 @@ def _end_unopened(execution: Execution, status: str, reason: str, *, is_new: boo
     """Ends an execution that opens no run; the reason is what people read."""
     drafts.end(execution, status, reason, execution.created_at if is_new else clock.now())
     execution.save(force_insert=is_new)
-    log.info("execution_not_opened", execution=str(execution.pk), status=status)
+    log.info("execution_not_opened", execution=str(execution.pk), status=str(status))
 
 
 def _fail_unopened(execution: Execution, reason: str) -> None:

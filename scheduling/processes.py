@@ -10,6 +10,7 @@ import structlog
 from celery import current_app
 from celery.utils import worker_direct
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 from kombu import Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -58,8 +59,9 @@ _threads: list[Reconciler | Pulse] = []
 
 
 def start_worker(hostname: str) -> None:
-    """For a worker that is ready: reconcile, and the heartbeat through its own direct queue."""
-    keys.ensure_key()
+    """For a worker that is ready: reconcile, and the heartbeat through its own direct queue.
+    Raises SystemExit where it could do no work."""
+    _require_key()
     _start_reconcile()
     pulse = Pulse(worker_direct(hostname), f"worker@{socket.gethostname()}:{os.getpid()}")
     pulse.start()
@@ -67,13 +69,24 @@ def start_worker(hostname: str) -> None:
 
 
 def start_beat() -> None:
-    keys.ensure_key()
+    """The same for a beat."""
+    _require_key()
     _start_reconcile()
 
 
 def stop() -> None:
     while _threads:
         _threads.pop().stop()
+
+
+def _require_key() -> None:
+    """Celery only logs what its signals' receivers raise: a process without a key, or without the
+    database to look it up in, would live on and do nothing. Its supervisor starts it again."""
+    try:
+        keys.ensure_key()
+    except (keys.SigningKeyError, DatabaseError, InterfaceError) as error:
+        log.critical("cannot_start", why=str(error).partition("\n")[0])
+        raise SystemExit(1) from error
 
 
 def _start_reconcile() -> None:

@@ -30,7 +30,7 @@ def end_if_done(execution: Execution, now: datetime) -> bool:
         error_message=_reason(execution, status),
     )
     if moved:
-        log.info("execution_ended", execution=str(execution.pk), status=status)
+        log.info("execution_ended", execution=str(execution.pk), status=str(status))
         hints.open_dependents(execution.pk)
         live.changed("execution", [execution.pk])
     return bool(moved)
