@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from devices.hub.threads import Threads
@@ -10,6 +11,7 @@ from devices.hub.wakes import hear
 from scheduling import live
 
 THREADS = 2
+JOIN_SECONDS = 2.0
 MOST_CHANGES = 500
 
 
@@ -37,7 +39,7 @@ class Listener:
 
 class Board:
     """Listens while anybody is there to be told. Lives on the loop that serves the sockets.
-    What is said before `is_listening` is not heard; pages look for themselves once a minute."""
+    What is said before `is_listening` is not heard."""
 
     def __init__(self) -> None:
         self.threads = Threads("live", THREADS)
@@ -51,6 +53,12 @@ class Board:
             self._hearing = asyncio.create_task(
                 hear(live.GROUP, on_message=self.hear, on_gap=self.is_listening.set)
             )
+
+    async def is_joined(self) -> None:
+        """Returns once whatever is said is heard, or where that takes too long to wait for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(JOIN_SECONDS):
+                await self.is_listening.wait()
 
     def leave(self, listener: Listener) -> None:
         self._listeners.discard(listener)

@@ -83,6 +83,7 @@ def supersede_waiting(newer: Execution) -> None:
         DeviceRun.Status.SKIPPED, finished_at=clock.now(), error_message=reason
     )
     hints.advance(affected)
+    live.changed("execution", affected)
 
 
 def skip_unstarted(execution: Execution, reason: str) -> int:
@@ -97,6 +98,7 @@ def _end_queued(execution_ids: list[UUID], status: str, reason: str) -> None:
     Execution.objects.filter(pk__in=execution_ids, status=Execution.Status.PENDING).move(
         status, completed_at=clock.now(), error_message=reason, result=result
     )
+    live.changed("execution", execution_ids)
 
 
 def locked(execution: Execution) -> Execution:

@@ -47,20 +47,20 @@ class LiveConsumer(AsyncConsumer):
         if not _comes_from_here(scope):
             await send({"type": "websocket.close"})
             return
-        await send({"type": "websocket.accept"})
         session_key = _session_key(scope)
         listener = Listener(live.digest(session_key))
         self._board.join(listener)
-        telling = asyncio.create_task(self._tell(session_key, listener, send))
         try:
-            await _gone(receive, telling)
+            # An open line promises to hear of every change: the page looks once more as it opens.
+            await self._board.is_joined()
+            await send({"type": "websocket.accept"})
+            await _gone(receive, asyncio.create_task(self._tell(session_key, listener, send)))
         except SignedOut:
             await send({"type": "websocket.close", "code": CLOSE_SIGNED_OUT})
         except OSError:
             pass  # It went while it was being told.
         finally:
             self._board.leave(listener)
-            telling.cancel()
 
     async def _tell(self, session_key: str, listener: Listener, send: Send) -> None:
         """Tells of changes until cancelled. Raises SignedOut."""
@@ -111,11 +111,15 @@ def _session_key(scope: Mapping[str, Any]) -> str:
 
 
 async def _gone(receive: Receive, telling: asyncio.Task[None]) -> None:
-    """Returns when the browser has gone. Raises what ended the telling."""
+    """Returns when the browser has gone, which ends the telling. Raises what ended it before."""
     leaving = asyncio.create_task(_left(receive))
-    await asyncio.wait({leaving, telling}, return_when=asyncio.FIRST_COMPLETED)
-    if leaving.cancel():
-        telling.result()
+    try:
+        await asyncio.wait({leaving, telling}, return_when=asyncio.FIRST_COMPLETED)
+        if leaving.cancel():
+            telling.result()
+    finally:
+        leaving.cancel()
+        telling.cancel()
 
 
 async def _left(receive: Receive) -> None:

@@ -195,6 +195,7 @@ def _open_heeding_overlap(task: ScheduledTask, cause: drafts.Cause, now: datetim
     if policy == ScheduledTask.OverlapPolicy.QUEUE_ONE and queue_is_free:
         execution.status = Execution.Status.PENDING
         execution.save(force_insert=True)
+        live.changed("execution", [execution.pk])
         return execution
     reason = _("The execution of %(moment)s (%(id)s) is still under way.")
     moment = (ahead[0].scheduled_for or ahead[0].created_at).isoformat(timespec="minutes")
@@ -247,6 +248,7 @@ def _end_unopened(execution: Execution, status: str, reason: str, *, is_new: boo
     """Ends an execution that opens no run; the reason is what people read."""
     drafts.end(execution, status, reason, execution.created_at if is_new else clock.now())
     execution.save(force_insert=is_new)
+    live.changed("execution", [execution.pk])
     log.info("execution_not_opened", execution=str(execution.pk), status=str(status))
 
 
@@ -260,6 +262,7 @@ def _fail_unopened(execution: Execution, reason: str) -> None:
         result=progress.result_of(dict.fromkeys(DeviceRun.Status.values, 0)),
     )
     execution.refresh_from_db()
+    live.changed("execution", [execution.pk])
     log.error("execution_not_opened", execution=str(execution.pk), status=execution.status)
 
 

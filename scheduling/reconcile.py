@@ -24,7 +24,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from devices import presence
-from scheduling import clock, due, hints, opening, rollout, settling
+from scheduling import clock, due, hints, live, opening, rollout, settling
 from scheduling.models import DeviceRun, Execution, ScheduledTask, ServiceHeartbeat
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,12 @@ def open_due() -> int:
 
 def sweep_presence() -> int:
     web = ServiceHeartbeat.objects.filter(kind=ServiceHeartbeat.Kind.WEB)
-    return len(presence.sweep(web.aggregate(newest=Max("started_at"))["newest"]))
+    with transaction.atomic():
+        gone = presence.sweep(web.aggregate(newest=Max("started_at"))["newest"])
+        waiting = DeviceRun.objects.filter(device__in=gone).unstarted()
+        live.changed("device", gone)
+        live.changed("execution", waiting.values_list("execution", flat=True).distinct())
+    return len(gone)
 
 
 def expire() -> int:
@@ -175,7 +180,9 @@ def _end(runs: QuerySet[DeviceRun], status: str, reason: str) -> int:
         with transaction.atomic():
             rows = list(runs.values_list("pk", "execution")[:AT_ONCE])
             moved = DeviceRun.objects.filter(pk__in=[pk for pk, _ in rows]).move(status, **changes)
-            hints.advance({execution_id for _, execution_id in rows})
+            executions = {execution_id for _, execution_id in rows}
+            hints.advance(executions)
+            live.changed("execution", executions)
         ended += moved
         if len(rows) < AT_ONCE:
             break

@@ -15,7 +15,7 @@ from devices import keys
 from devices.agent import kinds
 from devices.agent.protocol import Terms, build_terms
 from devices.models import Device
-from scheduling import progress
+from scheduling import live, progress
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 
 BATCH = 1_000
@@ -28,7 +28,8 @@ def release(execution: Execution, slots: int, now: datetime) -> bool:
     `slots` more runs may be on their way to devices online; those for devices away take none. The
     caller holds the execution's row.
     """
-    slots -= _give_slots(execution, slots)
+    given = _give_slots(execution, slots)
+    slots -= given
     candidates = [
         *_candidates(execution, now, online=True)[: max(slots, 0)],
         *_candidates(execution, now, online=False),
@@ -42,6 +43,8 @@ def release(execution: Execution, slots: int, now: datetime) -> bool:
     for run in queue:
         run.has_slot = run.device is not None and run.device.is_online
     _queue(execution, queue, now)
+    if given or candidates:
+        live.changed("execution", [execution.pk])
     return len(candidates) >= BATCH
 
 

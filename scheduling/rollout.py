@@ -90,8 +90,11 @@ def _retry_failed(execution: Execution, now: datetime) -> None:
     )
     if retry.on_exit_codes:
         failed = failed.filter(exit_code__in=retry.on_exit_codes)
-    for run in failed.exclude(device=None)[: release.BATCH]:
+    again = list(failed.exclude(device=None)[: release.BATCH])
+    for run in again:
         _add_attempt(run, retry, now)
+    if again:
+        live.changed("execution", [execution.pk])
 
 
 def _add_attempt(run: DeviceRun, retry: Retry, now: datetime) -> None:

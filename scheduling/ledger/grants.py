@@ -55,7 +55,7 @@ UPDATE scheduled_task_device_runs AS run
    SET status = 'claimed', claimed_at = now(), claim_session = candidate.session
   FROM candidate
  WHERE run.id = candidate.id AND candidate.place <= %(per_device)s AND run.status = 'queued'
-RETURNING run.id
+RETURNING run.id, run.execution_id
 """
 
 _START = """
@@ -86,7 +86,8 @@ def claim(sessions: Sequence[Session]) -> list[RunGrant]:
             "per_device": settings.DEPLOYX_RUNS_PER_DEVICE,
         },
     )
-    return _grants([run_id for (run_id,) in rows])
+    live.changed("execution", {execution_id for _, execution_id in rows})
+    return _grants([run_id for run_id, _ in rows])
 
 
 @transaction.atomic

@@ -14,7 +14,9 @@ from scheduling.models import DeviceRun
 def device_came_online(devices: Sequence[UUID]) -> None:
     """Asks a worker to give slots to what waited for these devices, and shows them as they are."""
     waiting = DeviceRun.objects.filter(device__in=devices, status__in=["pending", "queued"])
-    hints.advance(waiting.values_list("execution", flat=True).distinct())
+    affected = list(waiting.values_list("execution", flat=True).distinct())
+    hints.advance(affected)
+    live.changed("execution", affected)
     live.changed("device", devices)
 
 
@@ -34,5 +36,6 @@ def device_revoked(device: UUID) -> None:
         error_message=_("The device was revoked while this ran."),
     )
     hints.advance(affected)
+    live.changed("execution", affected)
     hints.wake_hubs()
     live.changed("device", [device])

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as RedisGone
 
 from devices.models import Device
-from scheduling import executions, hints, rollout, schedules, waiting
+from scheduling import executions, hints, ledger, reconcile, rollout, schedules, waiting
 from scheduling.models import DeviceRun, Execution
 from scheduling.tests import factories
 
@@ -189,7 +189,55 @@ def test_a_device_that_comes_online_moves_on_what_waited_for_it(
     factories.run(execution, web_device, status="queued")
     factories.run(factories.execution(execution.task), web_device, status="succeeded")  # type: ignore[arg-type]
     with after_commit():
-        factories.ledger.device_came_online([web_device.pk])
+        ledger.device_came_online([web_device.pk])
     assert sent == [("scheduling.tasks.advance", [[str(execution.pk)]])]
-    (told,) = groups
-    assert (told[1]["object"], told[1]["ids"]) == ("device", [str(web_device.pk)])
+    told = {message["object"]: message["ids"] for _group, message in groups}
+    assert told == {"execution": [str(execution.pk)], "device": [str(web_device.pk)]}
+
+
+def told_of(groups: list[Any]) -> set[tuple[str, str]]:
+    """What open pages were told changed."""
+    live = [message for group, message in groups if group == "live"]
+    return {(message["object"], one) for message in live for one in message["ids"]}
+
+
+@pytest.mark.usefixtures("signer")
+def test_pages_hear_of_every_step_from_the_release_to_the_end(
+    admin: User, web_device: Device, groups: list[Any], after_commit: Callable[..., Any]
+) -> None:
+    execution = schedules.execute(factories.by_hand(admin, devices=[web_device]), admin)
+    session = factories.session_of(web_device)
+    (run,) = execution.runs.all()
+    steps: list[Callable[[], object]] = [
+        lambda: rollout.advance(execution.pk),
+        lambda: ledger.claim([session]),
+        lambda: ledger.start([(session, run.pk)]),
+        lambda: ledger.results([factories.result_of(run)]),
+        lambda: rollout.advance(execution.pk),
+    ]
+    for step in steps:
+        groups.clear()
+        with after_commit():
+            step()
+        assert ("execution", str(execution.pk)) in told_of(groups)
+    execution.refresh_from_db()
+    assert execution.has_ended
+
+
+def test_pages_hear_that_a_device_went_away_and_of_what_waits_for_it(
+    execution: Execution, web_device: Device, groups: list[Any], after_commit: Callable[..., Any]
+) -> None:
+    factories.run(execution, web_device, status="queued")
+    Device.objects.update(last_seen_at=timezone.now() - timedelta(minutes=5))
+    with after_commit():
+        assert reconcile.sweep_presence() >= 1
+    assert told_of(groups) >= {("device", str(web_device.pk)), ("execution", str(execution.pk))}
+
+
+def test_pages_hear_of_what_ended_unstarted(
+    execution: Execution, groups: list[Any], after_commit: Callable[..., Any]
+) -> None:
+    factories.run(execution, status="queued", not_after=timezone.now() - timedelta(hours=1))
+    with after_commit():
+        assert reconcile.expire() == 1
+    assert ("execution", str(execution.pk)) in told_of(groups)

@@ -207,6 +207,34 @@ async def test_a_channel_layer_that_is_away_closes_nothing_and_is_found_again(
         assert (await page.hears())["object"] == "task"
 
 
+async def test_a_line_opens_once_it_hears_and_misses_nothing_from_then_on(
+    notices: board.Board, operator: User, task: ScheduledTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear = board.hear
+    is_asked, may_listen = asyncio.Event(), asyncio.Event()
+
+    async def hear_later(*arguments: Any, **options: Any) -> None:
+        is_asked.set()
+        await may_listen.wait()
+        await hear(*arguments, **options)
+
+    monkeypatch.setattr(board, "hear", hear_later)
+    monkeypatch.setattr(board, "JOIN_SECONDS", 10.0)
+    opening = asyncio.create_task(_first_change_on_a_new_line(operator, notices, task))
+    await is_asked.wait()
+    assert not opening.done()
+    may_listen.set()
+    assert await opening == str(task.pk)
+
+
+async def _first_change_on_a_new_line(
+    user: User, notices: board.Board, task: ScheduledTask
+) -> object:
+    async with page_of(user, notices, is_heard=False) as page:
+        await in_thread(lambda: schedules.pause(task, user))
+        return (await page.hears())["id"]
+
+
 @pytest.mark.parametrize("origin", [b"https://elsewhere.example", b"null", None])
 async def test_a_page_of_another_site_gets_no_socket(origin: bytes | None) -> None:
     headers = [(b"host", b"localhost"), *([(b"origin", origin)] if origin else [])]

@@ -6,13 +6,15 @@ import { morph } from "./morph.js";
 const SHORTEST_PAUSE_MS = 500;
 const LONGEST_SILENCE_MS = 60_000;
 const LONGEST_RETRY_MS = 30_000;
+const LONGEST_ANSWER_MS = 30_000;
 const SIGNED_OUT = 4401;
 
 const connection = document.getElementById("connection");
 const waiting = new Map();
 const askedAt = new Map();
+const asking = new Set();
+const askedMeanwhile = new Set();
 let retryMs = 1000;
-let wasConnected = false;
 
 function regions() {
   return [...document.querySelectorAll("[data-live]")];
@@ -24,22 +26,34 @@ function concerns(region, { object, id }) {
   return !ids || object !== region.dataset.liveObject || ids.split(" ").includes(id);
 }
 
+// One question at a time: an answer that took long must not come after a newer one.
 function ask(region) {
+  if (asking.has(region.id)) return askedMeanwhile.add(region.id);
   if (waiting.has(region.id)) return;
   const pause = Math.max(0, (askedAt.get(region.id) ?? 0) + SHORTEST_PAUSE_MS - performance.now());
-  waiting.set(region.id, setTimeout(() => refresh(region), pause));
+  waiting.set(region.id, setTimeout(() => refresh(region.id), pause));
 }
 
-async function refresh(region) {
-  waiting.delete(region.id);
-  if (!region.isConnected || document.hidden) return;
-  askedAt.set(region.id, performance.now());
+// By its id: another choice of the reader may have put a new element in the region's place.
+async function refresh(id) {
+  waiting.delete(id);
+  const region = document.getElementById(id);
+  if (!region || document.hidden) return;
+  askedAt.set(id, performance.now());
+  asking.add(id);
+  await fetchInto(region);
+  asking.delete(id);
+  if (askedMeanwhile.delete(id)) ask(region);
+}
+
+async function fetchInto(region) {
   const address = location.href;
   const headers = { "HX-Request": "true", "HX-Target": region.id, "HX-Current-URL": address };
   try {
-    const response = await fetch(address, { headers });
+    const signal = AbortSignal.timeout(LONGEST_ANSWER_MS);
+    const response = await fetch(address, { headers, signal });
     if (response.redirected && !sameObject(response.url, address)) return location.reload();
-    if (!response.ok || address !== location.href) return;
+    if (!response.ok || address !== location.href || !region.isConnected) return;
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const fresh = page.getElementById(region.id);
     if (fresh) show(region, fresh);
@@ -65,8 +79,8 @@ function connect() {
     retryMs = 1000;
     connection.hidden = true;
     document.documentElement.dataset.line = "open";
-    if (wasConnected) regions().forEach(ask);
-    wasConnected = true;
+    // What changed between the page's making and this moment was told to nobody.
+    regions().forEach(ask);
   });
   socket.addEventListener("message", ({ data }) => {
     const change = JSON.parse(data);
@@ -74,7 +88,6 @@ function connect() {
   });
   socket.addEventListener("close", ({ code }) => {
     if (code === SIGNED_OUT) return location.reload();
-    wasConnected = true;
     connection.hidden = false;
     document.documentElement.dataset.line = "down";
     setTimeout(connect, retryMs * (0.75 + Math.random() / 2));
