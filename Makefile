@@ -11,10 +11,9 @@ RUN := $(VENV)/bin/python
 up: $(VENV)/embedded.stamp
 	@exec $(RUN) manage.py up
 
-# What devices install; it appears in dist/.
+# What devices install, in dist/: the same bytes that the server gives out under /agent/.
 agent-wheel: $(VENV)/embedded.stamp
-	$(PIP) wheel --quiet --no-deps --wheel-dir dist ./devices/agent
-	@ls dist/deployx_agent-*.whl
+	@$(RUN) -m devices.wheel dist
 
 test: $(VENV)/dev.stamp
 	$(RUN) -m pytest $(ARGS)

@@ -10,8 +10,9 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from . import __version__
+from . import __version__, service
 from .client import Agent
 from .config import ConfigError, Settings, StateDir
 from .enrolling import EnrolmentRefused, enroll
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options)
     except ConfigError as problem:
         return _complain(problem, _NOT_POSSIBLE)
-    except (EnrolmentRefused, JournalFailed, OSError) as problem:
+    except (EnrolmentRefused, JournalFailed, service.ServiceFailed, OSError) as problem:
         return _complain(problem, _FAILED)
     except KeyboardInterrupt:
         return 130
@@ -74,6 +75,26 @@ def _parser() -> argparse.ArgumentParser:
     trust = commands.add_parser("trust", parents=[common], help="pin another server key by hand")
     trust.add_argument("key", metavar="KEY", help="the server's public key, base64")
     trust.set_defaults(command=_trust)
+
+    unit = argparse.ArgumentParser(add_help=False)
+    unit.add_argument(
+        "--root", metavar="DIR", type=Path, help="write below DIR, and start or stop nothing"
+    )
+    installing = commands.add_parser(
+        "install", parents=[common, unit], help="have systemd run this agent, now and at each boot"
+    )
+    installing.add_argument(
+        "--restart", action="store_true", help="start it anew even if its unit is the same"
+    )
+    installing.set_defaults(command=_install)
+    removing = commands.add_parser(
+        "uninstall", parents=[common, unit], help="stop the service and remove it"
+    )
+    removing.add_argument(
+        "--purge", action="store_true", help="remove this device's identity and journal as well"
+    )
+    removing.add_argument("--yes", action="store_true", help="do not ask")
+    removing.set_defaults(command=_uninstall)
     return parser
 
 
@@ -168,6 +189,47 @@ def _trust(options: argparse.Namespace) -> int:
     save_server(state, server.trusting(key))
     print(f"trusts the server key {fingerprint(key)} from the next connection on")
     return 0
+
+
+def _install(options: argparse.Namespace) -> int:
+    state = StateDir(StateDir.at(options.state_dir).path.absolute())
+    if options.root is None:
+        load_server(state)
+    systemd = service.Systemd(options.root)
+    changed = systemd.install(service.program(), state, restart=options.restart)
+    print(f"{'wrote' if changed else 'unchanged:'} {systemd.path}")
+    if options.root is None:
+        print("the agent runs; journalctl -u deployx-agent shows what it says")
+    return 0
+
+
+def _uninstall(options: argparse.Namespace) -> int:
+    state = StateDir.at(options.state_dir)
+    systemd = service.Systemd(options.root)
+    systemd.require()
+    if options.purge and not options.yes and not _agrees(state):
+        print("nothing was changed")
+        return _FAILED
+    removed = systemd.uninstall()
+    print(f"removed {systemd.path}" if removed else f"there is no {systemd.path}")
+    if not options.purge:
+        print(f"kept {state.path}, this device's identity and journal; --purge removes them")
+        return 0
+    if _is_running(state):
+        raise ConfigError(f"an agent is running in {state.path}; stop it first")
+    left = service.purge(state)
+    print(f"purged {state.path}" + (f", except {', '.join(left)}" if left else ""))
+    return 0
+
+
+def _agrees(state: StateDir) -> bool:
+    print(
+        f"{state.path} holds this device's identity, and results that may not have been reported."
+        " Remove it for good? [y/N] ",
+        end="",
+        flush=True,
+    )
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _is_running(state: StateDir) -> bool:

@@ -6,7 +6,6 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -18,7 +17,7 @@ from accounts.acting import attempt
 from accounts.errors import InvalidInput
 from accounts.expiry import parse_expiry
 from accounts.pages import administrator, paginate
-from devices import enrollment, keys
+from devices import enrollment, installing, keys
 from devices.agent import protocol
 from devices.forms import EnrollmentForm
 from devices.models import EnrollmentToken
@@ -39,11 +38,14 @@ def device_new(request: HttpRequest) -> HttpResponse:
     form = EnrollmentForm(request.POST or None, user=user, initial=_asked(request))
     token = _issue(user, form) if request.method == "POST" and form.is_valid() else None
     issued = EnrollmentToken.objects.visible_to(user).select_related("group", "created_by")
+    fingerprint = _fingerprint()
     context = {
         "form": EnrollmentForm(user=user) if token else form,
         "token": token,
-        "server": settings.DEPLOYX_PUBLIC_URL,
-        "fingerprint": _fingerprint(),
+        "server": installing.server(),
+        "fingerprint": fingerprint,
+        "line": installing.line("deployx.token", fingerprint),
+        "wheel": installing.wheel_address(),
         "page": paginate(request, issued),
     }
     return render(request, "devices/new.html", context)

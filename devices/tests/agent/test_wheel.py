@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
+import os
 import subprocess
 import sys
 import zipfile
+from email.message import Message
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
+from devices import wheel as packing
 from devices.agent import __version__
 from devices.agent.protocol import Outcome
 
@@ -21,16 +25,12 @@ AGENT = ROOT / "devices" / "agent"
 NEEDED = ("websockets", "cryptography", "psutil", "cffi", "_cffi_backend")
 
 
-def build(folder: Path) -> Path:
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(folder)]
-    subprocess.run([*command, str(AGENT)], check=True, capture_output=True, cwd=folder.parent)
-    [wheel] = folder.glob("*.whl")
-    return wheel
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("wheel"))
+    built = packing.built()
+    path = tmp_path_factory.mktemp("wheel") / built.name
+    path.write_bytes(built.content)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,9 @@ def test_it_installs_a_program_that_says_what_it_is(environment: Path) -> None:
     program = environment / "deployx-agent"
 
     assert said(program, "--version") == f"deployx-agent {__version__}\n"
-    assert {"enroll", "run", "status", "trust"} <= set(said(program, "--help").split())
+    assert {"enroll", "run", "status", "trust", "install", "uninstall"} <= set(
+        said(program, "--help").split()
+    )
 
 
 def test_it_needs_nothing_of_the_server(environment: Path) -> None:
@@ -99,20 +101,51 @@ def test_every_module_of_the_agent_is_in_it_and_nothing_else(wheel: Path) -> Non
     assert "deployx-agent = deployx_agent.__main__:main" in entry
 
 
-def test_built_twice_it_is_the_same_bytes(
-    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_packed_by_another_process_at_another_place_it_is_the_same_bytes(
+    wheel: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    (tmp_path / "again").mkdir()
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
 
-    again = build(tmp_path / "again")
+    subprocess.run(
+        [sys.executable, "-m", "devices.wheel", str(tmp_path / "new" / "folder")],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        umask=0o077,
+    )
 
-    assert again.name == wheel.name
-    assert digest(again) == digest(wheel)
+    again = tmp_path / "new" / "folder" / wheel.name
+    assert again.read_bytes() == wheel.read_bytes()
 
 
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def test_a_builder_of_others_makes_the_same_of_the_sources(wheel: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path)]
+    subprocess.run([*command, str(AGENT)], check=True, capture_output=True, cwd=tmp_path)
+    theirs = tmp_path / wheel.name
+
+    assert contents(theirs) == contents(wheel)
+    ours, other = metadata(wheel), metadata(theirs)
+    for field in ("Name", "Version", "Summary", "License-Expression", "Requires-Python"):
+        assert ours[field] == other[field]
+    assert ours.get_all("Classifier") == other.get_all("Classifier")
+    assert requirements(ours) == requirements(other)
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+        return {name: archive.read(name) for name in names}
+
+
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [one for one in archive.namelist() if one.endswith("/METADATA")]
+        return Parser().parsestr(archive.read(name).decode())
+
+
+def requirements(found: Message) -> set[Requirement]:
+    return {Requirement(one) for one in found.get_all("Requires-Dist", [])}
 
 
 class InstalledAgent(AgentProcess):

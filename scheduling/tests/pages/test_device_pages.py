@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
 
 from devices.models import Device, DeviceGroup, EnrollmentToken
 from scheduling import health
@@ -128,7 +129,7 @@ def test_delete_names_the_tasks_that_lose_it_and_then_deletes(
 
 
 def test_adding_a_device_shows_the_token_once_and_the_line_to_copy(
-    as_admin: Client, web_group: DeviceGroup, signer: str
+    as_admin: Client, web_group: DeviceGroup, signer: str, settings: Any
 ) -> None:
     typed = {"name": "kiosks", "group": str(web_group.pk), "uses_limit": "5", "expires_at": "2d"}
     answer = as_admin.post("/devices/new", typed)
@@ -137,6 +138,12 @@ def test_adding_a_device_shows_the_token_once_and_the_line_to_copy(
     assert answer.context["token"].startswith("dxe_")
     assert answer.context["token"] in page
     assert "deployx-agent enroll http://" in page
+    assert answer.context["line"].startswith(
+        f"curl -fsS {settings.DEPLOYX_PUBLIC_URL}/agent/install.sh | sudo sh -s --"
+        f" --token-file deployx.token --fingerprint {signer}"
+    )
+    assert escape(answer.context["line"]) in page
+    assert answer.context["token"] not in answer.context["line"]
     assert f"--server-key-fingerprint {signer}" in page
     assert "no-store" in answer["Cache-Control"]
     again = as_admin.get("/devices/new").content.decode()
