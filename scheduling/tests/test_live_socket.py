@@ -17,7 +17,7 @@ from django.db import close_old_connections
 from django.test import Client
 
 from devices.hub.threads import Unavailable
-from devices.hub.wakes import listen
+from devices.hub.wakes import hear, listen
 from scheduling import board, consumers, hints, live, schedules
 from scheduling.models import ScheduledTask
 
@@ -210,7 +210,6 @@ async def test_a_channel_layer_that_is_away_closes_nothing_and_is_found_again(
 async def test_a_line_opens_once_it_hears_and_misses_nothing_from_then_on(
     notices: board.Board, operator: User, task: ScheduledTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hear = board.hear
     is_asked, may_listen = asyncio.Event(), asyncio.Event()
 
     async def hear_later(*arguments: Any, **options: Any) -> None:
