@@ -61,7 +61,8 @@ def _write(tasks: Iterable[ScheduledTask], *, tell_stock: bool, renews: bool = F
         PeriodicTask.objects.filter(pk__in=ids).update(**dict(values))
     if moved:
         ClockedSchedule.objects.bulk_update(moved, ["clocked_time"])
-    if tell_stock and (changes or moved or created):
+    # Of a row that is not armed anew, a stock scheduler that ran it has nothing to learn.
+    if tell_stock and (created or (not renews and (changes or moved))):
         transaction.on_commit(_set_change_flag, robust=True)
 
 

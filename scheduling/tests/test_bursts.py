@@ -172,3 +172,16 @@ def test_stock_schedulers_are_told_of_what_they_opened(
     with after_commit():
         due.open_many({task.pk: None}, opened_by)
     assert (PeriodicTasks.last_change() != before) is is_told
+
+
+def test_stock_schedulers_do_not_read_everything_anew_for_what_runs_no_more(
+    admin: User, web_group: DeviceGroup, after_commit: Any
+) -> None:
+    task = due_task(admin, groups=[web_group], max_runs=1)
+    before = PeriodicTasks.last_change()
+    with after_commit():
+        due.open_many({task.pk: None}, "stock")
+    task.refresh_from_db()
+    assert task.periodic_task is not None
+    assert (task.next_run_time, task.periodic_task.enabled) == (None, False)
+    assert PeriodicTasks.last_change() == before
