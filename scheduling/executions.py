@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from devices.models import Device
-from scheduling import cancelling, clock, opening, progress
+from scheduling import cancelling, clock, opening, progress, steering
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def pause_rollout(execution: Execution, user: User) -> Execution:
     execution = _steerable(execution)
     if execution.rollout_paused_at is not None:
         raise StateConflict(_("The rollout is paused already."), execution.status)
-    return _steer(execution, user, "paused", rollout_paused_at=clock.now())
+    return _steer(execution, user, "paused", rollout_paused_at=clock.now(), rollout_paused_by=user)
 
 
 @transaction.atomic
@@ -39,7 +39,7 @@ def resume_rollout(execution: Execution, user: User) -> Execution:
     execution = _steerable(execution)
     if execution.rollout_paused_at is None:
         raise StateConflict(_("The rollout is not paused."), execution.status)
-    return _steer(execution, user, "resumed", rollout_paused_at=None)
+    return _steer(execution, user, "resumed", rollout_paused_at=None, rollout_paused_by=None)
 
 
 @transaction.atomic
@@ -76,8 +76,8 @@ def retry(execution: Execution, user: User, statuses: Iterable[str] | None = Non
     execution = cancelling.locked(execution)
     if not execution.has_ended:
         raise StateConflict(_("The execution has not ended."), execution.status)
-    runs = execution.runs.filter(progress.COUNTED, status__in=wanted, device__revoked_at=None)
-    device_ids = list(runs.exclude(device=None).values_list("device", flat=True))
+    runs = execution.runs.filter(steering.RETRIABLE, status__in=wanted)
+    device_ids = list(runs.values_list("device", flat=True))
     if not device_ids:
         raise StateConflict(_("There is no device to retry."), execution.status)
     usable = Device.objects.visible_to(user).filter(pk__in=device_ids).count()
@@ -87,11 +87,11 @@ def retry(execution: Execution, user: User, statuses: Iterable[str] | None = Non
 
 
 def _retried_statuses(statuses: Iterable[str] | None) -> list[str]:
-    accepted = [status for status in DeviceRun.Status.values if status not in DeviceRun.UNENDED]
     if statuses is None:
-        return [status for status in accepted if status not in ("succeeded", "lost")]
+        return list(steering.RETRIED_BY_DEFAULT)
     if isinstance(statuses, str) or not isinstance(statuses, Iterable):
         raise InvalidInput({"statuses": [_("must be a list of run states.")]})
+    accepted = [status for status in DeviceRun.Status.values if status not in DeviceRun.UNENDED]
     wanted = [str(status) for status in statuses]
     unknown = [status for status in wanted if status not in accepted]
     if unknown or not wanted:

@@ -2,7 +2,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from scheduling.views import devices, executions, overview, task_actions, task_form, tasks
+from scheduling.views import (
+    devices,
+    executions,
+    overview,
+    steering,
+    task_actions,
+    task_form,
+    tasks,
+)
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -18,8 +26,13 @@ urlpatterns = [
     path("tasks/<uuid:pk>/delete", task_actions.task_delete, name="task-delete"),
     path("executions/", executions.execution_list, name="execution-list"),
     path("executions/<uuid:pk>/", executions.execution_detail, name="execution"),
-    path("executions/<uuid:pk>/cancel", executions.execution_cancel, name="execution-cancel"),
-    path("executions/<uuid:pk>/retry", executions.execution_retry, name="execution-retry"),
+    path("executions/<uuid:pk>/cancel", steering.execution_cancel, name="execution-cancel"),
+    path("executions/<uuid:pk>/retry", steering.execution_retry, name="execution-retry"),
+    path("executions/<uuid:pk>/pause", steering.rollout_pause, name="rollout-pause"),
+    path("executions/<uuid:pk>/resume", steering.rollout_resume, name="rollout-resume"),
+    path("executions/<uuid:pk>/promote", steering.rollout_promote, name="rollout-promote"),
+    path("executions/<uuid:pk>/abort", steering.rollout_abort, name="rollout-abort"),
+    path("runs/<uuid:pk>/cancel", steering.run_cancel, name="run-cancel"),
     path("devices/<uuid:pk>/", devices.device_detail, name="device"),
     path("devices/<uuid:pk>/revoke", devices.device_revoke, name="device-revoke"),
     path("devices/<uuid:pk>/delete", devices.device_delete, name="device-delete"),

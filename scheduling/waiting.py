@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.db.models import TextChoices
+from django.db.models import Case, Count, Exists, OuterRef, Q, TextChoices, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from scheduling.models import DeviceRun
+from scheduling.models import DeviceRun, Execution
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+AT_WORK = ("claimed", "running")
 
 
 class WaitingFor(TextChoices):
@@ -66,8 +68,36 @@ def _reason(run: DeviceRun, busy: set[UUID], now: datetime) -> tuple[WaitingFor,
     return word, run.queued_at
 
 
+def counted(execution: Execution) -> dict[WaitingFor, int]:
+    """How many of the execution's runs wait for what, by the rules of `explain`, most first; counted
+    by the database in one query."""
+    reason = Case(*_rules(execution), default=Value(WaitingFor.AGENT.value))
+    rows = execution.runs.unstarted().order_by().annotate(reason=reason).values_list("reason")
+    numbers = rows.annotate(number=Count("pk")).order_by("-number", "reason")
+    return {WaitingFor(word): number for word, number in numbers}
+
+
+def _rules(execution: Execution) -> list[When]:
+    """`_reason`, said in SQL: the first that holds."""
+    at_work = DeviceRun.objects.filter(device=OuterRef("device"), status__in=AT_WORK)
+    released = WaitingFor.CONCURRENCY_LIMIT if execution.open_wave else WaitingFor.DISPATCHER
+    is_paused = execution.rollout_paused_at is not None
+    rules: list[tuple[Q, WaitingFor]] = [
+        (Q(device__in_recovery=True), WaitingFor.RECOVERY),
+        (Q(status="claimed"), WaitingFor.AGENT),
+        (Q(status="pending", wave__gt=max(1, execution.open_wave)), WaitingFor.EARLIER_WAVE),
+        *([(Q(pk__isnull=False), WaitingFor.ROLLOUT_PAUSED)] if is_paused else []),
+        (Q(status="pending", not_before__gt=timezone.now()), WaitingFor.RETRY_BACKOFF),
+        (Q(device__is_online=False), WaitingFor.DEVICE_OFFLINE),
+        (Q(status="pending"), released),
+        (Q(has_slot=False), WaitingFor.CONCURRENCY_LIMIT),
+        (Q(Exists(at_work)), WaitingFor.DEVICE_BUSY),
+    ]
+    return [When(condition, then=Value(word.value)) for condition, word in rules]
+
+
 def _busy_devices(device_ids: Sequence[UUID | None]) -> set[UUID]:
     if not device_ids:
         return set()
-    on_device = DeviceRun.objects.filter(device__in=device_ids, status__in=["claimed", "running"])
+    on_device = DeviceRun.objects.filter(device__in=device_ids, status__in=AT_WORK)
     return {one for one in on_device.values_list("device", flat=True) if one is not None}

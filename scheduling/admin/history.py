@@ -29,7 +29,8 @@ class ExecutionAdmin(ReadOnlyAdmin):
         "id", "task_link", "task_name", "task_type", "status", "error_message", "trigger",
         "opened_by", "cause", "user", "owner", "scheduled_for", "due_at", "created_at",
         "started_at", "completed_at", "cancel_requested_at", "rollout_paused_at",
-        "abort_requested_at", "abort_reason", "open_wave", "its_runs", "counted", "snapshot",
+        "rollout_paused_by", "abort_requested_at", "abort_reason", "open_wave", "its_runs",
+        "counted", "snapshot",
     )  # fmt: skip
     readonly_fields = fields
 

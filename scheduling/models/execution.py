@@ -120,6 +120,15 @@ class Execution(models.Model):
 
     cancel_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
     rollout_paused_at = models.DateTimeField(null=True, blank=True, editable=False)
+    rollout_paused_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        editable=False,
+    )
     abort_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
     abort_reason = models.TextField(blank=True)
     open_wave = models.PositiveIntegerField(default=0, editable=False)
@@ -173,3 +182,8 @@ class Execution(models.Model):
     @property
     def has_ended(self) -> bool:
         return self.status in self.ENDED
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether its rollout is held, which ends with the execution."""
+        return self.status == self.Status.RUNNING and self.rollout_paused_at is not None

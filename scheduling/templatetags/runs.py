@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 from django import template
 from django.utils.translation import gettext as _
 
+from accounts.templatetags.pages import badge_of
 from devices.agent import kinds
 from scheduling.models import DeviceRun
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scheduling.models import Execution, ScheduledTask
+    from scheduling.steering import Wave
 
 register = template.Library()
 
@@ -43,8 +47,30 @@ def shape_of(value: object) -> str:
 @register.inclusion_tag("executions/_bar.html")
 def progress_bar(execution: Execution) -> dict[str, Any]:
     """How many of the devices have ended well or badly or are at work; needs `result`."""
-    result = execution.result
-    counts, total = result.get("counts", {}), result.get("devices_targeted", 0)
+    return _bar(execution.result.get("counts", {}))
+
+
+@register.inclusion_tag("executions/_bar.html")
+def wave_bar(wave: Wave) -> dict[str, Any]:
+    """The same of one wave's devices."""
+    return _bar(wave.counts)
+
+
+@register.simple_tag
+def counts_in_words(counts: Mapping[str, int]) -> str:
+    """How many are in each state, the states nobody is in left out."""
+    said = [f"{counts[one]} {one.label.lower()}" for one in DeviceRun.Status if counts.get(one)]
+    return ", ".join(said)
+
+
+@register.inclusion_tag("_badge.html")
+def paused_badge(execution: Execution) -> dict[str, Any]:
+    """Beside the state of an execution, where its rollout is held."""
+    return badge_of(_("Rollout paused"), "held") if execution.is_paused else {}
+
+
+def _bar(counts: Mapping[str, int]) -> dict[str, Any]:
+    total = sum(counts.values())
     pieces: list[tuple[str, str, str]] = []
     done = 0.0
     for tone, statuses in BAR:
@@ -52,5 +78,5 @@ def progress_bar(execution: Execution) -> dict[str, Any]:
         if width:
             pieces.append((tone, f"{done:.3f}", f"{width:.3f}"))
             done += width
-    words = {"done": result.get("devices_succeeded", 0), "all": total}
+    words = {"done": counts.get("succeeded", 0), "all": total}
     return {"pieces": pieces, "text": _("%(done)s of %(all)s devices succeeded") % words}

@@ -12,7 +12,7 @@ from accounts import page_urls as accounts_urls
 from devices import page_urls as devices_urls
 from devices.models import Device, DeviceGroup
 from scheduling import page_urls as scheduling_urls
-from scheduling.models import ScheduledTask
+from scheduling.models import Execution, ScheduledTask
 from scheduling.tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,15 @@ LISTS = [
 ]
 OF_A_TASK = ["task", "task-edit", "task-delete"]
 POSTS_ON_A_TASK = ["task-pause", "task-resume", "task-execute", "task-delete"]
-OF_AN_EXECUTION = ["execution", "execution-cancel"]
+OF_AN_EXECUTION = ["execution", "execution-cancel", "execution-retry", "rollout-abort"]
+STEERING = [
+    "execution-cancel",
+    "execution-retry",
+    "rollout-pause",
+    "rollout-resume",
+    "rollout-promote",
+    "rollout-abort",
+]
 FOR_ADMINISTRATORS = ["device-new", "group-new"]
 
 
@@ -109,11 +117,20 @@ def test_an_execution_is_there_for_the_tasks_owner_and_for_nobody_else(
     assert as_outsider.get(address).status_code == 404
 
 
-@pytest.mark.parametrize("name", ["execution-cancel", "execution-retry"])
+@pytest.mark.parametrize("name", STEERING)
 def test_nobody_else_may_steer_an_execution(as_outsider: Client, execution: Any, name: str) -> None:
+    before = Execution.objects.filter(pk=execution.pk).values().get()
     assert as_outsider.post(reverse(name, args=[execution.pk])).status_code == 404
-    execution.refresh_from_db()
-    assert execution.cancel_requested_at is None
+    assert Execution.objects.filter(pk=execution.pk).values().get() == before
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_nobody_else_may_cancel_a_run(as_outsider: Client, execution: Any, method: str) -> None:
+    run = execution.runs.get()
+    address = reverse("run-cancel", args=[run.pk])
+    assert getattr(as_outsider, method)(address).status_code == 404
+    run.refresh_from_db()
+    assert run.cancel_requested_at is None
 
 
 @pytest.mark.parametrize("name", ["device", "device-edit"])
