@@ -68,7 +68,7 @@ class Machine:
 
     def agent(self, *arguments: str) -> str:
         """What the installed program says when it has done this."""
-        line = [self.program, *arguments, "--state-dir", self.state]
+        line = [str(self.program), *arguments, "--state-dir", str(self.state)]
         return subprocess.run(line, capture_output=True, text=True, check=True, timeout=60).stdout
 
     def files(self) -> dict[str, tuple[int, int]]:
