@@ -32,13 +32,12 @@ def said(execution: Execution) -> list[str]:
 def test_the_database_counts_what_the_explanations_of_the_runs_say(admin: User, seed: int) -> None:
     dice = random.Random(seed)
     paused_at = timezone.now() if seed % 2 else None
-    execution = factories.execution(
-        factories.task(admin), open_wave=seed, rollout_paused_at=paused_at
-    )
+    task = factories.task(admin)
+    execution = factories.execution(task, open_wave=seed, rollout_paused_at=paused_at)
     for _ in range(40):
         on = factories.device(online=dice.random() < 0.6, in_recovery=dice.random() < 0.1)
         if dice.random() < 0.3:
-            factories.run(factories.execution(execution.task), on, status="running")
+            factories.run(factories.execution(task), on, status="running")
         status = dice.choice(["pending", "queued", "claimed", "running", "skipped"])
         later = timezone.now() + timedelta(hours=dice.choice([-1, 1]))
         factories.run(

@@ -63,7 +63,7 @@ class Visitor:
 
     def waits_for_line(self) -> None:
         """Until the page's socket is open: from then on it hears of every change."""
-        self.page.wait_for_function("document.documentElement.dataset.line === 'open'")
+        self.page.locator("html[data-line=open]").wait_for(state="attached")
 
     def unfolds_everything(self) -> None:
         self.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")

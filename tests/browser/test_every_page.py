@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from accounts import tokens
 from devices import enrollment, keys
 from devices.models import Device, DeviceGroup
+from scheduling.models import Execution, ScheduledTask
 from scheduling.tests import factories
 from tests.browser.conftest import Visitor
 
@@ -39,12 +41,28 @@ def pages(admin: User, web_group: DeviceGroup, web_device: Device) -> list[str]:
     factories.write_output(run, b"some output\n")
     factories.execution(task, status="skipped", error_message="Nobody was there.")
     of_task = [f"/tasks/{task.pk}/{part}" for part in ("", "edit", "delete")]
-    of_execution = [f"/executions/{execution.pk}/{part}" for part in ("", "cancel")]
+    of_execution = [
+        f"/executions/{execution.pk}/{part}" for part in ("", "cancel", "abort", "retry")
+    ]
+    of_run = [f"/runs/{run.pk}/cancel", *_of_a_rollout(task)]
     of_device = [f"/devices/{web_device.pk}/{part}" for part in ("", "edit", "revoke", "delete")]
     of_group = [f"/groups/{web_group.pk}/{part}" for part in ("", "edit", "delete")]
     lists = ["/", "/tasks/", "/tasks/new", "/executions/", "/devices/", "/devices/new", "/groups/"]
     others = ["/groups/new", "/settings/tokens/", "/accounts/password/change/", "/accounts/logout/"]
-    return [*lists, *of_task, *of_execution, *of_device, *of_group, *others]
+    return [*lists, *of_task, *of_execution, *of_run, *of_device, *of_group, *others]
+
+
+def _of_a_rollout(task: ScheduledTask) -> list[str]:
+    """An execution in waves, and one that has ended with something to retry."""
+    held = factories.execution(task, open_wave=2, rollout_paused_at=timezone.now())
+    for wave, status in enumerate(("succeeded", "running", "pending"), start=1):
+        factories.run(held, status=status, wave=wave)
+    ended = factories.execution(task)
+    for status in ("failed", "lost", "succeeded"):
+        factories.run(ended, status=status)
+    Execution.objects.filter(pk=ended.pk).move("failed", completed_at=timezone.now())
+    rollout = f"/executions/{held.pk}/"
+    return [rollout, f"{rollout}cancel?wave=2", f"/executions/{ended.pk}/retry"]
 
 
 EMPTY = ["/", "/tasks/", "/executions/", "/devices/", "/groups/", "/settings/tokens/"]
