@@ -139,7 +139,7 @@ def _measure_one(
         made.query(_TELL_STOCK)
         with _Watch(made, due) as watch:
             served = ask("serve", done=watch.all_there.wait, patience=begin + PATIENCE_SECONDS)
-        _tidy(made)
+    _tidy(made)
     announced = served["announced"]
     return Measured(
         number, name, start, idle, change, served["memory"],
