@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -14,6 +15,7 @@ GROUP = "hubs"
 REJOIN_SECONDS = 60.0
 """Groups expire after a day, and a Redis that was flushed or restarted has forgotten them all."""
 LONGEST_PAUSE_SECONDS = 30.0
+CANCEL_AGAIN_SECONDS = 0.05
 Answer = TypeVar("Answer")
 
 
@@ -63,11 +65,16 @@ async def _hear_a_while(
 
 
 async def _interruptible(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """The work's answer. redis-py swallows a cancellation that meets it while it connects, so it is
-    waited for from outside: whoever cancels us is heard at once."""
+    """The work's answer, or its end when we are cancelled. redis-py swallows a cancellation that
+    meets it while it connects, and then waits on for a message: it is cancelled until it has ended,
+    or it would hold up the end of the loop for a minute."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task})
-    finally:
-        task.cancel()
+    except asyncio.CancelledError:
+        while not task.done():
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task}, timeout=CANCEL_AGAIN_SECONDS)
+        raise
     return task.result()
