@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("", include("accounts.page_urls")),
+    path("", include("devices.file_urls")),
     path("", include("devices.page_urls")),
     path("", include("scheduling.page_urls")),
     path("api/", include("devices.api.urls")),

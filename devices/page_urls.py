@@ -2,12 +2,9 @@ from __future__ import annotations
 
 from django.urls import path
 
-from devices.installing import SCRIPT_PATH
-from devices.views import agent_files, devices, enrolling, groups
+from devices.views import devices, enrolling, groups
 
 urlpatterns = [
-    path(SCRIPT_PATH.removeprefix("/"), agent_files.install_script, name="agent-install-script"),
-    path("agent/<str:name>", agent_files.agent_wheel, name="agent-wheel"),
     path("devices/", devices.device_list, name="device-list"),
     path("devices/new", enrolling.device_new, name="device-new"),
     path(

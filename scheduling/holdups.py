@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.utils import timezone
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.moments import distance
 from scheduling import waiting
 from scheduling.models import Execution
 from scheduling.options import Rollout
@@ -32,11 +31,11 @@ def sentences(execution: Execution, can: Possible) -> list[str]:
 
 def _paused(execution: Execution) -> str:
     assert execution.rollout_paused_at is not None
-    length = timesince(execution.rollout_paused_at, timezone.now(), depth=1)
+    when = distance(execution.rollout_paused_at)
     if execution.rollout_paused_by is None:
-        return _("The rollout was paused %s ago.") % length
-    words = {"name": execution.rollout_paused_by.get_username(), "length": length}
-    return _("The rollout was paused by %(name)s %(length)s ago.") % words
+        return _("The rollout was paused %s.") % when
+    words = {"name": execution.rollout_paused_by.get_username(), "when": when}
+    return _("The rollout was paused by %(name)s %(when)s.") % words
 
 
 def _offline(n: int, execution: Execution) -> str:

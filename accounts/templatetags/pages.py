@@ -12,9 +12,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 from lucide.templatetags.lucide import lucide
+
+from accounts.moments import distance
 
 register = template.Library()
 
@@ -82,7 +83,7 @@ def ago(moment: datetime | None, zone: str = "UTC") -> str:
         '<time datetime="{}" title="{}">{}</time>',
         _machine(moment),
         _exact(moment, zone),
-        _distance(moment),
+        distance(moment),
     )
 
 
@@ -124,16 +125,6 @@ def message_tone(level: str) -> str:
 @register.filter
 def tone_icon(tone: str) -> str:
     return TONE_ICONS[tone]
-
-
-def _distance(moment: datetime) -> str:
-    """One unit is enough at a glance: "3 hours ago", not "3 hours, 12 minutes ago"."""
-    now = timezone.now()
-    if abs((moment - now).total_seconds()) < 60:
-        return _("just now") if moment <= now else _("in under a minute")
-    if moment <= now:
-        return _("%(length)s ago") % {"length": timesince(moment, now, depth=1)}
-    return _("in %(length)s") % {"length": timeuntil(moment, now, depth=1)}
 
 
 def _machine(moment: datetime) -> str:
