@@ -217,7 +217,8 @@ def test_uninstalled_nothing_is_left_but_the_program(
     (tmp_path / "prefix").symlink_to(machine.folder / "prefix")
     other = Machine(system, tmp_path, machine.index)
     token = system.manage("enroll-token", "add").stdout.strip()
-    assert other.install(script, token=token).returncode == 0
+    # Not under the hostname, by which the system's own agent goes.
+    assert other.install(script, "--name", "uninstalled", token=token).returncode == 0
     assert (tmp_path / "root" / UNIT).exists()
 
     other.agent("uninstall", "--purge", "--yes", "--root", str(tmp_path / "root"))
