@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from redis import Redis
 
 from devices.models import Device, DeviceGroup
 from scheduling import hints
@@ -135,6 +137,14 @@ def server(
         finally:
             process.terminate()
             process.wait(30)
+
+
+@pytest.fixture(autouse=True)
+def _forget_sign_ins() -> None:
+    """So many people do not sign in from one address within a minute, but in tests."""
+    with Redis.from_url(settings.REDIS_URL) as client:
+        for key in client.scan_iter("*:allauth:rl:*"):
+            client.delete(key)
 
 
 @pytest.fixture
