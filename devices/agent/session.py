@@ -105,7 +105,7 @@ class Session:
                 looks = min(_LOOK_SECONDS, self._settings.repeat_seconds)
                 tasks.create_task(self._every(looks, self._repeat, 0.0))
                 tasks.create_task(self._every(_FACTS_SECONDS, self._tell_facts, SPREAD))
-        except* Exception as problems:
+        except ExceptionGroup as problems:  # except* would wrap what is raised here once more
             raise _telling(problems.exceptions) from None
         finally:
             self._runs.detach()
