@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,9 +61,18 @@ def test_a_platform_without_a_wheel_is_told_what_to_set(monkeypatch: pytest.Monk
         Binaries.installed()
 
 
-def test_a_deep_checkout_has_its_sockets_elsewhere(tmp_path: Path) -> None:
-    deep = tmp_path.joinpath(*["a folder with a long name"] * 5)
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every account may pass through, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="deployx-test-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+def test_a_deep_checkout_has_its_sockets_elsewhere(open_folder: Path) -> None:
+    deep = open_folder.joinpath(*["a folder with a long name"] * 5)
     home, other = Home.of(deep), Home.of(deep / "another")
+    assert not home.is_moved
     assert len(str(home.sockets)) <= LONGEST_SOCKET_FOLDER
     assert home.sockets != other.sockets
     for one in (home, other):
