@@ -109,7 +109,7 @@ def open_retry(original: Execution, user: User, device_ids: Sequence[UUID]) -> E
     if original.task is not None:
         task = ScheduledTask.objects.select_for_update().get(pk=original.task.pk)
         drafts.count(task, execution)
-        _save(task)
+        save(task)
     return execution
 
 
@@ -125,7 +125,7 @@ def release_queued(task_id: UUID) -> Execution | None:
         return None
     execution = ahead[0]
     _start(task, execution, clock.now())
-    _save(task)
+    save(task)
     return execution
 
 
@@ -167,7 +167,7 @@ def _open_dependent(task_id: UUID, parent: Execution) -> Execution | None:
         return None
     cause = drafts.Cause(Execution.Trigger.DEPENDENCY, "worker", task.user, caused_by=parent)
     execution = _open_heeding_overlap(task, cause, clock.now())
-    _save(task)
+    save(task)
     return execution
 
 
@@ -284,7 +284,9 @@ def _create_runs(execution: Execution, devices: Iterable[Device]) -> None:
     live.changed("execution", [execution.pk])
 
 
-def _save(task: ScheduledTask) -> None:
+def save(task: ScheduledTask) -> None:
+    """Writes the task with the status that follows from its plan and executions, its PeriodicTask in
+    step, in the caller's transaction."""
     _store(task)
     mirror.write(task)
 

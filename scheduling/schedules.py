@@ -80,7 +80,7 @@ def update(
     _write_dependencies(task, definition.depends_on, now)
     if replans and not task.is_paused:
         planning.plan_after(task, now)
-    _save(task)
+    opening.save(task)
     return task
 
 
@@ -97,7 +97,7 @@ def pause(task: ScheduledTask, user: User) -> ScheduledTask:
     task.is_paused = True
     planning.clear(task)
     cancelling.skip_queued(task, _("The task was paused."))
-    _save(task)
+    opening.save(task)
     log.info("task_paused", task=str(task.pk), user=user.pk)
     return task
 
@@ -114,7 +114,7 @@ def resume(task: ScheduledTask, user: User) -> ScheduledTask:
     task.is_paused = False
     task.dependencies.update(active_since=now)
     planning.plan_after(task, now)
-    _save(task)
+    opening.save(task)
     log.info("task_resumed", task=str(task.pk), user=user.pk)
     return task
 
@@ -139,7 +139,7 @@ def execute(task: ScheduledTask, user: User) -> Execution:
     task = _locked(task)
     require_rights(task, user)
     execution = opening.open_manual(task, user)
-    _save(task)
+    opening.save(task)
     return execution
 
 
@@ -151,7 +151,7 @@ def execute_now(user: User, data: Mapping[str, Any]) -> Execution:
     given |= {"recurrence_type": "once", "recurrence_config": {"run_at": None}}
     task = _insert(user, given, ad_hoc=True)
     execution = opening.open_manual(task, user)
-    _save(task)
+    opening.save(task)
     return execution
 
 
@@ -232,20 +232,13 @@ def _insert(
     task.save(force_insert=True)
     _write_dependencies(task, definition.depends_on, now)
     planning.plan_after(task, now)
-    _save(task)
+    opening.save(task)
     return task
 
 
 def _locked(task: ScheduledTask) -> ScheduledTask:
     # Not against foreign keys: a task that comes to depend on this one waits for nobody.
     return ScheduledTask.objects.select_for_update(no_key=True).get(pk=task.pk)
-
-
-def _save(task: ScheduledTask) -> None:
-    planning.refresh_status(task)
-    task.save()
-    mirror.write(task)
-    live.changed("task", [task.pk])
 
 
 def _write_dependencies(

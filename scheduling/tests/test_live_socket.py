@@ -4,37 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
-from django.db import close_old_connections
 from django.test import Client
 
 from devices.hub.threads import Unavailable
 from devices.hub.wakes import hear, listen
+from devices.tests.conftest import in_thread
 from scheduling import board, consumers, hints, live, schedules
 from scheduling.models import ScheduledTask
 
 pytestmark = pytest.mark.django_db(transaction=True)
-T = TypeVar("T")
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """Database work of an async test, on a thread that gives its connection back."""
-
-    def connected() -> T:
-        try:
-            return work()
-        finally:
-            close_old_connections()
-
-    return await asyncio.to_thread(connected)
 
 
 class Page:

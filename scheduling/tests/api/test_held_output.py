@@ -6,34 +6,24 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
 import uvicorn
 from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
-from django.db import close_old_connections, connections
+from django.db import connections
 from django.test import Client
 
 from accounts import tokens
+from devices.tests.conftest import in_thread
 from scheduling.api.held_output import ASKED_AT_ONCE, HeldOutput
 from scheduling.models import DeviceRun
 from scheduling.tests import factories
 from scheduling.tests.api.conftest import address
 
-T = TypeVar("T")
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    def connected() -> T:
-        try:
-            return work()
-        finally:
-            close_old_connections()
-
-    return await asyncio.to_thread(connected)
 
 
 async def until(condition: Callable[[], bool]) -> None:
