@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,8 +79,21 @@ def _copied(program: Path, folder: Path) -> Path:
         for part in (name, f"{name}.libs"):
             if (packages / part).exists():
                 shutil.copytree(packages / part, draft / part, symlinks=True, ignore=_UNUSED)
+        _open_to_all(draft)
         draft.rename(copy)  # complete or not at all: one cut short is not taken for a copy
     return copy / program.relative_to(packages)
+
+
+def _open_to_all(folder: Path) -> None:
+    """Programs are no secret; installed under `umask 077` only their owner could run them."""
+    for path in (folder, *folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            continue
+        if stat.S_ISDIR(mode) or mode & stat.S_IXUSR:
+            path.chmod(0o755)
+        else:
+            path.chmod(0o644)
 
 
 _UNUSED = shutil.ignore_patterns("pginstall", "__pycache__", "include", "*.a")

@@ -85,9 +85,9 @@ def _own(path: Path, account: Account | None) -> None:
 
 
 def _make(path: Path, mode: int) -> None:
-    if not path.exists():
-        path.mkdir(parents=True, exist_ok=True)
-        path.chmod(mode)  # whatever the umask took from it
+    for missing in reversed([one for one in (path, *path.parents) if not one.exists()]):
+        missing.mkdir(exist_ok=True)
+        missing.chmod(mode if missing == path else 0o755)  # whatever the umask took from it
 
 
 def _digest(folder: Path) -> str:

@@ -31,6 +31,8 @@ class Throwaway:
         folder.chmod(0o711)
         self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
         home = Home.of(folder)
+        if home.is_moved:
+            self._stack.callback(shutil.rmtree, home.data.parent, ignore_errors=True)
         postgres = Postgres(home, is_durable=self.is_durable)
         valkey = Valkey(home, is_durable=self.is_durable)
         postgres.prepare()

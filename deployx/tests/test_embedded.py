@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import tempfile
@@ -47,6 +48,24 @@ def test_nothing_is_left_of_a_throwaway() -> None:
     assert not folder.exists()
 
 
+def test_programs_installed_for_their_owner_only_run_as_another(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = Binaries.installed().copied_to(open_folder / "site-packages")
+    package = private.postgres.parents[1]
+    before = os.umask(0o077)
+    try:
+        for path in (package, *package.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode & 0o700)
+        copy = private.copied_to(open_folder / "copy")
+    finally:
+        os.umask(before)
+    program = copy.postgres / "postgres"
+    inside = [one for one in program.parents if one.is_relative_to(open_folder / "copy")][:-1]
+    assert all(one.stat().st_mode & stat.S_IXOTH for one in (program, *inside))
+
+
 def test_copied_programs_run_where_they_are(tmp_path: Path) -> None:
     copy = Binaries.installed().copied_to(tmp_path)
     for program in (copy.postgres / "postgres", copy.postgres / "initdb", copy.valkey):
@@ -69,7 +88,11 @@ def open_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def test_a_deep_checkout_has_its_sockets_elsewhere(open_folder: Path) -> None:
+def test_a_deep_checkout_has_its_sockets_elsewhere(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = Binaries.installed().copied_to(open_folder)  # this checkout may be out of reach
+    monkeypatch.setattr(Binaries, "installed", lambda: programs)
     deep = open_folder.joinpath(*["a folder with a long name"] * 5)
     home, other = Home.of(deep), Home.of(deep / "another")
     assert not home.is_moved

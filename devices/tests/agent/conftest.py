@@ -122,6 +122,15 @@ async def eventually(holds: object, seconds: float = DEADLINE_SECONDS) -> None:
 
 
 @pytest.fixture(autouse=True)
+def the_umask() -> Iterator[None]:
+    """The agent's program sets one for its whole process; here that is everybody's."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture(autouse=True)
 def nothing_left_running() -> Iterator[None]:
     """Every process a test started, orphans and daemons included, has ended by itself by the
     test's end: pytest inherits them all."""
