@@ -18,7 +18,14 @@ from accounts.administration import (
 )
 from devices import enrollment, fleet, groups
 from devices.agent import protocol
-from devices.models import Device, DeviceGroup, EnrollmentToken, Installation, ServerKey
+from devices.models import (
+    Device,
+    DeviceGroup,
+    EnrollmentToken,
+    Installation,
+    InstalledSoftware,
+    ServerKey,
+)
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -174,3 +181,11 @@ class ServerKeyAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("Fingerprint"))
     def fingerprint(self, key: ServerKey) -> str:
         return protocol.fingerprint(bytes(key.public_key))
+
+
+@admin.register(InstalledSoftware)
+class InstalledSoftwareAdmin(ReadOnlyAdmin):
+    list_display = ("name", "version", "device", "seen_at")
+    list_select_related = ("device",)
+    list_filter = ("seen_at",)
+    search_fields = ("name", "version", "device__name")

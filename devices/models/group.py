@@ -30,11 +30,15 @@ class DeviceGroup(models.Model):
 
     class Kind(models.TextChoices):
         STATIC = "static", _("Static")
+        DYNAMIC = "dynamic", _("By query")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=100, unique=True)
     description = models.TextField(blank=True, max_length=2000)
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.STATIC)
+    query = models.TextField(
+        blank=True, max_length=2_000, help_text=_("Of a group by query: which devices are in it.")
+    )
     devices = models.ManyToManyField("devices.Device", related_name="groups", blank=True)
     people = models.ManyToManyField(
         settings.AUTH_USER_MODEL, related_name="device_groups", blank=True
@@ -45,6 +49,13 @@ class DeviceGroup(models.Model):
 
     class Meta:
         ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(kind="static", query="")
+                | ~models.Q(kind="static") & ~models.Q(query=""),
+                name="group_by_query_has_a_query",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -1,3 +1,11 @@
+from scheduling.models.catalogue import (
+    Blob,
+    ExecutionBlob,
+    Software,
+    SoftwareSource,
+    StoredFile,
+    Upload,
+)
 from scheduling.models.device_run import DeviceRun
 from scheduling.models.execution import Execution
 from scheduling.models.heartbeat import ServiceHeartbeat
@@ -5,11 +13,17 @@ from scheduling.models.output import OutputChunk, OutputGap
 from scheduling.models.scheduled_task import ScheduledTask, TaskDependency
 
 __all__ = [
+    "Blob",
     "DeviceRun",
     "Execution",
+    "ExecutionBlob",
     "OutputChunk",
     "OutputGap",
     "ScheduledTask",
     "ServiceHeartbeat",
+    "Software",
+    "SoftwareSource",
+    "StoredFile",
     "TaskDependency",
+    "Upload",
 ]

@@ -14,9 +14,19 @@ from django.urls import reverse
 from accounts import tokens
 from accounts.models import IdempotencyKey
 from devices import enrollment, keys
-from devices.models import DeviceGroup
+from devices.models import DeviceGroup, InstalledSoftware
 from scheduling import heartbeats
-from scheduling.models import OutputGap, ScheduledTask
+from scheduling.models import (
+    Blob,
+    DeviceRun,
+    ExecutionBlob,
+    OutputGap,
+    ScheduledTask,
+    Software,
+    SoftwareSource,
+    StoredFile,
+    Upload,
+)
 from scheduling.tests import factories
 
 OURS = ("accounts", "devices", "scheduling")
@@ -42,7 +52,20 @@ def everything(admin: User, task: ScheduledTask, web_group: DeviceGroup, signer:
     run = factories.run(factories.execution(task), web_group.devices.get(), status="running")
     factories.write_output(run, b"hello\n")
     OutputGap.objects.create(run=run, offset=6, bytes=3)
+    _catalogue(admin, run)
     return task
+
+
+def _catalogue(user: User, run: DeviceRun) -> None:
+    blob = Blob.objects.create(sha256="ab" * 32, size=3, content_type="text/plain")
+    ExecutionBlob.objects.create(execution=run.execution, blob=blob)
+    file = StoredFile.objects.create(name="motd", blob=blob, user=user)
+    Upload.objects.create(user=user, name="big.iso", size=9, expires_at=run.created_at)
+    software = Software.objects.create(name="tool", version="1.0", user=user)
+    SoftwareSource.objects.create(software=software, os="linux", format="sh", file=file)
+    InstalledSoftware.objects.create(
+        device_id=run.device_id, name="tool", version="1.0", seen_at=run.created_at
+    )
 
 
 def sign_in(user: User) -> Client:

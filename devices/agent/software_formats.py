@@ -1,0 +1,46 @@
+"""The forms software comes in, and what both ends know about each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SYSTEMS = (("linux", "Linux"), ("macos", "macOS"), ("windows", "Windows"))
+ANY_ARCHITECTURE = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """`systems` it works on; `is_packaged`: named to a package manager rather than fetched;
+    `success` and `reboot` exit codes where a source names none of its own; `is_tried`: on a real
+    system, by the tests."""
+
+    name: str
+    label: str
+    systems: tuple[str, ...]
+    is_packaged: bool = False
+    success: tuple[int, ...] = (0,)
+    reboot: tuple[int, ...] = ()
+    is_tried: bool = False
+
+
+_WINDOWS_REBOOT = (1641, 3010)
+FORMATS = {
+    one.name: one
+    for one in (
+        Format("deb", "Debian package", ("linux",), is_tried=True),
+        Format("rpm", "RPM package", ("linux",)),
+        Format("msi", "Windows Installer", ("windows",), reboot=_WINDOWS_REBOOT),
+        Format("exe", "Windows setup program", ("windows",), reboot=_WINDOWS_REBOOT),
+        Format("pkg", "macOS package", ("macos",)),
+        Format("sh", "Shell installer", ("linux", "macos"), is_tried=True),
+        Format("tarball", "Archive with an install script", ("linux", "macos"), is_tried=True),
+        Format("apt", "apt", ("linux",), is_packaged=True, is_tried=True),
+        Format("dnf", "dnf", ("linux",), is_packaged=True),
+        Format("winget", "winget", ("windows",), is_packaged=True, reboot=_WINDOWS_REBOOT),
+        Format("brew", "Homebrew", ("macos",), is_packaged=True),
+    )
+}
+
+
+def choices() -> list[tuple[str, str]]:
+    return [(one.name, one.label) for one in FORMATS.values()]
