@@ -70,6 +70,12 @@ class DeviceRun(models.Model):
         SKIPPED = "skipped", _("Skipped")
         LOST = "lost", _("Lost")
 
+    class OutputForm(models.TextChoices):
+        """Whether what is kept still lies in the pieces it came in. None kept: blank."""
+
+        LOOSE = "loose", _("Loose")
+        MERGED = "merged", _("Merged")
+
     TONES: ClassVar = {
         "pending": "wait",
         "queued": "wait",
@@ -128,7 +134,14 @@ class DeviceRun(models.Model):
     error_message = models.TextField(blank=True)
     detail = models.JSONField(default=dict, blank=True)
     output_next = models.BigIntegerField(default=0, editable=False)
+    output_received = models.BigIntegerField(default=0, editable=False)
     output_kept = models.BigIntegerField(default=0, editable=False)
+    output_tail_start = models.BigIntegerField(default=0, editable=False)
+    output_form = models.CharField(
+        max_length=6, choices=OutputForm.choices, blank=True, editable=False
+    )
+    output_sha256 = models.CharField(max_length=64, blank=True, editable=False)
+    is_output_verified = models.BooleanField(null=True, editable=False)
     output_truncated = models.BooleanField(default=False)
     output_finished = models.BooleanField(default=False, editable=False)
 
@@ -194,10 +207,27 @@ class DeviceRun(models.Model):
             models.Index(
                 fields=["deadline_at"], name="run_deadline", condition=Q(status="running")
             ),
+            # On what changes once or twice in a run's life: a condition on output_kept would
+            # have every batch of output write a new entry into all indexes.
+            models.Index(
+                fields=["finished_at"],
+                name="run_output_ended",
+                condition=Q(output_form__in=["loose", "merged"]),
+            ),
+            models.Index(
+                fields=["finished_at", "id"],
+                name="run_output_loose",
+                condition=Q(output_form="loose"),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.device_name} ({self.status})"
+
+    @property
+    def dropped_bytes(self) -> int:
+        """Bytes the command wrote that are not, or no longer, kept."""
+        return self.output_next - self.output_kept
 
     @property
     def output_bytes(self) -> int:

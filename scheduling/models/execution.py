@@ -167,6 +167,11 @@ class Execution(models.Model):
             ),
             models.Index(fields=["status", "-id"], name="execution_by_status"),
             models.Index(
+                fields=["completed_at"],
+                name="execution_by_end",
+                condition=Q(completed_at__isnull=False),
+            ),
+            models.Index(
                 fields=["scheduled_for"],
                 name="execution_by_occurrence",
                 condition=Q(scheduled_for__isnull=False),
