@@ -87,7 +87,11 @@ class Device(models.Model):
         editable=False,
         help_text=_("False after a giveback, until a poll says ready."),
     )
-    in_recovery = models.BooleanField(default=False, editable=False)
+    in_recovery = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text=_("After a restore, until it has told what it knows of its runs."),
+    )
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     contested_at = models.DateTimeField(
         null=True,

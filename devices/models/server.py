@@ -7,11 +7,17 @@ from django.db import models
 
 
 class Installation(models.Model):
-    """This server's own identity: one row, made at the first start."""
+    """This server's own identity and past: one row, made at the first start.
+
+    `recovery_began_at` is when the latest restore was declared, `backup_taken_at` how old the data
+    was by then (None: nobody said). Which devices are still in recovery, their own rows say.
+    """
 
     only = models.BooleanField(primary_key=True, default=True, editable=False)
     server_id = models.UUIDField(default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    recovery_began_at = models.DateTimeField(null=True, editable=False)
+    backup_taken_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         constraints: ClassVar = [

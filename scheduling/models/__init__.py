@@ -1,3 +1,4 @@
+from scheduling.models.alarm import Alarm
 from scheduling.models.catalogue import (
     Blob,
     ExecutionBlob,
@@ -13,6 +14,7 @@ from scheduling.models.output import OutputChunk, OutputGap
 from scheduling.models.scheduled_task import ScheduledTask, TaskDependency
 
 __all__ = [
+    "Alarm",
     "Blob",
     "DeviceRun",
     "Execution",

@@ -134,7 +134,8 @@ class DeviceRun(models.Model):
     error_message = models.TextField(blank=True)
     detail = models.JSONField(default=dict, blank=True)
     output_next = models.BigIntegerField(default=0, editable=False)
-    output_received = models.BigIntegerField(default=0, editable=False)
+    # Of both streams, without what the agent dropped: what output_sha256 is over, when it ends.
+    output_sent = models.BigIntegerField(default=0, editable=False)
     output_kept = models.BigIntegerField(default=0, editable=False)
     output_tail_start = models.BigIntegerField(default=0, editable=False)
     output_form = models.CharField(
@@ -169,8 +170,11 @@ class DeviceRun(models.Model):
                 name="one_run_per_device_and_attempt",
             ),
             models.CheckConstraint(
+                # After a restore, a device may say of a run that it has begun which this database
+                # never released.
                 condition=~Q(status__in=["queued", "claimed", "running"])
-                | Q(terms__isnull=False, signature__isnull=False),
+                | Q(terms__isnull=False, signature__isnull=False)
+                | Q(status="running", queued_at=None),
                 name="released_run_is_signed",
             ),
             models.CheckConstraint(
