@@ -70,6 +70,9 @@ DEPLOYX_OUTPUT_BYTES_PER_RUN: int = env.int(
 DEPLOYX_OUTPUT_HEAD_BYTES: int = env.int(
     "DEPLOYX_OUTPUT_HEAD_BYTES", 1024 * 1024, validate=_positive
 )
+DEPLOYX_OUTPUT_BYTES_PER_EXECUTION: int = env.int(
+    "DEPLOYX_OUTPUT_BYTES_PER_EXECUTION", 2 * 1024**3, validate=_positive
+)
 DEPLOYX_KEEP_OUTPUT_DAYS: int = env.int("DEPLOYX_KEEP_OUTPUT_DAYS", 30, validate=_positive)
 DEPLOYX_KEEP_HISTORY_DAYS: int = env.int("DEPLOYX_KEEP_HISTORY_DAYS", 400, validate=_positive)
 DEPLOYX_KEEP_RESULTS_DAYS: int = env.int("DEPLOYX_KEEP_RESULTS_DAYS", 7, validate=_positive)

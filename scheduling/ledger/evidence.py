@@ -34,12 +34,15 @@ UPDATE scheduled_task_device_runs AS run
            ELSE given.outcome END,
        was_lost = given.outcome = 'unknown',
        finished_at = now(), exit_code = given.exit_code, detail = given.detail,
-       error_message = given.message, output_finished = given.outcome <> 'unknown'
+       error_message = given.message, output_finished = given.outcome <> 'unknown',
+       output_sha256 = CASE WHEN given.output_length = run.output_sent AND run.output_sent > 0
+           THEN given.output_sha256 ELSE '' END
   FROM unnest(%(runs)s::uuid[], %(devices)s::uuid[], %(outcomes)s::text[], %(codes)s::bigint[],
-              %(details)s::jsonb[], %(messages)s::text[])
-       AS given (run_id, device_id, outcome, exit_code, detail, message)
+              %(details)s::jsonb[], %(messages)s::text[], %(lengths)s::bigint[], %(digests)s::text[])
+       AS given (run_id, device_id, outcome, exit_code, detail, message, output_length,
+                 output_sha256)
  WHERE run.id = given.run_id AND run.device_id = given.device_id AND run.status = 'running'
-RETURNING run.device_id, run.id, run.status, run.execution_id, run.output_next
+RETURNING run.device_id, run.id, run.status, run.execution_id, run.output_sent
 """
 
 
@@ -49,8 +52,8 @@ def results(given: Sequence[RunResult]) -> list[RunAck]:
     # By device as well: a device that names another's run must not push its result aside.
     by_key = {(one.device, one.run): one for one in given}
     moved = _record(list(by_key.values()))
-    for device_id, run_id, _status, _execution, output_next in moved:
-        _mark_missing_output(run_id, output_next, by_key.pop((device_id, run_id)).output_length)
+    for device_id, run_id, _status, _execution, output_sent in moved:
+        _mark_missing_output(run_id, output_sent, by_key.pop((device_id, run_id)).output_length)
     acks = [RunAck(device_id, run_id, status) for device_id, run_id, status, *_ in moved]
     acks += [RunAck(one.device, one.run, _settle(one)) for one in by_key.values()]
     _tell({execution_id for *_, execution_id, _ in moved})
@@ -173,10 +176,10 @@ def _settle(result: RunResult) -> str:
         _lose(run, _("The device had run this before the server knew of it."))
     if run.status == "running":
         _record([result])
-        _mark_missing_output(run.pk, run.output_next, result.output_length)
+        _mark_missing_output(run.pk, run.output_sent, result.output_length)
     elif run.status == "lost" and result.outcome != "unknown":
         _settle_lost(run, result)
-        _mark_missing_output(run.pk, run.output_next, result.output_length)
+        _mark_missing_output(run.pk, run.output_sent, result.output_length)
     elif _never_started(run):
         log.error("run_ended_after_its_end", run=str(run.pk), status=run.status)
     run.refresh_from_db(fields=["status"])
@@ -197,6 +200,7 @@ def _settle_lost(run: DeviceRun, result: RunResult) -> None:
         detail=dict(result.detail),
         error_message=_message(result),
         output_finished=True,
+        output_sha256=result.output_sha256 if result.output_length == run.output_sent else "",
     )
     log.info("lost_run_settled", run=str(run.pk), status=outcome)
     settling.rewrite_by_late_evidence(run.execution_id)
@@ -213,6 +217,8 @@ def _record(given: Sequence[RunResult]) -> list[tuple[UUID, UUID, str, UUID, int
                 "codes": [one.exit_code for one in given],
                 "details": [json.dumps(dict(one.detail)) for one in given],
                 "messages": [_message(one) for one in given],
+                "lengths": [one.output_length for one in given],
+                "digests": [one.output_sha256 for one in given],
             },
         )
         return list(cursor.fetchall())
@@ -228,13 +234,19 @@ def _message(result: RunResult) -> str:
     return str(result.detail.get("summary", ""))[:2_000]
 
 
-def _mark_missing_output(run_id: UUID, output_next: int, output_length: int) -> None:
+def _mark_missing_output(run_id: UUID, output_sent: int, output_length: int) -> None:
     """Bytes the device says it sent and the server does not have are a gap, marked as one."""
-    if output_length > output_next:
-        OutputGap.objects.get_or_create(
-            run_id=run_id, offset=output_next, defaults={"bytes": output_length - output_next}
-        )
-        DeviceRun.objects.filter(pk=run_id).update(output_truncated=True, output_next=output_length)
+    if output_length <= output_sent:
+        return
+    run = DeviceRun.objects.only("output_next").get(pk=run_id)
+    missing = output_length - output_sent
+    OutputGap.objects.create(run_id=run_id, offset=run.output_next, bytes=missing)
+    DeviceRun.objects.filter(pk=run_id).update(
+        output_truncated=True,
+        output_next=run.output_next + missing,
+        output_sent=output_length,
+        output_sha256="",
+    )
 
 
 def _lose(run: DeviceRun, reason: str) -> None:

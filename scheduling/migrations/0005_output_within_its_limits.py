@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='devicerun',
-            name='output_received',
+            name='output_sent',
             field=models.BigIntegerField(default=0, editable=False),
         ),
         migrations.AddField(
@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
         # What was kept before says nothing of what came: it was whole, or is marked already.
         migrations.RunSQL(
             "UPDATE scheduled_task_device_runs"
-            " SET output_form = 'loose', output_received = output_next WHERE output_kept > 0",
+            " SET output_form = 'loose', output_sent = output_next WHERE output_kept > 0",
             migrations.RunSQL.noop,
         ),
         migrations.AddIndex(

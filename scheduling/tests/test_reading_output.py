@@ -92,6 +92,48 @@ def test_a_character_of_one_stream_may_be_parted_by_the_other(run: DeviceRun) ->
     assert sorted(outputs.read(run).text) == ["!", "ä"]
 
 
+def test_of_both_streams_half_a_character_at_one_boundary_shows_neither_twice_nor_broken(
+    run: DeviceRun,
+) -> None:
+    one, other = "ä".encode(), "木".encode()
+    factories.write_output(run, b"a" + one[:1])
+    factories.write_output(run, b"b" + other[:2], stream="stderr")
+    first = outputs.read(run)
+    assert (first.text, first.next_offset) == ("ab", 3)
+    factories.write_output(run, one[1:] + b"c")
+    factories.write_output(run, other[2:] + b"d", stream="stderr")
+    end(run)
+    rest = outputs.read(run, offset=first.next_offset)
+    assert first.text + rest.text == "abäc木d"
+
+
+@pytest.mark.parametrize("limit", range(1, 12))
+def test_streams_that_take_turns_within_characters_are_each_whole(
+    run: DeviceRun, limit: int
+) -> None:
+    for number in range(0, len(TEXT), 2):
+        factories.write_output(run, TEXT[number : number + 2])
+        factories.write_output(run, TEXT[number : number + 2], stream="stderr")
+    end(run)
+    for stream in ("stdout", "stderr"):
+        text, offset, is_finished = "", 0, False
+        while not is_finished:
+            part = outputs.read(run, offset=offset, stream=stream, limit=limit)
+            text, offset, is_finished = text + part.text, part.next_offset, part.finished
+        assert text.encode() == TEXT
+
+
+def test_the_rest_of_a_character_whose_beginning_was_dropped_shows_as_broken(
+    run: DeviceRun,
+) -> None:
+    factories.write_output(run, "ä".encode()[:1])
+    OutputGap.objects.create(run=run, offset=1, bytes=4)
+    DeviceRun.objects.filter(pk=run.pk).update(output_next=5)
+    factories.write_output(run, "ä".encode()[1:])
+    assert outputs.read(run).text == "\ufffd[4 bytes dropped]\ufffd"
+    assert outputs.read(run, offset=5).text == "\ufffd"
+
+
 def test_a_gap_shows_with_its_length(run: DeviceRun) -> None:
     factories.write_output(run, b"abc")
     OutputGap.objects.create(run=run, offset=3, bytes=7)

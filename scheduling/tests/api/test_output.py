@@ -50,7 +50,9 @@ def test_what_is_no_utf8_shows_as_a_replacement_and_a_gap_as_its_size(
 ) -> None:
     OutputChunk.objects.create(run=run, offset=0, stream="stdout", data=b"a\xffb")
     OutputGap.objects.create(run=run, offset=3, bytes=500)
-    DeviceRun.objects.filter(pk=run.pk).update(output_next=503, output_truncated=True)
+    DeviceRun.objects.filter(pk=run.pk).update(
+        output_next=503, output_kept=3, output_truncated=True
+    )
     shown = api.get(address(run, "output")).json()
     assert shown["text"] == "a\ufffdb[500 bytes dropped]"
     assert shown["gaps"] == [{"offset": 3, "bytes": 500}]
