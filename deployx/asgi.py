@@ -12,16 +12,17 @@ django_application = get_asgi_application()
 
 from django.conf import settings  # noqa: E402
 
-from deployx.body_limit import BodyLimit  # noqa: E402
+from deployx.body_limit import LARGER_BODIES, BodyLimit  # noqa: E402
 from deployx.lifespan import Lifespan  # noqa: E402
 from deployx.routing import new_hub, websocket_urlpatterns  # noqa: E402
 from scheduling.api.held_output import HeldOutput  # noqa: E402
+from scheduling.catalogue.downloads import FileDownloads  # noqa: E402
 
 hub = new_hub()
 application = ProtocolTypeRouter(
     {
         "http": ServeStaticASGI(
-            BodyLimit(HeldOutput(django_application)),
+            BodyLimit(FileDownloads(HeldOutput(django_application)), larger=LARGER_BODIES),
             root=settings.STATIC_ROOT,
             prefix=settings.STATIC_URL,
         ),

@@ -7,10 +7,21 @@ ones in production, but the system also runs without it.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from django.conf import settings
+
+from scheduling.catalogue.uploads import PIECE_BYTES
+
 MAX_BODY_BYTES = 2 * 1024 * 1024
+_FORM_AROUND_FILE = 64 * 1024
+# (method, how the path begins): what may be larger, and how large.
+LARGER_BODIES: dict[tuple[str, str], int] = {
+    ("PATCH", "/api/files/uploads/"): PIECE_BYTES,
+    ("POST", "/api/files"): settings.DEPLOYX_UPLOAD_FORM_BYTES + _FORM_AROUND_FILE,
+    ("POST", "/files/new"): settings.DEPLOYX_UPLOAD_FORM_BYTES + _FORM_AROUND_FILE,
+}
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,28 +35,41 @@ class TooLarge(Exception):
 
 
 class BodyLimit:
-    """ASGI: everything goes to `inner`, bodies of at most `most` bytes."""
+    """ASGI: everything goes to `inner`, bodies of at most `most` bytes, or what `larger` says."""
 
-    def __init__(self, inner: Application, *, most: int = MAX_BODY_BYTES) -> None:
+    def __init__(
+        self,
+        inner: Application,
+        *,
+        most: int = MAX_BODY_BYTES,
+        larger: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
         self._inner = inner
         self._most = most
+        self._larger = dict(larger or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
-        elif _announced(scope) > self._most:
+        elif _announced(scope) > (most := self._most_of(scope)):
             await _refuse(send)
         else:
-            await self._counted(scope, receive, send)
+            await self._counted(scope, receive, send, most)
 
-    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _most_of(self, scope: Scope) -> int:
+        for (method, path), most in self._larger.items():
+            if scope["method"] == method and _is_at(scope["path"], path):
+                return most
+        return self._most
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
         received, has_answered = 0, False
 
         async def counting() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._most:
+            if received > most:
                 raise TooLarge
             return message
 
@@ -60,6 +84,11 @@ class BodyLimit:
             if has_answered:
                 raise
             await _refuse(send)
+
+
+def _is_at(path: str, place: str) -> bool:
+    """Whether it is this very path or, where that ends with a slash, one below it."""
+    return path.startswith(place) if place.endswith("/") else path == place
 
 
 def _announced(scope: Scope) -> int:

@@ -76,6 +76,21 @@ DEPLOYX_OUTPUT_BYTES_PER_EXECUTION: int = env.int(
 DEPLOYX_KEEP_OUTPUT_DAYS: int = env.int("DEPLOYX_KEEP_OUTPUT_DAYS", 30, validate=_positive)
 DEPLOYX_KEEP_HISTORY_DAYS: int = env.int("DEPLOYX_KEEP_HISTORY_DAYS", 400, validate=_positive)
 DEPLOYX_KEEP_RESULTS_DAYS: int = env.int("DEPLOYX_KEEP_RESULTS_DAYS", 7, validate=_positive)
+DEPLOYX_FILES_DIR: Path = env.path("DEPLOYX_FILES_DIR", DEPLOYX_HOME / "files")
+DEPLOYX_FILES_BUCKET: str = env.str("DEPLOYX_FILES_BUCKET", "")
+DEPLOYX_FILES_BUCKET_URL: str = env.str("DEPLOYX_FILES_BUCKET_URL", "")
+DEPLOYX_FILES_QUOTA_BYTES: int = env.int(
+    "DEPLOYX_FILES_QUOTA_BYTES", 100 * 1024**3, validate=_positive
+)
+DEPLOYX_FILES_FREE_BYTES: int = env.int("DEPLOYX_FILES_FREE_BYTES", 1024**3)
+DEPLOYX_UPLOAD_BYTES: int = env.int("DEPLOYX_UPLOAD_BYTES", 5 * 1024**3, validate=_positive)
+DEPLOYX_UPLOAD_FORM_BYTES: int = env.int(
+    "DEPLOYX_UPLOAD_FORM_BYTES", 100 * 1024**2, validate=_positive
+)
+DEPLOYX_DOWNLOAD_BYTES_PER_SECOND: int = env.int("DEPLOYX_DOWNLOAD_BYTES_PER_SECOND", 0)
+DEPLOYX_ROLLOUT_BYTES_PER_SECOND: int = env.int("DEPLOYX_ROLLOUT_BYTES_PER_SECOND", 0)
+# Where nginx serves DEPLOYX_FILES_DIR as an internal location; empty: this process sends the bytes.
+DEPLOYX_ACCEL_LOCATION: str = env.str("DEPLOYX_ACCEL_LOCATION", "")
 EMAIL_CONFIG: dict[str, Any] = env.dj_email_url("EMAIL_URL", "console:")
 DEFAULT_FROM_EMAIL: str = env.str("DEPLOYX_MAIL_FROM", "DeployX <deployx@localhost>")
 _log_format: str = env.str("DEPLOYX_LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
@@ -230,6 +245,24 @@ LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
+_S3 = {
+    "BACKEND": "storages.backends.s3.S3Storage",
+    "OPTIONS": {
+        "bucket_name": DEPLOYX_FILES_BUCKET,
+        "endpoint_url": DEPLOYX_FILES_BUCKET_URL or None,
+        "file_overwrite": True,
+        "querystring_auth": True,
+    },
+}
+_LOCAL = {
+    "BACKEND": "django.core.files.storage.FileSystemStorage",
+    "OPTIONS": {"location": DEPLOYX_FILES_DIR},
+}
+STORAGES = {
+    "default": _LOCAL,
+    "blobs": _S3 if DEPLOYX_FILES_BUCKET else _LOCAL,
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]

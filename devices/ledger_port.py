@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -102,6 +103,24 @@ class RunOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class RunFetch:
+    device: UUID
+    run: UUID
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSource:
+    """`url` is a path on this server, or an https address elsewhere."""
+
+    device: UUID
+    run: UUID
+    sha256: str
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OutputNext:
     device: UUID
     run: UUID
@@ -142,6 +161,10 @@ class Ledger(Protocol):
     def rejects(self, rejects: Sequence[RunReject]) -> list[RunAck]: ...
 
     def givebacks(self, givebacks: Sequence[RunGiveback]) -> list[RunAck]: ...
+
+    def fetch(self, fetches: Sequence[RunFetch]) -> list[RunSource | RunStop]:
+        """Where a running run's own files are to be had, or why not. Changes nothing."""
+        ...
 
     def cancels(self, devices: Sequence[UUID]) -> dict[UUID, list[UUID]]:
         """For each device, its running runs that are to be killed."""

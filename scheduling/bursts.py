@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from devices import fleet
+from devices.agent import kinds
 from devices.models import Device, DeviceGroup
 from scheduling import clock, drafts, hints, live, planning, progress
 from scheduling.beat import mirror
@@ -66,7 +67,7 @@ def open_plain(wanted: Wanted, opened_by: str) -> Opened:
     tasks = _locked(wanted)
     now = clock.now()
     busy = _busy([task.pk for task in tasks])
-    plain = {task.pk: task for task in tasks if task.pk not in busy and _is_punctual(task, now)}
+    plain = {task.pk: task for task in tasks if task.pk not in busy and _is_plain(task, now)}
     opened = Opened(left=_due_elsewhere(wanted, tasks) | {task.pk for task in tasks} - plain.keys())
     births = _births(plain.values(), opened_by, now)
     opened.left |= plain.keys() - {birth.task.pk for birth in births}
@@ -119,6 +120,12 @@ def _busy(task_ids: Collection[UUID]) -> set[UUID]:
     return set(found)
 
 
+def _is_plain(task: ScheduledTask, now: datetime) -> bool:
+    """Punctual, and its payload stands for nothing in the catalogue."""
+    references = kinds.get(task.task_type).references(task.task_payload)
+    return _is_punctual(task, now) and references == kinds.References()
+
+
 def _is_punctual(task: ScheduledTask, now: datetime) -> bool:
     due = task.next_run_time
     return due is not None and due >= now - timedelta(seconds=task.misfire_grace_seconds)
@@ -149,7 +156,7 @@ def _born(task: ScheduledTask, targets: _Targets, opened_by: str, now: datetime)
         drafts.end(execution, Execution.Status.SKIPPED, reason, now)
         devices = []
     else:
-        drafts.begin(task, execution, now)
+        drafts.begin(task, execution, task.task_payload, now)
         drafts.count(task, execution)
         task.scheduled_run_count += 1
     planning.plan_after(task, scheduled_for)

@@ -16,6 +16,7 @@ from devices.agent import kinds
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
 from devices.models import Device, DeviceGroup
 from scheduling import dependencies, payloads, recurrence
+from scheduling.catalogue import lookup
 from scheduling.models import ScheduledTask
 from scheduling.options import OptionsError, Retry, Rollout
 
@@ -115,7 +116,7 @@ def check(
     values = _checked(_completed(given, task, partial), errors)
     _check_kind(values, task, errors)
     _check_options(values, errors)
-    _check_payload(values, _payload_name(data), errors)
+    _check_payload(values, _payload_name(data), user, task, errors)
     _check_rule(values, task, now, errors, made_at=made_at)
     _check_targets(values, user, task, errors)
     _check_owner(values, user, task, errors)
@@ -232,7 +233,9 @@ def _check_options(values: dict[str, Any], errors: Errors) -> None:
             errors[name] = error.messages
 
 
-def _check_payload(values: dict[str, Any], name: str, errors: Errors) -> None:
+def _check_payload(
+    values: dict[str, Any], name: str, user: User, task: ScheduledTask | None, errors: Errors
+) -> None:
     kind_name = values.get("task_type")
     if kind_name is None or "task_payload" not in values or name in errors:
         return
@@ -247,8 +250,35 @@ def _check_payload(values: dict[str, Any], name: str, errors: Errors) -> None:
             for message in messages
         ]
     else:
-        if len(payloads.to_bytes(values["task_payload"])) > MAX_PAYLOAD_BYTES:
-            errors[name] = [_("must have at most %s bytes as JSON.") % MAX_PAYLOAD_BYTES]
+        errors |= _payload_problems(values, name, user, task)
+
+
+def _payload_problems(
+    values: dict[str, Any], name: str, user: User, task: ScheduledTask | None
+) -> Errors:
+    """What is wrong with a parsed payload here: what it names is not there, or it is too large for
+    the devices. What the task names already stays, whoever edits it."""
+    kind_name, payload = values["task_type"], values["task_payload"]
+    kept = lookup.named(task.task_type, task.task_payload) if task else set()
+    missing = {
+        what: new
+        for what, ids in lookup.missing_for(user, kind_name, payload).items()
+        if (new := [one for one in ids if one not in kept])
+    }
+    if missing:
+        said = _("%(what)s: Not found: %(ids)s.")
+        return {
+            name: [
+                said % {"what": what, "ids": ", ".join(ids[:5])} for what, ids in missing.items()
+            ]
+        }
+    try:
+        size = len(payloads.to_bytes(lookup.order_of(kind_name, payload)))
+    except kinds.Unresolved as problem:
+        return {name: [str(problem)]}
+    if size > MAX_PAYLOAD_BYTES:
+        return {name: [_("must have at most %s bytes as JSON.") % MAX_PAYLOAD_BYTES]}
+    return {}
 
 
 def _check_rule(

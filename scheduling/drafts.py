@@ -79,11 +79,11 @@ def why_not(user: User, devices: Iterable[Device], may_use_any: Callable[[], boo
     return ""
 
 
-def begin(task: ScheduledTask, execution: Execution, now: datetime) -> None:
-    """Makes it one that runs, with the task's definition as it is now."""
-    definition: dict[str, Any] = {name: getattr(task, name) for name in SNAPSHOT}
-    execution.definition = definition
-    execution.payload = payloads.to_bytes(definition["task_payload"])
+def begin(task: ScheduledTask, execution: Execution, order: Any, now: datetime) -> None:
+    """Makes it one that runs, with the task's definition as it is now; `order` is what its payload
+    stands for, which the devices are told."""
+    execution.definition = {name: getattr(task, name) for name in SNAPSHOT}
+    execution.payload = payloads.to_bytes(order)
     execution.payload_sha256 = hashlib.sha256(execution.payload).hexdigest()
     execution.status = Execution.Status.RUNNING
     execution.started_at = now

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import StateConflict
 from devices import fleet
+from devices.agent import kinds
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
 from devices.models import Device
 from scheduling import (
@@ -28,6 +29,7 @@ from scheduling import (
     progress,
 )
 from scheduling.beat import mirror
+from scheduling.catalogue import handing, lookup
 from scheduling.models import DeviceRun, Execution, ScheduledTask, TaskDependency
 from scheduling.recurrence import RuleError
 
@@ -105,6 +107,8 @@ def open_retry(original: Execution, user: User, device_ids: Sequence[UUID]) -> E
     execution.status = Execution.Status.RUNNING
     execution.started_at = execution.created_at
     execution.save(force_insert=True)
+    if problem := handing.hold(execution):
+        raise StateConflict(problem, original.status)
     _create_runs(execution, Device.objects.present().filter(pk__in=device_ids))
     if original.task is not None:
         task = ScheduledTask.objects.select_for_update().get(pk=original.task.pk)
@@ -219,16 +223,28 @@ def _start(task: ScheduledTask, execution: Execution, now: datetime) -> None:
     if reason:
         _end_unopened(execution, Execution.Status.SKIPPED, reason, is_new=is_new)
         return
-    drafts.begin(task, execution, now)
+    order, problem = _order(task)
+    drafts.begin(task, execution, order, now)
     execution.save(force_insert=is_new)
     if drafts.is_too_large(execution):
-        _fail_unopened(execution, _("The payload has over %s bytes.") % MAX_PAYLOAD_BYTES)
+        problem = problem or _("The payload has over %s bytes.") % MAX_PAYLOAD_BYTES
+    problem = problem or handing.hold(execution)
+    if problem:
+        _fail_unopened(execution, problem)
         return
     if task.overlap_policy != ScheduledTask.OverlapPolicy.ALLOW:
         cancelling.supersede_waiting(execution)
     _create_runs(execution, devices)
     drafts.count(task, execution)
     log.info("execution_opened", execution=str(execution.pk), devices=len(devices))
+
+
+def _order(task: ScheduledTask) -> tuple[kinds.JsonObject, str]:
+    """What the devices are to be told, and why they cannot be."""
+    try:
+        return lookup.order_of(task.task_type, task.task_payload), ""
+    except kinds.Unresolved as problem:
+        return task.task_payload, str(problem)
 
 
 def _targets(task: ScheduledTask) -> list[Device]:

@@ -8,3 +8,8 @@ def to_bytes(payload: Any) -> bytes:
     """The exact bytes of a payload, which are digested, signed for and sent; once an execution has
     them, nobody writes them a second time."""
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def from_bytes(data: bytes) -> Any:
+    """The meaning of an execution's stored payload."""
+    return json.loads(data)

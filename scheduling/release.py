@@ -15,7 +15,7 @@ from devices import keys
 from devices.agent import kinds
 from devices.agent.protocol import Terms, build_terms
 from devices.models import Device
-from scheduling import live, progress
+from scheduling import live, payloads, progress
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 
 BATCH = 1_000
@@ -137,7 +137,7 @@ def _queue(execution: Execution, runs: Sequence[DeviceRun], now: datetime) -> in
 
 def _common_terms(execution: Execution, now: datetime, not_after: datetime) -> dict[str, Any]:
     kind = kinds.get(execution.task_type)
-    payload = execution.definition["task_payload"]
+    order = payloads.from_bytes(bytes(execution.payload or b"{}"))
     return {
         "server_id": str(keys.server_id()),
         "execution": str(execution.pk),
@@ -145,8 +145,8 @@ def _common_terms(execution: Execution, now: datetime, not_after: datetime) -> d
         "scheduled_for": execution.scheduled_for,
         "kind": execution.task_type,
         "payload_sha256": execution.payload_sha256,
-        "files": tuple(kind.files(payload)),
-        "run_as": kind.requires(payload).run_as,
+        "files": tuple(kind.files(order)),
+        "run_as": kind.requires(order).run_as,
         "not_before": now,
         "not_after": not_after,
     }

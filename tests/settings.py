@@ -26,14 +26,13 @@ os.environ.setdefault("DEPLOYX_SECRET_KEY", "for-the-tests-alone-" + "0123456789
 os.environ["DEPLOYX_SIGNING_KEY_FILE"] = os.path.join(  # noqa: PTH118
     tempfile.gettempdir(), "deployx-tests-use-a-key-of-their-own"
 )
+_files = tempfile.TemporaryDirectory(prefix="deployx-test-files-")
+atexit.register(_files.cleanup)
+os.environ["DEPLOYX_FILES_DIR"] = _files.name
 
 from deployx.settings import *  # noqa: E402, F403
 
 # Threads give their connections back when they have done, as those of the web process do to its pool.
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-}
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

@@ -74,7 +74,7 @@ def read_order(terms: Terms, payload: bytes) -> Order:
     """The meaning of bytes that were verified, now or before a restart. Raises Refused."""
     kind = _kind(terms.kind)
     try:
-        parsed = kind.parse(parse_object(payload))
+        parsed = kind.accept(parse_object(payload))
     except (PayloadError, ProtocolError) as problem:
         # Correctly signed, but by a server whose idea of this kind is not ours.
         raise Refused(RejectCode.UNKNOWN_KIND, f"{terms.kind}: {problem}") from None

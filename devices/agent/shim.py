@@ -211,7 +211,7 @@ class Shim:
     def _run_kind(self) -> None:
         try:
             kind = kinds.get(self._work.kind)
-            payload = kind.parse(self._work.payload)
+            payload = kind.accept(self._work.payload)
             self._finished = kind.run(payload, self)
         except Stopped:
             pass

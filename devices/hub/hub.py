@@ -22,7 +22,16 @@ from devices.hub.register import Register
 from devices.hub.threads import Threads, Unavailable
 from devices.hub.upkeep import Upkeep
 from devices.hub.wakes import listen
-from devices.ledger_port import Ledger, PollAnswer, RunGiveback, RunGo, RunReject, Session
+from devices.ledger_port import (
+    Ledger,
+    PollAnswer,
+    RunFetch,
+    RunGiveback,
+    RunGo,
+    RunReject,
+    RunSource,
+    Session,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +71,7 @@ class Hub:
         self._starts: Lane[tuple[Session, UUID], None] = Lane("starts", self._start)
         self._returns: Lane[UUID | Session, _Return] = Lane("returns", self._return)
         self._polls: Lane[Session, dict[UUID, str]] = Lane("polls", self._poll, batch_weight=100)
+        self._fetches: Lane[RunFetch, None] = Lane("fetches", self._fetch, batch_weight=100)
         await self._upkeep.begin()
         self._is_running = True
         self._tasks = [asyncio.create_task(work) for work in self._work()]
@@ -83,6 +93,7 @@ class Hub:
             self._starts.work(),
             self._returns.work(),
             self._polls.work(),
+            self._fetches.work(),
             self._claims.work(),
             self._upkeep.check(),
             self._upkeep.write_presence(),
@@ -141,7 +152,7 @@ class Hub:
             case protocol.Facts():
                 self._upkeep.describe(session.device, frame.facts)
             case protocol.Fetch():
-                link.send(protocol.Stop(frame.run, "unknown"))
+                self._fetches.put(RunFetch(session.device, UUID(frame.run), frame.sha256), None)
             case protocol.Recalled():
                 log.info("recalled_unasked", device=str(session.device))
             case protocol.Hello():
@@ -171,6 +182,17 @@ class Hub:
                 continue
             if isinstance(answer, RunGo):
                 link.send(protocol.Go(str(answer.run), answer.timeout_seconds))
+            else:
+                link.send(protocol.Stop(str(answer.run), answer.reason))
+
+    async def _fetch(self, batch: dict[RunFetch, None]) -> None:
+        for answer in await self._threads.call_each(self._ledger.fetch, list(batch)):
+            link = self._register.of(answer.device)
+            if link is None:
+                continue
+            if isinstance(answer, RunSource):
+                run = str(answer.run)
+                link.send(protocol.Source(run, answer.sha256, answer.url, answer.expires_at))
             else:
                 link.send(protocol.Stop(str(answer.run), answer.reason))
 

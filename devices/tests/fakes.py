@@ -17,12 +17,14 @@ from devices.ledger_port import (
     OutputNext,
     PollAnswer,
     RunAck,
+    RunFetch,
     RunGiveback,
     RunGo,
     RunGrant,
     RunOutput,
     RunReject,
     RunResult,
+    RunSource,
     RunStop,
     RunVerdict,
     Session,
@@ -73,6 +75,10 @@ class FakeLedger:
                 for row in journal
                 for word in self.verdicts.get(row.run, [])
             ]
+
+    def fetch(self, fetches: Sequence[RunFetch]) -> list[RunSource | RunStop]:
+        with self._called("fetch"):
+            return [RunStop(one.device, one.run, "unknown") for one in fetches]
 
     def claim(self, sessions: Sequence[Session]) -> list[RunGrant]:
         with self._called("claim"):

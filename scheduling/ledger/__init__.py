@@ -4,6 +4,7 @@ Each is one short transaction over a whole batch, guarded by conditional UPDATEs
 normal answer, and the agent's own repeats make up for a call that failed.
 """
 
+from scheduling.catalogue.handing import fetch
 from scheduling.ledger.evidence import givebacks, hello, rejects, results
 from scheduling.ledger.grants import cancels, claim, poll, start
 from scheduling.ledger.output import output
@@ -14,6 +15,7 @@ __all__ = [
     "claim",
     "device_came_online",
     "device_revoked",
+    "fetch",
     "givebacks",
     "hello",
     "output",

@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
                 ('os', models.CharField(choices=[('linux', 'Linux'), ('macos', 'macOS'), ('windows', 'Windows')], max_length=20)),
                 ('architecture', models.CharField(default='any', max_length=50)),
                 ('format', models.CharField(choices=[('deb', 'Debian package'), ('rpm', 'RPM package'), ('msi', 'Windows Installer'), ('exe', 'Windows setup program'), ('pkg', 'macOS package'), ('sh', 'Shell installer'), ('tarball', 'Archive with an install script'), ('apt', 'apt'), ('dnf', 'dnf'), ('winget', 'winget'), ('brew', 'Homebrew')], max_length=10)),
-                ('url', models.URLField(blank=True, max_length=2000)),
+                ('url', models.CharField(blank=True, max_length=2000)),
                 ('sha256', models.CharField(blank=True, max_length=64)),
                 ('package_name', models.CharField(blank=True, max_length=200)),
                 ('install_command', models.TextField(blank=True, max_length=10000)),

@@ -152,7 +152,7 @@ class SoftwareSource(models.Model):
     file = models.ForeignKey(
         StoredFile, null=True, blank=True, on_delete=models.PROTECT, related_name="sources"
     )
-    url = models.URLField(max_length=2_000, blank=True)
+    url = models.CharField(max_length=2_000, blank=True)
     sha256 = models.CharField(max_length=64, blank=True)
     package_name = models.CharField(max_length=200, blank=True)
     install_command = models.TextField(blank=True, max_length=10_000)

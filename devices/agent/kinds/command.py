@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from . import register
 from .contract import (
@@ -15,9 +14,9 @@ from .contract import (
     FormField,
     JsonObject,
     Kind,
-    PayloadError,
     Requirements,
 )
+from .reading import Reading, is_unstorable, line_problem
 
 SHELLS = {
     "sh": ("/bin/sh", "-c", "--"),
@@ -33,7 +32,6 @@ MAX_EXIT_CODES = 50
 RESERVED = "DEPLOYX_"
 
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:[\\/]|\\\\")
-_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _CANNOT_START = 127
 _IN_ORDER = "Run in this order; each may have several lines."
@@ -60,9 +58,7 @@ class Command(Kind):
     payload_field = "command_payload"
 
     def parse(self, payload: object, *, rollout: Mapping[str, object] | None = None) -> JsonObject:
-        if not isinstance(payload, dict):
-            raise PayloadError({"non_field_errors": ["A command payload is an object."]})
-        return _Reading(payload).normalised(rollout or {})
+        return _Reading.of(payload).normalised(rollout or {})
 
     def summary(self, payload: JsonObject) -> str:
         commands = _commands(payload)
@@ -186,94 +182,44 @@ def _judge(steps: list[JsonObject], failed: JsonObject | None, commands: int) ->
     return Finished(failed is None, telling["exit_code"], summary, tuple(steps))
 
 
-class _Reading:
-    """One payload on its way in: takes fields, gathers what is wrong with them."""
-
-    def __init__(self, payload: dict[Any, Any]) -> None:
-        self.raw = payload
-        self.errors: dict[str, list[str]] = {}
-
+class _Reading(Reading):
     def normalised(self, rollout: Mapping[str, object]) -> JsonObject:
         taken: JsonObject = {
             **self._commands(),
-            "shell": self._choice("shell", SHELLS),
-            "stop_on_failure": self._flag("stop_on_failure", True),
+            "shell": self.choice("shell", SHELLS),
+            "stop_on_failure": self.flag("stop_on_failure", True),
             "working_directory": self._directory(),
             "environment": self._environment(),
-            "run_as": self._account(),
+            "run_as": self.account("run_as"),
             "success_exit_codes": self._exit_codes(),
-            "rollback_command": self._line("rollback_command"),
+            "rollback_command": self.line("rollback_command"),
         }
         self._strategy(rollout)
-        for name in self.raw:
-            if name not in _FIELDS:
-                self._wrong(str(name), "Unknown field.")
-        if self.errors:
-            raise PayloadError(self.errors)
-        return {name: value for name, value in taken.items() if value is not None}
-
-    def _wrong(self, name: str, message: str) -> None:
-        self.errors.setdefault(name, []).append(message)
+        return self.finished(taken, _FIELDS)
 
     def _commands(self) -> JsonObject:
         given = [name for name in ("command", "commands") if self.raw.get(name) is not None]
         if len(given) != 1:
             for name in given or ["command"]:
-                self._wrong(name, "Give either command or commands.")
+                self.wrong(name, "Give either command or commands.")
             return {}
         if given == ["command"]:
-            return {"command": self._line("command")}
+            return {"command": self.line("command")}
         lines = self.raw["commands"]
         if not isinstance(lines, list) or not 1 <= len(lines) <= MAX_COMMANDS:
-            self._wrong("commands", f"Give a list of 1 to {MAX_COMMANDS} commands.")
+            self.wrong("commands", f"Give a list of 1 to {MAX_COMMANDS} commands.")
             return {}
         for number, line in enumerate(lines, 1):
-            if problem := _line_problem(line):
-                self._wrong("commands", f"Command {number}: {problem}")
+            if problem := line_problem(line):
+                self.wrong("commands", f"Command {number}: {problem}")
         return {"commands": lines}
-
-    def _line(self, name: str) -> str | None:
-        line = self.raw.get(name)
-        if line is None:
-            return None
-        if problem := _line_problem(line):
-            self._wrong(name, problem)
-            return None
-        return str(line)
-
-    def _choice(self, name: str, choices: Mapping[str, object]) -> str | None:
-        value = self.raw.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, str) or value not in choices:
-            self._wrong(name, f"Must be one of {', '.join(choices)}.")
-            return None
-        return value
-
-    def _flag(self, name: str, default: bool) -> bool:
-        value = self.raw.get(name)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            self._wrong(name, "Must be true or false.")
-            return default
-        return value
 
     def _directory(self) -> str | None:
         value = self.raw.get("working_directory")
         if value is None:
             return None
-        if not isinstance(value, str) or not _ABSOLUTE.match(value) or _is_unstorable(value):
-            self._wrong("working_directory", "Must be an absolute path.")
-            return None
-        return value
-
-    def _account(self) -> str | None:
-        value = self.raw.get("run_as")
-        if value is None:
-            return None
-        if not isinstance(value, str) or not _ACCOUNT.fullmatch(value):
-            self._wrong("run_as", "Must be the name of an account.")
+        if not isinstance(value, str) or not _ABSOLUTE.match(value) or is_unstorable(value):
+            self.wrong("working_directory", "Must be an absolute path.")
             return None
         return value
 
@@ -282,11 +228,11 @@ class _Reading:
         if value is None:
             return {}
         if not isinstance(value, dict) or len(value) > MAX_VARIABLES:
-            self._wrong("environment", f"Must be an object of at most {MAX_VARIABLES} texts.")
+            self.wrong("environment", f"Must be an object of at most {MAX_VARIABLES} texts.")
             return {}
         for name, text in value.items():
             if problem := _variable_problem(name, text):
-                self._wrong("environment", f"{str(name)[:128]}: {problem}")
+                self.wrong("environment", f"{str(name)[:128]}: {problem}")
         return dict(value)
 
     def _exit_codes(self) -> list[int]:
@@ -294,27 +240,19 @@ class _Reading:
         if value is None:
             return [0]
         if not isinstance(value, list) or not 1 <= len(value) <= MAX_EXIT_CODES:
-            self._wrong("success_exit_codes", f"Give a list of 1 to {MAX_EXIT_CODES} numbers.")
+            self.wrong("success_exit_codes", f"Give a list of 1 to {MAX_EXIT_CODES} numbers.")
             return [0]
         if any(type(code) is not int or not -(2**31) <= code < 2**31 for code in value):
-            self._wrong("success_exit_codes", "Every exit code is a whole number of 32 bits.")
+            self.wrong("success_exit_codes", "Every exit code is a whole number of 32 bits.")
         return list(value)
 
     def _strategy(self, rollout: Mapping[str, object]) -> None:
-        strategy = self._choice("strategy", dict.fromkeys(STRATEGIES))
+        strategy = self.choice("strategy", dict.fromkeys(STRATEGIES))
         planned = rollout.get("strategy")
         if strategy and planned and strategy != planned:
-            self._wrong("strategy", "Differs from rollout.strategy.")
+            self.wrong("strategy", "Differs from rollout.strategy.")
         if "transactional" in (strategy, planned) and self.raw.get("rollback_command") is None:
-            self._wrong("rollback_command", "A transactional rollout needs a rollback command.")
-
-
-def _line_problem(line: object) -> str | None:
-    if not isinstance(line, str):
-        return "Must be text."
-    if not line.strip():
-        return "May not be empty."
-    return "Holds a character that cannot be passed on." if _is_unstorable(line) else None
+            self.wrong("rollback_command", "A transactional rollout needs a rollback command.")
 
 
 def _variable_problem(name: object, text: object) -> str | None:
@@ -322,10 +260,6 @@ def _variable_problem(name: object, text: object) -> str | None:
         return "is not the name of a variable."
     if name.upper().startswith(RESERVED):
         return f"names that begin with {RESERVED} are reserved."
-    if not isinstance(text, str) or _is_unstorable(text):
+    if not isinstance(text, str) or is_unstorable(text):
         return "the value must be text."
     return None
-
-
-def _is_unstorable(text: str) -> bool:
-    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)

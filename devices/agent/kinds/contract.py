@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Literal, Protocol
 
 JsonObject = dict[str, Any]
 StreamName = Literal["stdout", "stderr"]
-Widget = Literal["text", "textarea", "checkbox", "select", "pairs", "numbers", "lines"]
+Widget = Literal[
+    "text", "textarea", "checkbox", "select", "pairs", "numbers", "lines", "files", "software"
+]
 
 
 class PayloadError(ValueError):
@@ -32,7 +34,7 @@ class Requirements:
 @dataclass(frozen=True, slots=True)
 class FormField:
     """One input of the kind's form. `pairs` is a name/value table, `lines` a list of texts,
-    `numbers` whole numbers separated by commas."""
+    `numbers` whole numbers separated by commas, `files` and `software` ids out of the catalogue."""
 
     name: str
     label: str
@@ -45,7 +47,10 @@ class FormField:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a kind's `run` ended; `steps`, `changed` and `reboot_required` go into `detail`."""
+    """How a kind's `run` ended; all but the first three go into `detail` where they say something.
+
+    `installed`: the software this run found on the device at its end, objects of `id`, `name` and
+    `version` (null: it is not there). `kept`: paths whose earlier content a restore puts back."""
 
     succeeded: bool
     exit_code: int | None
@@ -53,6 +58,47 @@ class Finished:
     steps: tuple[JsonObject, ...] = ()
     changed: bool | None = None
     reboot_required: bool | None = None
+    installed: tuple[JsonObject, ...] = ()
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """The ids in the server's catalogue that a payload names."""
+
+    files: tuple[str, ...] = ()
+    software: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file as the server stores it; `size` None where only its digest is known (an address)."""
+
+    name: str
+    sha256: str
+    size: int | None
+
+    def to_json(self) -> JsonObject:
+        return {"name": self.name, "sha256": self.sha256, "size": self.size}
+
+
+class Unresolved(Exception):
+    """The catalogue no longer has what a payload names; the text says what, for a person."""
+
+
+class Catalogue(Protocol):
+    """What the server offers to `resolve`."""
+
+    def files(self, ids: Sequence[str]) -> list[FileFacts]:
+        """In the order of the ids. Raises Unresolved."""
+
+    def software(self, ids: Sequence[str]) -> list[JsonObject]:
+        """These and what they depend on, each once and after its dependencies: objects of `id`,
+        `name`, `version`, `publisher`, `requirements` and `sources`. Raises Unresolved."""
+
+
+class NotFetched(Exception):
+    """A file could not be brought to the device; the text says why, for a person."""
 
 
 class CannotStart(Exception):
@@ -113,19 +159,33 @@ class Kind(ABC):
         return payload
 
     @abstractmethod
-    def requires(self, payload: JsonObject) -> Requirements: ...
+    def requires(self, order: JsonObject) -> Requirements: ...
 
     @abstractmethod
-    def run(self, payload: JsonObject, context: Context) -> Finished: ...
+    def run(self, order: JsonObject, context: Context) -> Finished: ...
 
     def rollout_options(self, payload: object) -> JsonObject:
         """Members of an unparsed payload that are meant for the rollout; parse() drops them."""
         return {}
 
-    def rollback(self, payload: JsonObject) -> JsonObject | None:
-        """The payload, of the same kind, that undoes a parsed one; None where there is none."""
+    def rollback(self, order: JsonObject) -> JsonObject | None:
+        """The order, of the same kind, that undoes this one; None where there is none."""
         return None
 
-    def files(self, payload: JsonObject) -> tuple[str, ...]:
-        """SHA-256 of every file a parsed payload needs on the device."""
+    def references(self, payload: JsonObject) -> References:
+        """What a parsed payload names in the catalogue: it must be there and the person's to use."""
+        return References()
+
+    def resolve(self, payload: JsonObject, catalogue: Catalogue) -> JsonObject:
+        """The order: a parsed payload with all that a device must know in place of ids. It is what
+        is signed, sent, and given to `accept`, `requires`, `files`, `rollback` and `run`. Raises
+        Unresolved."""
+        return payload
+
+    def accept(self, order: object) -> JsonObject:
+        """On the device: the order, checked again. Raises PayloadError."""
+        return self.parse(order)
+
+    def files(self, order: JsonObject) -> tuple[str, ...]:
+        """SHA-256 of every file that an order may fetch."""
         return ()

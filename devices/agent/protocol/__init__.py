@@ -74,6 +74,7 @@ from .frames import (
 from .signing import (
     enroll_bytes,
     extend_chain,
+    fetch_bytes,
     fingerprint,
     hello_bytes,
     key_chain_bytes,
@@ -98,6 +99,8 @@ from .terms import (
 SUBPROTOCOL = "deployx.v1"
 SOCKET_PATH = "/ws/agent"
 
+CLOSE_NEW_KEY = 1012
+"""The server has a signing key this session was not told of. WebSocket's own "service restart"."""
 CLOSE_NOT_THE_PROTOCOL = 4400
 CLOSE_NOT_AUTHENTICATED = 4401
 CLOSE_REVOKED = 4403
@@ -117,6 +120,7 @@ TOMBSTONE_SECONDS = 7 * 86_400
 
 __all__ = [
     "CLOSE_FENCED",
+    "CLOSE_NEW_KEY",
     "CLOSE_NOT_AUTHENTICATED",
     "CLOSE_NOT_THE_PROTOCOL",
     "CLOSE_REVOKED",
@@ -193,6 +197,7 @@ __all__ = [
     "encode_time",
     "enroll_bytes",
     "extend_chain",
+    "fetch_bytes",
     "fingerprint",
     "hello_bytes",
     "key_chain_bytes",

@@ -15,6 +15,7 @@ _ENROLL = b"deployx.enroll.v1\0"
 _RUN = b"deployx.run.v1\0"
 _UPDATE = b"deployx.update.v1\0"
 _KEY = b"deployx.key.v1\0"
+_FETCH = b"deployx.fetch.v1\0"
 
 
 def hello_bytes(nonce: bytes, server_id: str, device_id: str) -> bytes:
@@ -31,6 +32,11 @@ def run_bytes(terms: bytes) -> bytes:
 
 def update_bytes(terms: bytes) -> bytes:
     return _UPDATE + terms
+
+
+def fetch_bytes(path: str) -> bytes:
+    """What a device signs to fetch from its server: the path of the address it was given."""
+    return _FETCH + path.encode()
 
 
 def key_chain_bytes(server_id: str, previous_key: bytes, public_key: bytes) -> bytes:

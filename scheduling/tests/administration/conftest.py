@@ -14,11 +14,11 @@ from django.urls import reverse
 from accounts import tokens
 from accounts.models import IdempotencyKey
 from devices import enrollment, keys
-from devices.models import DeviceGroup, InstalledSoftware
+from devices.models import Device, DeviceGroup, InstalledSoftware
 from scheduling import heartbeats
 from scheduling.models import (
     Blob,
-    DeviceRun,
+    Execution,
     ExecutionBlob,
     OutputGap,
     ScheduledTask,
@@ -49,23 +49,23 @@ def everything(admin: User, task: ScheduledTask, web_group: DeviceGroup, signer:
     enrollment.issue(group=web_group, created_by=admin)
     IdempotencyKey.objects.create(user=admin, method="POST", path="/", key="k", body_sha256="")
     heartbeats.record("web", "web-1:1")
-    run = factories.run(factories.execution(task), web_group.devices.get(), status="running")
+    device = web_group.devices.get()
+    run = factories.run(factories.execution(task), device, status="running")
     factories.write_output(run, b"hello\n")
     OutputGap.objects.create(run=run, offset=6, bytes=3)
-    _catalogue(admin, run)
+    _catalogue(admin, run.execution, device)
     return task
 
 
-def _catalogue(user: User, run: DeviceRun) -> None:
+def _catalogue(user: User, execution: Execution, device: Device) -> None:
     blob = Blob.objects.create(sha256="ab" * 32, size=3, content_type="text/plain")
-    ExecutionBlob.objects.create(execution=run.execution, blob=blob)
+    ExecutionBlob.objects.create(execution=execution, blob=blob)
     file = StoredFile.objects.create(name="motd", blob=blob, user=user)
-    Upload.objects.create(user=user, name="big.iso", size=9, expires_at=run.created_at)
+    now = execution.created_at
+    Upload.objects.create(user=user, name="big.iso", size=9, expires_at=now)
     software = Software.objects.create(name="tool", version="1.0", user=user)
     SoftwareSource.objects.create(software=software, os="linux", format="sh", file=file)
-    InstalledSoftware.objects.create(
-        device_id=run.device_id, name="tool", version="1.0", seen_at=run.created_at
-    )
+    InstalledSoftware.objects.create(device=device, name="tool", version="1.0", seen_at=now)
 
 
 def sign_in(user: User) -> Client:

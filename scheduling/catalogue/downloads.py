@@ -1,0 +1,184 @@
+"""`GET /agent/files/…`: a device fetches a file, beside Django, with Range.
+
+Two hundred devices may fetch at once: here each is a coroutine, and asks the database once, at its
+beginning. Behind nginx the bytes are nginx's to send (`X-Accel-Redirect`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+import structlog
+from django.conf import settings
+
+from devices.hub.threads import Threads, Unavailable
+from scheduling.catalogue import handing, store
+
+log = structlog.get_logger(__name__)
+SIGNATURE_HEADER = b"x-deployx-signature"
+PIECE_BYTES = 512 * 1024
+_RANGE = re.compile(r"bytes=(\d{1,15})-(\d{0,15})")
+_REDIRECT_SECONDS = 900
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+
+class FileDownloads:
+    """ASGI: everything but files for devices goes to `inner`."""
+
+    def __init__(self, inner: Application) -> None:
+        self._inner = inner
+        self._threads: Threads | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(handing.PATH):
+            await self._inner(scope, receive, send)
+        elif scope["method"] not in ("GET", "HEAD"):
+            await _say(send, 405, "Only GET and HEAD.", [(b"allow", b"GET, HEAD")])
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._threads is None:
+            self._threads = Threads("downloads", 2)
+        token = scope["path"].removeprefix(handing.PATH)
+        signature = _signature(scope)
+        try:
+            handout = await self._threads.call(lambda: handing.redeem(token, signature))
+        except handing.Refused as refused:
+            await _say(send, 403, str(refused))
+        except Unavailable:
+            await _say(send, 503, "Try again in a moment.", [(b"retry-after", b"2")])
+        else:
+            await _give(scope, receive, send, handout)
+
+
+async def _give(scope: Scope, receive: Receive, send: Send, handout: handing.Handout) -> None:
+    path = store.local_path(handout.sha256)
+    if path is None:
+        url = await asyncio.to_thread(store.remote_url, handout.sha256, _REDIRECT_SECONDS)
+        await _say(send, 302, "It is stored elsewhere.", [(b"location", url.encode())])
+    elif settings.DEPLOYX_ACCEL_LOCATION:
+        await _hand_to_nginx(send, handout)
+    else:
+        await _stream(scope, receive, send, path, handout.rate)
+
+
+async def _hand_to_nginx(send: Send, handout: handing.Handout) -> None:
+    place = settings.DEPLOYX_ACCEL_LOCATION.rstrip("/") + "/" + store.accel_path(handout.sha256)
+    headers = [*_common(), (b"x-accel-redirect", quote(place).encode()), (b"content-length", b"0")]
+    if handout.rate:
+        headers.append((b"x-accel-limit-rate", str(handout.rate).encode()))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _stream(scope: Scope, receive: Receive, send: Send, path: Path, rate: int) -> None:
+    try:
+        source = await asyncio.to_thread(path.open, "rb")
+    except OSError as problem:
+        log.error("stored_bytes_missing", sha256=path.name, error=str(problem))
+        await _say(send, 404, "The bytes are not there.")
+        return
+    with source:
+        size = await asyncio.to_thread(lambda: path.stat().st_size)
+        part = _part(scope, size)
+        if part is None:
+            range_of = f"bytes */{size}".encode()
+            await _say(send, 416, "No such range.", [(b"content-range", range_of)])
+            return
+        begin, end = part
+        await send({"type": "http.response.start", **_head(begin, end, size)})
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
+        sending = asyncio.create_task(_send_all(send, source, begin, end, rate))
+        leaving = asyncio.create_task(_left(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            sending.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+
+
+async def _send_all(send: Send, source: BinaryIO, begin: int, end: int, rate: int) -> None:
+    loop = asyncio.get_running_loop()
+    started, sent = loop.time(), 0
+    await asyncio.to_thread(source.seek, begin)
+    while begin < end:
+        piece = await asyncio.to_thread(source.read, min(PIECE_BYTES, end - begin))
+        if not piece:
+            return  # shorter than a moment ago: the client sees the length was not reached
+        begin += len(piece)
+        sent += len(piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if rate:
+            await asyncio.sleep(max(0.0, sent / rate - (loop.time() - started)))
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _part(scope: Scope, size: int) -> tuple[int, int] | None:
+    """The bytes asked for, from and up to (exclusive); None where there are none of them. A range
+    in another form than ours is answered with everything, as RFC 9110 allows."""
+    asked = next((value for name, value in scope["headers"] if name == b"range"), b"")
+    match = _RANGE.fullmatch(asked.decode("latin-1"))
+    if match is None:
+        return 0, size
+    begin = int(match[1])
+    end = min(int(match[2]) + 1, size) if match[2] else size
+    return (begin, end) if begin < end else None
+
+
+def _head(begin: int, end: int, size: int) -> Message:
+    headers = [*_common(), (b"content-length", str(end - begin).encode())]
+    if (begin, end) == (0, size):
+        return {"status": 200, "headers": headers}
+    headers.append((b"content-range", f"bytes {begin}-{end - 1}/{size}".encode()))
+    return {"status": 206, "headers": headers}
+
+
+def _common() -> Headers:
+    return [
+        (b"content-type", b"application/octet-stream"),
+        (b"accept-ranges", b"bytes"),
+        (b"cache-control", b"private, no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+
+
+def _signature(scope: Scope) -> bytes:
+    text = next((value for name, value in scope["headers"] if name == SIGNATURE_HEADER), b"")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _say(send: Send, status: int, said: str, more: Headers | None = None) -> None:
+    body = json.dumps({"detail": said}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *(more or []),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

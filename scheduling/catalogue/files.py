@@ -1,0 +1,158 @@
+"""Verbs on stored files. Whoever uploads a file owns it; administrators see and manage all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, Sum
+from django.db.models.deletion import ProtectedError
+from django.utils.translation import gettext as _
+
+from accounts import fields
+from accounts.errors import InvalidInput, StateConflict
+from accounts.uuid7 import uuid7
+from scheduling import clock
+from scheduling.catalogue import sniffing, store
+from scheduling.models import Blob, Execution, ExecutionBlob, ScheduledTask, StoredFile
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+log = structlog.get_logger(__name__)
+CHECKS: dict[str, fields.Check] = {
+    "name": fields.text(255, shortest=1, one_line=True),
+    "description": fields.text(10_000),
+}
+_YOUNG = timedelta(hours=1)
+
+
+class TooLarge(ValueError):
+    """More than one upload may bring; the text says how much that is."""
+
+
+def check(data: Mapping[str, Any]) -> dict[str, str]:
+    """`name` and `description` of a file. Raises InvalidInput."""
+    errors: fields.Errors = {}
+    values = fields.checked(CHECKS, {"description": "", **data}, errors)
+    if "name" not in data:
+        errors["name"] = [_("This field is required.")]
+    if errors:
+        raise InvalidInput(errors)
+    return values
+
+
+def require_room(user: User, size: int) -> None:
+    """Raises TooLarge, and InvalidInput where the person's quota or the disk has no room for it."""
+    if size > settings.DEPLOYX_UPLOAD_BYTES:
+        raise TooLarge(_("A file may have at most %s bytes.") % settings.DEPLOYX_UPLOAD_BYTES)
+    used = StoredFile.objects.filter(user=user).aggregate(sum=Sum("blob__size"))["sum"] or 0
+    if used + size > settings.DEPLOYX_FILES_QUOTA_BYTES:
+        left = max(settings.DEPLOYX_FILES_QUOTA_BYTES - used, 0)
+        raise InvalidInput({"file": [_("Your files may take %s bytes more.") % left]})
+    if store.free_bytes() - size < settings.DEPLOYX_FILES_FREE_BYTES:
+        raise InvalidInput({"file": [_("The server's disk has no room for it.")]})
+
+
+def create(user: User, data: Mapping[str, Any], pieces: Iterator[bytes], size: int) -> StoredFile:
+    """A file out of a body of `size` bytes. Raises InvalidInput, TooLarge."""
+    values = check(data)
+    require_room(user, size)
+    path = store.draft(str(uuid7()))
+    try:
+        store.append(path, 0, pieces)
+        return adopt(user, values, path)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def adopt(user: User, values: Mapping[str, str], path: Path) -> StoredFile:
+    """A file out of a complete draft, which is then gone."""
+    sha256, size = store.digest(path)
+    with path.open("rb") as draft:
+        content_type = sniffing.content_type(draft.read(sniffing.HEAD_BYTES))
+    with transaction.atomic():
+        # The row is held from here on: nobody collects these bytes before the file refers to them.
+        (blob,) = Blob.objects.bulk_create(
+            [Blob(sha256=sha256, size=size, content_type=content_type)],
+            update_conflicts=True,
+            unique_fields=["sha256"],
+            update_fields=["content_type"],
+        )
+        store.keep(path, sha256)
+        file = StoredFile.objects.create(user=user, blob_id=blob.pk, **values)
+    log.info("file_stored", file=str(file.pk), size=size, user=user.pk)
+    return file
+
+
+def update(file: StoredFile, user: User, data: Mapping[str, Any]) -> StoredFile:
+    """Another name or description. Raises InvalidInput."""
+    values = check({"name": file.name, "description": file.description, **data})
+    file.name, file.description = values["name"], values["description"]
+    file.save(update_fields=["name", "description"])
+    log.info("file_changed", file=str(file.pk), user=user.pk)
+    return file
+
+
+def delete(file: StoredFile, user: User) -> None:
+    """Raises StateConflict where a task or a software in the catalogue uses it. Executions that
+    opened with it keep its bytes."""
+    with transaction.atomic():
+        StoredFile.objects.select_for_update().get(pk=file.pk)
+        if users := used_by(file):
+            raise StateConflict(_("In use by %s.") % ", ".join(users), "in_use")
+        pk = file.pk
+        try:
+            file.delete()
+        except ProtectedError:  # a software took it in this very moment
+            raise StateConflict(_("In use by the catalogue."), "in_use") from None
+    log.info("file_deleted", file=str(pk), user=user.pk)
+
+
+def used_by(file: StoredFile) -> list[str]:
+    """What refers to a file, in words, a few of each."""
+    named = {"task_payload__file_ids__contains": [str(file.pk)]}
+    tasks = ScheduledTask.objects.filter(**named).filter(Q(ad_hoc=False) | _unended())
+    software = file.sources.select_related("software").order_by("software__name")
+    return [_("the task %s") % task.name for task in tasks.order_by("name")[:3]] + [
+        _("the software %s") % source.software for source in software[:3]
+    ]
+
+
+def collect(batch: int = 100) -> int:
+    """Removes bytes that nothing refers to; how many. Those of executions that ended longer ago
+    than output is kept are no longer held for a retry."""
+    now = clock.now()
+    past = now - timedelta(days=settings.DEPLOYX_KEEP_OUTPUT_DAYS)
+    ExecutionBlob.objects.filter(execution__completed_at__lt=past).delete()
+    removed = 0
+    while True:
+        gone = _collect_some(now, batch)
+        removed += gone
+        if gone < batch:
+            return removed
+
+
+@transaction.atomic
+def _collect_some(now: Any, batch: int) -> int:
+    idle = Blob.objects.filter(created_at__lt=now - _YOUNG, files=None, executions=None)
+    rows = Blob.objects.select_for_update(skip_locked=True).filter(pk__in=idle.values("pk")[:batch])
+    gone = 0
+    for blob in rows:
+        if blob.files.exists() or blob.executions.exists():
+            continue  # referred to since the look, before the lock
+        blob.delete()
+        # Before the commit: where that fails, the row stands for nothing and nobody refers to it;
+        # the next upload of these bytes brings them again.
+        store.discard(blob.sha256)
+        gone += 1
+    return gone
+
+
+def _unended() -> Q:
+    return Q(pk__in=Execution.objects.unended().exclude(task=None).values("task"))

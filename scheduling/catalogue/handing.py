@@ -1,0 +1,139 @@
+"""What a device may fetch for a run: the bytes are held for the execution, and given out by an
+address that is signed, bound to one device and one run, and soon over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core import signing
+from django.utils.translation import gettext as _
+
+from devices.agent import kinds, protocol
+from devices.ledger_port import RunFetch, RunSource, RunStop
+from devices.models import Device
+from scheduling import payloads
+from scheduling.models import Blob, DeviceRun, Execution, ExecutionBlob, SoftwareSource
+
+PATH = "/agent/files/"
+LIFE = timedelta(minutes=15)
+LEAST_RATE = 64 * 1024
+_SALT = "deployx.agent-files"
+
+
+class Refused(Exception):
+    """The address gives nothing; the text says why, for the device's log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handout:
+    """What an address stands for. `rate`: bytes a second, 0 for no limit."""
+
+    device: UUID
+    run: UUID
+    sha256: str
+    rate: int
+
+
+def hold(execution: Execution) -> str:
+    """Keeps the bytes that the execution's devices may fetch; answers why it cannot open, or
+    nothing. The execution is stored already, in the caller's transaction."""
+    wanted = set(_files(execution))
+    if not wanted:
+        return ""
+    if len(wanted) > protocol.MAX_FILES:
+        return _("It needs over %s files.") % protocol.MAX_FILES
+    held = set(
+        Blob.objects.select_for_update(no_key=True)
+        .filter(pk__in=wanted)
+        .values_list("pk", flat=True)
+    )
+    if wanted - held - _at_addresses(wanted - held):
+        return _("A file it needs is no longer stored.")
+    ExecutionBlob.objects.bulk_create(
+        [ExecutionBlob(execution=execution, blob_id=sha256) for sha256 in sorted(held)],
+        ignore_conflicts=True,
+    )
+    return ""
+
+
+def fetch(fetches: Sequence[RunFetch]) -> list[RunSource | RunStop]:
+    """For each file asked for: an address, or why there is none."""
+    return [_source(one) for one in fetches]
+
+
+def redeem(token: str, signature: bytes) -> Handout:
+    """What an address stands for, if the device it was given to asks, in time, and the run is still
+    under way. `signature` is the device's, over `protocol.fetch_bytes(path)`. Raises Refused."""
+    try:
+        data = signing.TimestampSigner(salt=_SALT).unsign_object(token, max_age=LIFE)
+        handout = Handout(UUID(data["d"]), UUID(data["r"]), str(data["s"]), int(data["b"]))
+    except signing.SignatureExpired:
+        raise Refused("the address has expired") from None
+    except (signing.BadSignature, KeyError, TypeError, ValueError):
+        raise Refused("not an address of this server") from None
+    device = Device.objects.present().filter(pk=handout.device).only("public_key").first()
+    if device is None:
+        raise Refused("the device is gone or revoked")
+    if not protocol.verify(bytes(device.public_key), signature, protocol.fetch_bytes(PATH + token)):
+        raise Refused("the address was given to another device")
+    if not _run(handout.device, handout.run):
+        raise Refused("the run is over")
+    return handout
+
+
+def _source(wanted: RunFetch) -> RunSource | RunStop:
+    run = _run(wanted.device, wanted.run)
+    if run is None or wanted.sha256 not in _files(run.execution, run):
+        return RunStop(wanted.device, wanted.run, "unknown")
+    expires_at = datetime.now(UTC) + LIFE
+    if not Blob.objects.filter(pk=wanted.sha256).exists():
+        url = _address_of(wanted.sha256)
+        if not url:
+            return RunStop(wanted.device, wanted.run, "unknown")
+        return RunSource(wanted.device, wanted.run, wanted.sha256, url, expires_at)
+    url = PATH + _token(wanted, _rate(run.execution))
+    return RunSource(wanted.device, wanted.run, wanted.sha256, url, expires_at)
+
+
+def _run(device: UUID, run: UUID) -> DeviceRun | None:
+    """The device's own run, while files may be fetched for it."""
+    rows = DeviceRun.objects.filter(pk=run, device=device, status="running")
+    return rows.select_related("execution").filter(device__revoked_at=None).first()
+
+
+def _files(execution: Execution, run: DeviceRun | None = None) -> tuple[str, ...]:
+    data = (
+        execution.rollback_payload if run is not None and run.rolls_back_id else execution.payload
+    )
+    order: Any = payloads.from_bytes(bytes(data or b"{}"))
+    return kinds.get(execution.task_type).files(order)
+
+
+def _token(wanted: RunFetch, rate: int) -> str:
+    data = {"d": str(wanted.device), "r": str(wanted.run), "s": wanted.sha256, "b": rate}
+    return signing.TimestampSigner(salt=_SALT).sign_object(data)
+
+
+def _rate(execution: Execution) -> int:
+    """Bytes a second for one device: its own limit, and its share of the rollout's."""
+    limits = [settings.DEPLOYX_DOWNLOAD_BYTES_PER_SECOND]
+    if settings.DEPLOYX_ROLLOUT_BYTES_PER_SECOND:
+        running = max(execution.runs.filter(status="running").count(), 1)
+        limits.append(max(settings.DEPLOYX_ROLLOUT_BYTES_PER_SECOND // running, LEAST_RATE))
+    return min((one for one in limits if one), default=0)
+
+
+def _at_addresses(digests: set[str]) -> set[str]:
+    """Those that a source of the catalogue names an address for."""
+    rows = SoftwareSource.objects.filter(sha256__in=digests).exclude(url="")
+    return set(rows.values_list("sha256", flat=True))
+
+
+def _address_of(sha256: str) -> str:
+    rows = SoftwareSource.objects.filter(sha256=sha256).exclude(url="").order_by("-id")
+    return rows.values_list("url", flat=True).first() or ""

@@ -1,0 +1,128 @@
+"""The bytes of files, each once and under its digest: `blobs/ab/abcd…`. A name that a person gave
+never becomes a path.
+
+New bytes are written aside, in `drafts/`, and come into place whole: on this machine by fsync and
+rename, in a bucket by an upload of its own. Who runs several web nodes gives them one folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import FileSystemStorage, storages
+
+PIECE_BYTES = 1024 * 1024
+
+
+def draft(name: str) -> Path:
+    """Where a draft of this name is; `name` is ours, never a person's."""
+    folder: Path = settings.DEPLOYX_FILES_DIR / "drafts"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder / name
+
+
+def digest(path: Path) -> tuple[str, int]:
+    """(SHA-256 in hexadecimal, size) of a file."""
+    sha256, size = hashlib.sha256(), 0
+    with path.open("rb") as source:
+        while piece := source.read(PIECE_BYTES):
+            sha256.update(piece)
+            size += len(piece)
+    return sha256.hexdigest(), size
+
+
+def append(path: Path, offset: int, pieces: Iterator[bytes]) -> int:
+    """Writes at `offset` of a draft and answers how long it is then, once that is on the disk. What
+    stood beyond `offset`, of a piece that was cut off, is gone. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "wb", buffering=0) as target:
+        target.truncate(offset)
+        target.seek(offset)
+        for piece in pieces:
+            offset += _write_all(target, piece)
+        os.fsync(target.fileno())
+    return offset
+
+
+def keep(path: Path, sha256: str) -> None:
+    """Brings a draft into place; bytes that are there already are left as they are. The caller
+    holds the blob's row."""
+    if is_kept(sha256):
+        path.unlink(missing_ok=True)
+    elif (place := local_path(sha256)) is not None:
+        _rename(path, place)
+    else:
+        with path.open("rb") as source:
+            storages["blobs"].save(_name(sha256), File(source))
+        path.unlink(missing_ok=True)
+
+
+def is_kept(sha256: str) -> bool:
+    return storages["blobs"].exists(_name(sha256))
+
+
+def discard(sha256: str) -> None:
+    """The caller has deleted the blob's row, in the transaction that is still open."""
+    storages["blobs"].delete(_name(sha256))
+
+
+def local_path(sha256: str) -> Path | None:
+    """Where the bytes are on this machine; None where they are in a bucket."""
+    store = storages["blobs"]
+    return Path(store.path(_name(sha256))) if isinstance(store, FileSystemStorage) else None
+
+
+def accel_path(sha256: str) -> str:
+    """The same place as nginx is told it, below its internal location."""
+    return _name(sha256)
+
+
+def remote_url(sha256: str, seconds: int) -> str:
+    """A signed address in the bucket, good for that long."""
+    url: str = storages["blobs"].url(_name(sha256), expire=seconds)  # type: ignore[call-arg]
+    return url
+
+
+@contextmanager
+def opened(sha256: str) -> Iterator[IO[bytes]]:
+    """The bytes, to be read. Raises FileNotFoundError."""
+    with storages["blobs"].open(_name(sha256), "rb") as source:
+        yield source
+
+
+def free_bytes() -> int:
+    """Room on the disk that takes the drafts."""
+    return shutil.disk_usage(draft("")).free
+
+
+def _name(sha256: str) -> str:
+    return f"blobs/{sha256[:2]}/{sha256}"
+
+
+def _write_all(target: IO[bytes], piece: bytes) -> int:
+    view = memoryview(piece)
+    while view:
+        view = view[target.write(view) :]
+    return len(piece)
+
+
+def _rename(draft: Path, place: Path) -> None:
+    """After this returns the file is there even if the power fails."""
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with draft.open("rb") as source:
+        os.fsync(source.fileno())
+    draft.replace(place)
+    for folder in (place.parent, place.parent.parent):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,105 @@
+"""Uploads that may be cut off and go on: a draft grows piece by piece until it is a file.
+
+The row's `received` says how much of the draft counts; a piece that was cut off is written over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.errors import InvalidInput, StateConflict
+from scheduling import clock
+from scheduling.catalogue import files, store
+from scheduling.models import Upload
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+log = structlog.get_logger(__name__)
+LIFE = timedelta(days=1)
+MOST_OPEN = 50
+PIECE_BYTES = 8 * 1024 * 1024
+
+
+class Misplaced(Exception):
+    """The piece does not begin where the draft ends; `received` is where that is."""
+
+    def __init__(self, received: int) -> None:
+        super().__init__(f"the upload goes on at {received}")
+        self.received = received
+
+
+def begin(user: User, data: Mapping[str, Any], size: int) -> Upload:
+    """Raises InvalidInput, files.TooLarge."""
+    values = files.check(data)
+    if size < 0:
+        raise InvalidInput({"size": [_("must not be negative.")]})
+    files.require_room(user, size)
+    now = clock.now()
+    if Upload.objects.filter(user=user, file=None, expires_at__gt=now).count() >= MOST_OPEN:
+        raise InvalidInput({"file": [_("At most %s uploads at a time.") % MOST_OPEN]})
+    upload = Upload.objects.create(user=user, size=size, expires_at=now + LIFE, **values)
+    log.info("upload_begun", upload=str(upload.pk), size=size, user=user.pk)
+    return finish(upload) if size == 0 else upload
+
+
+def append(upload: Upload, offset: int, pieces: Iterator[bytes], length: int) -> Upload:
+    """Adds `length` bytes at `offset`; the last ones make the file. Raises Misplaced, StateConflict
+    where it is complete or somebody else is at it, InvalidInput for more than was announced."""
+    with transaction.atomic():
+        row = Upload.objects.select_for_update(skip_locked=True).filter(pk=upload.pk).first()
+        if row is None:
+            raise StateConflict(_("Another piece of it is on its way."), "uploading")
+        if row.file_id is not None:
+            raise StateConflict(_("The upload is complete."), "complete")
+        if offset != row.received:
+            raise Misplaced(row.received)
+        if offset + length > row.size:
+            raise InvalidInput({"file": [_("The upload has %s bytes.") % row.size]})
+        row.received = store.append(_draft(row), offset, pieces)
+        row.expires_at = clock.now() + LIFE
+        row.save(update_fields=["received", "expires_at"])
+    return finish(row) if row.received == row.size else row
+
+
+def finish(upload: Upload) -> Upload:
+    """Makes the file of a complete draft; asked twice, it makes one."""
+    with transaction.atomic():
+        row = Upload.objects.select_for_update().get(pk=upload.pk)
+        if row.file_id is None and row.received == row.size:
+            path = _draft(row)
+            path.touch(mode=0o600)  # of an empty file there was no piece
+            values = {"name": row.name, "description": row.description}
+            row.file = files.adopt(row.user, values, path)
+            row.save(update_fields=["file"])
+    return row
+
+
+def cancel(upload: Upload) -> None:
+    """Forgets an upload; the file of a complete one stays."""
+    path = _draft(upload)
+    upload.delete()
+    path.unlink(missing_ok=True)
+
+
+def expire(now: Any) -> int:
+    """Forgets uploads that nobody went on with for a day; how many. Drafts without a row go too."""
+    gone = 0
+    for upload in Upload.objects.filter(expires_at__lt=now).iterator():
+        cancel(upload)
+        gone += 1
+    for path in store.draft("").iterdir():
+        if path.stat().st_mtime < (now - 2 * LIFE).timestamp():
+            path.unlink(missing_ok=True)
+    return gone
+
+
+def _draft(upload: Upload) -> Path:
+    return store.draft(f"{upload.pk}.part")
