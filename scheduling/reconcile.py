@@ -24,7 +24,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from devices import presence
-from scheduling import clock, due, hints, live, opening, rollout, settling
+from scheduling import clock, due, hints, live, merging, opening, rollout, settling
 from scheduling.models import DeviceRun, Execution, ScheduledTask, ServiceHeartbeat
 
 log = structlog.get_logger(__name__)
@@ -152,6 +152,7 @@ STEPS: tuple[Callable[[], int], ...] = (
     InTurn("settle_tasks", _running, _settle),
     open_dependents,
     wake_hubs,
+    merging.merge_some,
 )
 
 

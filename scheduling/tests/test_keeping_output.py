@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from devices.ledger_port import RunOutput
 from devices.models import Device
 from scheduling import ledger
+from scheduling.ledger import budget
 from scheduling.models import DeviceRun, OutputChunk, OutputGap
 from scheduling.tests import factories
 
@@ -161,3 +164,52 @@ def test_what_is_kept_and_what_is_dropped_make_up_all_that_was_written(
     ends = [at + length for at, length in pieces]
     assert [at for at, _length in pieces] == [0, *ends[:-1]]
     assert run.output_kept <= 100
+
+
+def test_the_cost_of_a_batch_does_not_grow_with_what_was_dropped(
+    run: DeviceRun, small_limit: None
+) -> None:
+    numbers = []
+    for batch in range(20):
+        frames = [((batch * 10 + n) * 10, b"%010d" % n) for n in range(10)]
+        with CaptureQueriesContext(connection) as asked:
+            send(run, *frames)
+        numbers.append(len(asked))
+        assert not any('"data" FROM' in one["sql"] for one in asked.captured_queries)
+    assert len(set(numbers[2:])) == 1
+    assert numbers[-1] <= 12
+    assert gaps(run) == [(20, 1_900)]
+
+
+def test_a_gap_of_the_devices_grows_together_with_ours(run: DeviceRun, small_limit: None) -> None:
+    send(run, (0, b"a" * 20), (20, b"b" * 20), (50, b"c" * 20, 10), (70, b"d" * 60))
+    assert gaps(run) == [(20, 30)]
+    send(run, (130, b"e" * 60))
+    assert gaps(run) == [(20, 110)]
+    assert kept(run) == [(0, b"a" * 20), (130, b"e" * 60)]
+    assert run.dropped_bytes == 110
+
+
+def test_an_execution_that_has_its_fill_gives_each_run_a_little_and_the_newest(
+    run: DeviceRun, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DEPLOYX_OUTPUT_BYTES_PER_EXECUTION = 150
+    monkeypatch.setattr(budget, "AFTERWARDS_PER_RUN", 40)
+    monkeypatch.setattr(budget, "LOOK_EVERY_SECONDS", -1.0)
+    send(run, *[(n * 10, b"%010d" % n) for n in range(15)])
+    other = factories.run(run.execution, status="running")
+    for number in range(10):
+        send(other, (number * 10, b"%010d" % number))
+        send(run, (150 + number * 10, b"x" * 10))
+    assert (other.output_kept, other.output_next, other.output_truncated) == (40, 100, True)
+    assert kept(other)[-1] == (90, b"%010d" % 9)
+    assert (run.output_kept, run.output_next, run.output_truncated) == (150, 250, True)
+    assert kept(run)[-1] == (240, b"x" * 10)
+
+
+def test_another_execution_has_its_own(run: DeviceRun, admin: User, settings: Any) -> None:
+    settings.DEPLOYX_OUTPUT_BYTES_PER_EXECUTION = 10
+    send(run, (0, b"a" * 20))
+    other = factories.run(factories.execution(factories.task(admin)), status="running")
+    send(other, (0, b"a" * 20))
+    assert other.output_truncated is False
