@@ -22,15 +22,14 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class RunningSystem:
-    """`api` is signed in as the first administrator with a token."""
+@dataclass(slots=True, kw_only=True)
+class Served:
+    """A system as it is used from outside. `api` is signed in as the first administrator with a
+    token; `home` is its DEPLOYX_HOME."""
 
     home: Path
     port: int
-    process: subprocess.Popen[bytes]
     environment: dict[str, str]
-    log: Path
     api: httpx.Client = field(default_factory=httpx.Client)
 
     @property
@@ -53,29 +52,6 @@ class RunningSystem:
         )
         assert not check or done.returncode == 0, done.stderr
         return done
-
-    def child(self, *words: str) -> psutil.Process:
-        """The one program of the system whose command line has all these words."""
-        return until(lambda: self._find(words), what=f"a process with {words}")
-
-    def _find(self, words: tuple[str, ...]) -> psutil.Process | None:
-        for child in psutil.Process(self.process.pid).children():
-            try:
-                line = child.cmdline()
-            except psutil.Error:
-                continue
-            if all(word in line for word in words):
-                return child
-        return None
-
-    def replacement(self, old: psutil.Process, *words: str) -> psutil.Process:
-        """The program that the supervisor started in place of one that died."""
-
-        def another() -> psutil.Process | None:
-            found = self._find(words)
-            return found if found is not None and found.pid != old.pid else None
-
-        return until(another, what=f"a new process with {words}")
 
     def get(self, path: str, **query: Any) -> Any:
         answer = self.api.get(path, params=query)
@@ -121,6 +97,43 @@ class RunningSystem:
         found: dict[str, Any] = self.get(f"/api/schedule/runs/{run_id}/output")
         return found
 
+    def sign_in(self) -> None:
+        """A token for `api`; the web process answers."""
+        token = self.manage("apitoken", "add", "--user", "admin").stdout.strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        self.api = httpx.Client(base_url=self.address, headers=headers, timeout=60)
+
+
+@dataclass(slots=True, kw_only=True)
+class RunningSystem(Served):
+    """One that `make up` runs: `process` is its supervisor, and `log` what that says."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def child(self, *words: str) -> psutil.Process:
+        """The one program of the system whose command line has all these words."""
+        return until(lambda: self._find(words), what=f"a process with {words}")
+
+    def _find(self, words: tuple[str, ...]) -> psutil.Process | None:
+        for child in psutil.Process(self.process.pid).children():
+            try:
+                line = child.cmdline()
+            except psutil.Error:
+                continue
+            if all(word in line for word in words):
+                return child
+        return None
+
+    def replacement(self, old: psutil.Process, *words: str) -> psutil.Process:
+        """The program that the supervisor started in place of one that died."""
+
+        def another() -> psutil.Process | None:
+            found = self._find(words)
+            return found if found is not None and found.pid != old.pid else None
+
+        return until(another, what=f"a new process with {words}")
+
 
 def until(condition: Callable[[], T | None], seconds: float = 60.0, *, what: str) -> T:
     """The first true answer of a condition that is asked again and again."""
@@ -165,12 +178,12 @@ def running_system(**settings: str) -> Iterator[RunningSystem]:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        system = RunningSystem(home, port, process, environment, log)
+        system = RunningSystem(
+            home=home, port=port, process=process, environment=environment, log=log
+        )
         try:
             _wait_until_up(system)
-            token = system.manage("apitoken", "add", "--user", "admin").stdout.strip()
-            headers = {"Authorization": f"Bearer {token}"}
-            system.api = httpx.Client(base_url=system.address, headers=headers, timeout=60)
+            system.sign_in()
             yield system
         except BaseException:
             sys.stderr.write(log.read_text(errors="replace")[-8_000:])

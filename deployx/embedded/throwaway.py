@@ -48,6 +48,14 @@ class Throwaway:
     def restart(self, name: str) -> None:
         """Ends `postgres` or `redis` and starts it again; answers when it is ready."""
         self._running[name].stop()
+        self.start_again(name)
+
+    def process(self, name: str) -> Process:
+        """`postgres` or `redis`, for whoever means to harm it."""
+        return self._running[name]
+
+    def start_again(self, name: str) -> None:
+        """Starts one that has ended; answers when it is ready. Raises NeverReady."""
         self._run(self._running[name].program).wait_until_ready()
 
     def stop(self) -> None:

@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 from deployx.embedded.discovery import Running
 from tests.faults.ledger import Ledger, Trace
 from tests.faults.work import UNKNOWN
-from tests.running import CHECKOUT, RunningSystem, until
+from tests.running import CHECKOUT, Served, until
 
 UNENDED = frozenset({"pending", "queued", "claimed", "running"})
 NEVER_RAN = frozenset({"rejected", "expired", "skipped"})
@@ -84,7 +84,7 @@ class Checker:
     """One for the life of a system. Each `check` looks at everything there is, and counts what has
     come since the last one; a run that had ended may since have changed only if it was lost."""
 
-    def __init__(self, system: RunningSystem, ledger: Ledger) -> None:
+    def __init__(self, system: Served, ledger: Ledger) -> None:
         running = Running.read(system.home)
         assert running is not None
         self.database_url = running.database_url
@@ -118,8 +118,9 @@ class Checker:
         found = Findings(case, seed, cases, kills=kills, seconds=round(seconds, 1))
         runs, traces = self.query(_RUNS), self._ledger.traces()
         by_id = {run["id"]: run for run in runs}
-        for run in traces.keys() - by_id.keys():
-            found.violations.append(f"{run} started and is not in the database")
+        found.violations += [
+            f"{run} started and is not in the database" for run in traces.keys() - by_id.keys()
+        ]
         for run in runs:
             self._look_at(run, traces.get(run["id"]), found)
         for execution in self.query(_EXECUTIONS):

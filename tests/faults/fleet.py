@@ -20,7 +20,7 @@ from devices.agent.config import StateDir
 from devices.agent.enrolling import enroll
 from devices.agent.journal import Entry, Journal
 from tests.faults.ledger import Ledger
-from tests.running import CHECKOUT, RunningSystem, until
+from tests.running import CHECKOUT, Served, until
 
 QUICK = {
     "DEPLOYX_AGENT_RECONNECT_MAX_SECONDS": "3",
@@ -115,15 +115,18 @@ class Device:
 
 @dataclass(slots=True)
 class Fleet:
-    """`folder` holds the devices' state directories and the ledger."""
+    """`folder` holds the devices' state directories, and the ledger unless several fleets of a
+    system share the one in `ledger_folder`; then each needs a `prefix` of its own."""
 
-    system: RunningSystem
+    system: Served
     folder: Path
     devices: list[Device] = field(default_factory=list)
+    prefix: str = "device"
+    ledger_folder: Path | None = None
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger(self.folder / "ledger")
+        return Ledger(self.ledger_folder or self.folder / "ledger")
 
     @property
     def kills(self) -> int:
@@ -138,7 +141,7 @@ class Fleet:
         done = self.system.manage("enroll-token", "add", "--uses", str(number))
         fresh = []
         for place in range(len(self.devices), len(self.devices) + number):
-            device = Device(self.folder / f"device-{place:03}", **fields)
+            device = Device(self.folder / f"{self.prefix}-{place:03}", **fields)
             address, token = self.system.address, done.stdout.strip()
             server = enroll(device.state, address, token, device.name, None)
             device.id = server.device_id
@@ -193,7 +196,7 @@ class Fleet:
 
 
 @contextmanager
-def fleet(system: RunningSystem, folder: Path, number: int = 0, **fields: Any) -> Iterator[Fleet]:
+def fleet(system: Served, folder: Path, number: int = 0, **fields: Any) -> Iterator[Fleet]:
     """A fleet of so many devices, all online; all of it ends with the block."""
     made = Fleet(system, folder)
     made.ledger.folder.mkdir()
