@@ -114,7 +114,13 @@ class AgentConsumer(AsyncConsumer):
             raise Refused(protocol.CLOSE_NOT_AUTHENTICATED) from None
         if not isinstance(hello, protocol.Hello):
             raise Refused(protocol.CLOSE_NOT_AUTHENTICATED)
-        await self._hub.welcome(link, nonce, hello)
+
+        async def next_frame() -> protocol.AgentFrame:
+            text = await _text(receive)
+            link.hears(_now())
+            return protocol.decode_from_agent(text)
+
+        await self._hub.welcome(link, nonce, hello, next_frame)
 
 
 async def _text(receive: Receive) -> str:

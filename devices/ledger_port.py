@@ -6,7 +6,7 @@ whole batches. Ids are UUIDs, times are aware UTC, binary values are raw bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -139,6 +139,22 @@ class Ledger(Protocol):
     def hello(self, session: Session, journal: Sequence[JournalRow]) -> list[RunVerdict]:
         """Settles a device's unfinished runs against its journal. The caller has already written the
         new session to the device's row."""
+        ...
+
+    def recall(self, session: Session) -> list[UUID]:
+        """For a device in recovery mode: the runs it is to be asked for."""
+        ...
+
+    def recalled(
+        self,
+        session: Session,
+        asked: Collection[UUID],
+        journal: Sequence[JournalRow],
+        *,
+        is_whole: bool,
+    ) -> list[RunVerdict]:
+        """In place of `hello`, for a device in recovery mode: `journal` is its hello's and what it
+        answered of the runs `asked`; `is_whole` is false where its journal is damaged."""
         ...
 
     def claim(self, sessions: Sequence[Session]) -> list[RunGrant]:

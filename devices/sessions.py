@@ -29,7 +29,7 @@ _ADMIT = """
         (SELECT id, is_online FROM devices_device
          WHERE id = ANY(%s) AND revoked_at IS NULL ORDER BY id FOR NO KEY UPDATE) AS old
     WHERE device.id = new.id AND device.id = old.id
-    RETURNING device.id, old.is_online
+    RETURNING device.id, old.is_online, device.in_recovery
 """
 _LAPSED = """
     SELECT held.id, held.session, device.id IS NULL OR device.revoked_at IS NOT NULL
@@ -59,11 +59,13 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """`refused_with` is the close code, None for the device's new live session."""
+    """`refused_with` is the close code, None for the device's new live session; one in recovery is
+    asked for its runs before it is welcomed."""
 
     session: Session
     refused_with: int | None
     came_online: bool = False
+    in_recovery: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +145,13 @@ def _write(openings: list[Opening]) -> list[Admission]:
                 ids,
             ],
         )
-        was_online = dict(cursor.fetchall())
+        admitted = {
+            device: (not was_online, in_recovery)
+            for device, was_online, in_recovery in cursor.fetchall()
+        }
     return [
-        Admission(one.session, None, came_online=not was_online[one.session.device])
-        if one.session.device in was_online
+        Admission(one.session, None, *admitted[one.session.device])
+        if one.session.device in admitted
         else Admission(one.session, protocol.CLOSE_REVOKED)
         for one in openings
     ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput, StateConflict
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from django.contrib.auth.models import User
+
+    from scheduling.models.device_run import DeviceRunQuerySet
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +46,7 @@ def cancel(execution: Execution, user: User, *, wave: int | None = None) -> Exec
         execution.cancel_requested_at = now
     if execution.status == Execution.Status.PENDING:
         _end_queued([execution.pk], Execution.Status.CANCELLED, _("Cancelled while in the queue."))
-    runs.unstarted().move(DeviceRun.Status.CANCELLED, finished_at=now, cancel_requested_at=now)
-    runs.filter(status="running", cancel_requested_at=None).update(cancel_requested_at=now)
+    _cancel(runs, now)
     log.info("execution_cancelled", execution=str(execution.pk), user=user.pk, wave=wave)
     changed(execution)
     return Execution.objects.get(pk=execution.pk)
@@ -53,10 +57,7 @@ def cancel_run(run: DeviceRun, user: User) -> DeviceRun:
     """Cancels one run, or asks its device to. Raises StateConflict where it has ended."""
     now = clock.now()
     mine = DeviceRun.objects.filter(pk=run.pk)
-    cancelled = mine.unstarted().move(
-        DeviceRun.Status.CANCELLED, finished_at=now, cancel_requested_at=now
-    )
-    asked = cancelled or mine.filter(status="running").update(cancel_requested_at=now)
+    asked = _cancel(mine, now) or mine.unended().filter(cancel_requested_at__isnull=False).exists()
     run = mine.select_related("execution").get()
     if not asked:
         raise StateConflict(_("The run has ended."), run.status)
@@ -76,7 +77,7 @@ def supersede_waiting(newer: Execution) -> None:
     waiting = DeviceRun.objects.unstarted().filter(
         progress.WAITS_OFFLINE, task_id=newer.task_id, rolls_back=None
     )
-    waiting = waiting.exclude(execution=newer)
+    waiting = waiting.out_of_recovery().exclude(execution=newer)
     affected = list(waiting.values_list("execution", flat=True).distinct())
     reason = _("Superseded by execution %s.") % newer.pk
     DeviceRun.objects.filter(pk__in=waiting.values("pk")).move(
@@ -86,11 +87,62 @@ def supersede_waiting(newer: Execution) -> None:
     live.changed("execution", affected)
 
 
-def skip_unstarted(execution: Execution, reason: str) -> int:
-    """Skips every run of the execution that has had no GO; a started one goes on."""
-    return execution.runs.unstarted().move(
-        DeviceRun.Status.SKIPPED, finished_at=clock.now(), error_message=reason
+def cancel_as_asked(device_ids: Collection[UUID]) -> None:
+    """Cancels what somebody asked to cancel while these devices were in recovery, and has no GO."""
+    asked = DeviceRun.objects.unstarted().filter(
+        device__in=device_ids, cancel_requested_at__isnull=False
     )
+    affected = list(asked.values_list("execution", flat=True).distinct())
+    asked.move(DeviceRun.Status.CANCELLED, finished_at=clock.now())
+    hints.advance(affected)
+    live.changed("execution", affected)
+
+
+def supersede_on(device_ids: Collection[UUID]) -> None:
+    """Skips, of what piled up while these devices were in recovery, all but each task's latest."""
+    newer = DeviceRun.objects.filter(
+        device=OuterRef("device"),
+        task_id=OuterRef("task_id"),
+        execution__gt=OuterRef("execution"),
+        rolls_back=None,
+    )
+    waiting = DeviceRun.objects.filter(
+        Exists(newer), device__in=device_ids, status__in=["pending", "queued"], rolls_back=None
+    )
+    waiting = waiting.filter(is_exclusive=True, task_id__isnull=False)
+    affected = list(waiting.values_list("execution", flat=True).distinct())
+    DeviceRun.objects.filter(pk__in=waiting.values("pk")).move(
+        DeviceRun.Status.SKIPPED,
+        finished_at=clock.now(),
+        error_message=_("Superseded by a later execution."),
+    )
+    hints.advance(affected)
+    live.changed("execution", affected)
+
+
+def skip_unstarted(execution: Execution, reason: str) -> int:
+    """Skips every run of the execution that has had no GO; a started one goes on, a rollback stays,
+    and one of a device in recovery is left until the device has answered."""
+    return (
+        execution.runs.filter(rolls_back=None)
+        .unstarted()
+        .out_of_recovery()
+        .move(DeviceRun.Status.SKIPPED, finished_at=clock.now(), error_message=reason)
+    )
+
+
+def _cancel(runs: DeviceRunQuerySet, now: datetime) -> int:
+    """Cancels what has had no GO, and sets the flag on what may have; how many of both."""
+    cancelled = (
+        runs.unstarted()
+        .out_of_recovery()
+        .move(DeviceRun.Status.CANCELLED, finished_at=now, cancel_requested_at=now)
+    )
+    maybe_started = runs.filter(status="running") | runs.unstarted().in_recovery()
+    flagged = DeviceRun.objects.filter(
+        pk__in=maybe_started.filter(cancel_requested_at=None).values("pk")
+    ).update(cancel_requested_at=now)
+    return cancelled + flagged
 
 
 def _end_queued(execution_ids: list[UUID], status: str, reason: str) -> None:

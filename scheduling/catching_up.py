@@ -30,7 +30,10 @@ class Missed:
             "no scheduler was running.",
             self.number,
         )
-        return text % {
+        return text % self.words()
+
+    def words(self) -> dict[str, object]:
+        return {
             "number": self.number,
             "first": self.first.isoformat(timespec="seconds"),
             "latest": self.latest.isoformat(timespec="seconds"),
@@ -60,6 +63,19 @@ def missed(task: ScheduledTask, now: datetime) -> Missed | None:
     latest = rule.latest_between(before, kept[0].at - _INSTANT if kept else until)
     resume_at = kept[0] if kept else punctual
     return Missed(number - keeps, first, latest.at if latest else first, resume_at)
+
+
+def all_due(task: ScheduledTask, now: datetime) -> Missed:
+    """Every occurrence of a due task up to now, whatever its grace and its policy say."""
+    first = task.next_scheduled_for
+    assert first is not None
+    rule, before, until = task.rule, first - _INSTANT, now
+    last = rule.latest_between(before, until)
+    if last is not None and last.due > now:
+        until = last.at - _INSTANT
+    latest = rule.latest_between(before, until)
+    number = max(1, rule.count_between(before, until))
+    return Missed(number, first, latest.at if latest else first, rule.next_after(until))
 
 
 def _keeps(task: ScheduledTask, number: int, *, has_punctual: bool) -> int:

@@ -55,7 +55,7 @@ def expire() -> int:
     now = clock.now()
     waited = Q(status__in=["queued", "claimed"], not_after__lt=Now())
     never = Q(status="pending", created_at__lt=now - NEVER_RELEASED)
-    runs = DeviceRun.objects.filter(waited | never).exclude(device__in_recovery=True)
+    runs = DeviceRun.objects.filter(waited | never).out_of_recovery()
     return _end(runs.filter(waited), "expired", _("Not started within its time.")) + _end(
         runs.filter(never), "expired", _("Never released.")
     )
@@ -64,7 +64,8 @@ def expire() -> int:
 def lose() -> int:
     """Gives up started runs a day after their deadline: nobody knows what became of them."""
     overdue = DeviceRun.objects.filter(status="running", deadline_at__lt=Now() - GRACE_TO_LOST)
-    return _end(overdue, "lost", _("The device did not report within a day of its deadline."))
+    reason = _("The device did not report within a day of its deadline.")
+    return _end(overdue.out_of_recovery(), "lost", reason)
 
 
 def release_claims() -> int:

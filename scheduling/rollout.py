@@ -66,7 +66,11 @@ def _round(execution_id: UUID, skip_locked: bool) -> bool:
 
 def _release(execution: Execution, now: datetime) -> bool:
     release.take_back_slots(execution)
-    if execution.rollout_paused_at is not None or execution.abort_requested_at is not None:
+    if execution.abort_requested_at is not None:
+        # What an abort could not end yet, because its device was being recovered.
+        cancelling.skip_unstarted(execution, execution.abort_reason)
+        return False
+    if execution.rollout_paused_at is not None:
         return False
     rollout = Rollout.parse(execution.definition["rollout"])
     _open_next_wave(execution, rollout, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -14,9 +14,10 @@ from devices import keys, sessions
 from devices.agent import protocol
 from devices.hub.lane import Lane
 from devices.hub.link import Link, Refused
+from devices.hub.recalling import NextFrame, recall
 from devices.hub.register import Register
 from devices.hub.threads import Threads, Unavailable
-from devices.ledger_port import JournalRow, Ledger, RunResult, Session
+from devices.ledger_port import JournalRow, Ledger, RunResult, RunVerdict, Session
 
 CLOSE_TRY_AGAIN_LATER = 1013
 HELLOS_AT_ONCE = 2
@@ -50,7 +51,12 @@ class Admissions:
         self.lane: Lane[Link, _Waiting] = Lane("admission", self._admit, batch_weight=200)
 
     async def open(
-        self, link: Link, nonce: bytes, hello: protocol.Hello, identity: Identity
+        self,
+        link: Link,
+        nonce: bytes,
+        hello: protocol.Hello,
+        identity: Identity,
+        next_frame: NextFrame,
     ) -> bool:
         """Welcomes the device, and answers whether it had been offline. Raises Refused."""
         if hello.protocol != protocol.SUBPROTOCOL:
@@ -61,13 +67,15 @@ class Admissions:
         session = admission.session
         journal = [_journal_row(session.device, entry) for entry in hello.journal]
         try:
-            async with self._hellos:
-                verdicts = await self._threads.call(lambda: self._settle(session, journal))
+            if admission.in_recovery:
+                verdicts = await self._recovered(link, session, hello, next_frame)
+            else:
+                verdicts = await self._judge(lambda: self._ledger.hello(session, journal))
         except Unavailable:
             raise Refused(CLOSE_TRY_AGAIN_LATER) from None
         if not self._register.holds(link):
             raise Refused(protocol.CLOSE_FENCED)
-        link.send(_welcome(session, identity, verdicts))
+        link.send(_welcome(session, identity, _on_every(hello.journal, verdicts)))
         link.is_open = True
         return admission.came_online
 
@@ -100,18 +108,39 @@ class Admissions:
             for session, answer in answers.items():
                 _settle_future(answer, sessions.Admission(session, CLOSE_TRY_AGAIN_LATER))
 
-    def _settle(self, session: Session, journal: Sequence[JournalRow]) -> list[protocol.Verdict]:
-        """The ledger's verdicts, a run may have two; keep for what it says nothing of."""
-        told = self._ledger.hello(session, journal)
-        judged = {one.run for one in told}
-        verdicts = [
-            protocol.Verdict(str(one.run), protocol.VerdictWord(one.verdict)) for one in told
-        ]
-        return verdicts + [
-            protocol.Verdict(str(row.run), protocol.VerdictWord.KEEP)
-            for row in journal
-            if row.run not in judged
-        ]
+    async def _judge(self, judge: Callable[[], list[RunVerdict]]) -> list[RunVerdict]:
+        async with self._hellos:
+            return await self._threads.call(judge)
+
+    async def _recovered(
+        self, link: Link, session: Session, hello: protocol.Hello, next_frame: NextFrame
+    ) -> list[RunVerdict]:
+        """After a restore: the verdicts are taken from journal and tombstones."""
+        asked = await self._threads.call(lambda: self._ledger.recall(session))
+        told = await recall(link, asked, next_frame) if asked else []
+        # What was told last counts: a run may have ended since the hello.
+        known = {entry.run: entry for entry in [*hello.journal, *told]}
+        journal = [_journal_row(session.device, entry) for entry in known.values()]
+        is_whole = not hello.facts.get("journal_damaged")
+        return await self._judge(
+            lambda: self._ledger.recalled(session, asked, journal, is_whole=is_whole)
+        )
+
+
+def _on_every(
+    journal: Sequence[protocol.JournalEntry], told: Sequence[RunVerdict]
+) -> list[protocol.Verdict]:
+    """The ledger's verdicts on what the hello listed, a run may have two; keep for what it says
+    nothing of."""
+    words: dict[UUID, list[str]] = {UUID(entry.run): [] for entry in journal}
+    for one in told:
+        if one.run in words:
+            words[one.run].append(one.verdict)
+    return [
+        protocol.Verdict(str(run), protocol.VerdictWord(word))
+        for run in words
+        for word in words[run] or ["keep"]
+    ]
 
 
 def _settle_future(

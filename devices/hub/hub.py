@@ -18,6 +18,7 @@ from devices.hub.claims import Claims, deliver
 from devices.hub.evidence import Evidence
 from devices.hub.lane import Lane
 from devices.hub.link import Link, Refused
+from devices.hub.recalling import NextFrame
 from devices.hub.register import Register
 from devices.hub.threads import Threads, Unavailable
 from devices.hub.upkeep import Upkeep
@@ -109,12 +110,17 @@ class Hub:
         now = asyncio.get_running_loop().time()
         return Report(len(self._register), frozenset(self._register.contested(now)))
 
-    async def welcome(self, link: Link, nonce: bytes, hello: protocol.Hello) -> None:
-        """Raises Refused. Nothing is claimed yet: the agent's first poll asks for that."""
+    async def welcome(
+        self, link: Link, nonce: bytes, hello: protocol.Hello, next_frame: NextFrame
+    ) -> None:
+        """Raises Refused. Nothing is claimed yet: the agent's first poll asks for that.
+
+        `next_frame` reads from the device what it is asked for before its welcome.
+        """
         identity = self.identity
         if identity is None:
             raise Refused(1013)
-        came_online = await self._admissions.open(link, nonce, hello, identity)
+        came_online = await self._admissions.open(link, nonce, hello, identity, next_frame)
         if came_online and link.session is not None:
             self._upkeep.came_online({link.session.device})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -44,10 +44,19 @@ class FakeRun:
 
 
 @dataclass
+class Answer:
+    """What `recalled` was called with."""
+
+    asked: list[UUID]
+    journal: list[JournalRow]
+    is_whole: bool
+
+
+@dataclass
 class FakeLedger:
     """Keeps the rules the hub relies on; `is_away` makes every call fail as PostgreSQL's absence
     does, `poison` the calls that carry that output. `forgotten` and `told` are what else `devices`
-    asked of the packages above."""
+    asked of the packages above. A device in recovery is asked for its `recalls`."""
 
     runs: dict[UUID, FakeRun] = field(default_factory=dict)
     is_away: bool = False
@@ -58,6 +67,8 @@ class FakeLedger:
     forgotten: list[UUID] = field(default_factory=list)
     told: list[UUID] = field(default_factory=list)
     verdicts: dict[UUID, list[str]] = field(default_factory=dict)
+    recalls: dict[UUID, list[UUID]] = field(default_factory=dict)
+    answers: list[Answer] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def add(self, device: UUID) -> FakeRun:
@@ -79,6 +90,26 @@ class FakeLedger:
     def fetch(self, fetches: Sequence[RunFetch]) -> list[RunSource | RunStop]:
         with self._called("fetch"):
             return [RunStop(one.device, one.run, "unknown") for one in fetches]
+
+    def recall(self, session: Session) -> list[UUID]:
+        with self._called("recall"):
+            return self.recalls.get(session.device, [])
+
+    def recalled(
+        self,
+        session: Session,
+        asked: Collection[UUID],
+        journal: Sequence[JournalRow],
+        *,
+        is_whole: bool,
+    ) -> list[RunVerdict]:
+        with self._called("recalled"):
+            self.answers.append(Answer(list(asked), list(journal), is_whole))
+            return [
+                RunVerdict(row.run, word)
+                for row in journal
+                for word in self.verdicts.get(row.run, [])
+            ]
 
     def claim(self, sessions: Sequence[Session]) -> list[RunGrant]:
         with self._called("claim"):

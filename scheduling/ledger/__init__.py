@@ -5,10 +5,12 @@ normal answer, and the agent's own repeats make up for a call that failed.
 """
 
 from scheduling.catalogue.handing import fetch
-from scheduling.ledger.evidence import givebacks, hello, rejects, results
+from scheduling.ledger.evidence import givebacks, rejects, results
 from scheduling.ledger.grants import cancels, claim, poll, start
 from scheduling.ledger.output import output
 from scheduling.ledger.presence import device_came_online, device_revoked
+from scheduling.ledger.recalling import recall, recalled
+from scheduling.ledger.verdicts import hello
 
 __all__ = [
     "cancels",
@@ -20,6 +22,8 @@ __all__ = [
     "hello",
     "output",
     "poll",
+    "recall",
+    "recalled",
     "rejects",
     "results",
     "start",

@@ -1,26 +1,20 @@
-"""What a device's journal proves: outcomes, and the verdicts at hello."""
+"""What a device proves or gives back: outcomes, refusals, and claims it will not start."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from devices.ledger_port import (
-    JournalRow,
-    RunAck,
-    RunGiveback,
-    RunReject,
-    RunResult,
-    RunVerdict,
-    Session,
-)
+from devices.ledger_port import RunAck, RunGiveback, RunReject, RunResult
 from devices.models import Device
-from scheduling import clock, hints, live, settling
+from scheduling import alarms, clock, hints, live, settling
+from scheduling.ledger.grants import DEADLINE_GRACE_SECONDS
 from scheduling.models import DeviceRun, OutputGap
 
 log = structlog.get_logger(__name__)
@@ -55,8 +49,8 @@ def results(given: Sequence[RunResult]) -> list[RunAck]:
     for device_id, run_id, _status, _execution, output_sent in moved:
         _mark_missing_output(run_id, output_sent, by_key.pop((device_id, run_id)).output_length)
     acks = [RunAck(device_id, run_id, status) for device_id, run_id, status, *_ in moved]
-    acks += [RunAck(one.device, one.run, _settle(one)) for one in by_key.values()]
-    _tell({execution_id for *_, execution_id, _ in moved})
+    acks += [RunAck(one.device, one.run, settle(one)) for one in by_key.values()]
+    tell({execution_id for *_, execution_id, _ in moved})
     return acks
 
 
@@ -94,96 +88,28 @@ def givebacks(given: Sequence[RunGiveback]) -> list[RunAck]:
     return _acks((one.session.device, one.run) for one in given)
 
 
-@transaction.atomic
-def hello(session: Session, journal: Sequence[JournalRow]) -> list[RunVerdict]:
-    """Settles a device's runs against its journal, by protocol.md's table of verdicts.
-
-    A session that a newer one has fenced meanwhile changes nothing: its claims would be nobody's.
-    """
-    live_one = Device.objects.filter(pk=session.device, session=session.session)
-    if live_one.select_for_update(no_key=True).first() is None:
-        return []
-    said = {row.run: row for row in journal}
-    mine = DeviceRun.objects.filter(device=session.device)
-    open_here = set(mine.filter(status__in=["claimed", "running"]).values_list("pk", flat=True))
-    rows = mine.filter(pk__in=open_here | set(said)).select_for_update().order_by("pk")
-    runs = {run.pk: run for run in rows}
-    verdicts = []
-    for run_id in sorted(open_here | set(said)):
-        run, row = runs.get(run_id), said.get(run_id)
-        if run is None:
-            verdicts.append(RunVerdict(run_id, "keep"))
-        elif row is None:
-            _unmentioned(run)
-        else:
-            verdicts += [RunVerdict(run_id, word) for word in _verdicts(session, run, row)]
-    _tell({run.execution_id for run in runs.values()})
-    return verdicts
-
-
-def _unmentioned(run: DeviceRun) -> None:
-    """The server thinks the device has it; the device's journal has never heard of it."""
-    if run.status == "claimed":
-        _move(run, DeviceRun.Status.QUEUED, claim_session=None, claimed_at=None)
-    else:
-        _lose(run, _("The device came back without any trace of this run."))
-
-
-def _verdicts(session: Session, run: DeviceRun, row: JournalRow) -> list[str]:
-    if row.state == "claimed":
-        return _verdicts_on_claimed(session, run)
-    if row.state == "go":
-        return _verdicts_on_go(run)
-    if row.result is not None:
-        _settle(row.result)
-    return ["ack"]
-
-
-def _verdicts_on_claimed(session: Session, run: DeviceRun) -> list[str]:
-    if run.status == "claimed":
-        DeviceRun.objects.filter(pk=run.pk).update(claim_session=session.session)
-        return ["keep"]
-    if run.status == "running":
-        _lose(run, _("GO was sent and the device never saw it."))
-    if _never_started(run):
-        return ["kill", "ack"]
-    return ["drop"]
-
-
-def _verdicts_on_go(run: DeviceRun) -> list[str]:
-    if run.status in ("running", "lost"):
-        return ["keep"]
-    if run.status in DeviceRun.UNSTARTED:
-        log.error("run_started_without_go", run=str(run.pk), status=run.status)
-        _lose(run, _("The device had started this run before the server knew of it."))
-        return ["keep"]
-    if _never_started(run):
-        log.error("run_started_after_its_end", run=str(run.pk), status=run.status)
-    return ["kill", "ack"]
-
-
-def _never_started(run: DeviceRun) -> bool:
+def never_started(run: DeviceRun) -> bool:
     return run.status in NEVER_STARTED or (run.status == "cancelled" and run.started_at is None)
 
 
-def _settle(result: RunResult) -> str:
+def settle(result: RunResult) -> str:
     """One result against its row, whatever state that is in; answers the state it has now."""
-    run = DeviceRun.objects.select_for_update().filter(pk=result.run, device=result.device).first()
+    mine = DeviceRun.objects.filter(pk=result.run, device=result.device).select_related("device")
+    run = mine.select_for_update(of=("self",)).first()
     if run is None:
         return "unknown"
     if run.status in DeviceRun.UNSTARTED:
-        log.error("run_ended_without_go", run=str(run.pk), status=run.status)
-        _lose(run, _("The device had run this before the server knew of it."))
+        begin_unasked(run)
     if run.status == "running":
         _record([result])
         _mark_missing_output(run.pk, run.output_sent, result.output_length)
     elif run.status == "lost" and result.outcome != "unknown":
         _settle_lost(run, result)
         _mark_missing_output(run.pk, run.output_sent, result.output_length)
-    elif _never_started(run):
-        log.error("run_ended_after_its_end", run=str(run.pk), status=run.status)
+    elif never_started(run):
+        alarms.ran_after_its_end(run)
     run.refresh_from_db(fields=["status"])
-    _tell({run.execution_id})
+    tell({run.execution_id})
     return run.status
 
 
@@ -191,7 +117,7 @@ def _settle_lost(run: DeviceRun, result: RunResult) -> None:
     outcome = result.outcome
     if outcome == "cancelled" and run.cancel_requested_at is None:
         outcome = "failed"
-    _move(
+    move(
         run,
         outcome,
         was_lost=True,
@@ -249,11 +175,31 @@ def _mark_missing_output(run_id: UUID, output_sent: int, output_length: int) -> 
     )
 
 
-def _lose(run: DeviceRun, reason: str) -> None:
-    _move(run, DeviceRun.Status.LOST, was_lost=True, finished_at=clock.now(), error_message=reason)
+def begin_unasked(run: DeviceRun) -> None:
+    """What the device began and this row knows nothing of: after a restore that is to be expected,
+    else it is an alarm. The run comes with its device; this transaction holds it."""
+    if run.device is not None and run.device.in_recovery:
+        _begin(run)
+    else:
+        alarms.ran_before_its_start(run)
+        lose(run, _("The device had started this run before the server knew of it."))
 
 
-def _move(run: DeviceRun, target: str, **changes: object) -> None:
+def _begin(run: DeviceRun) -> None:
+    """→ running, at an instant that the lost database knew; its time limit is counted from now."""
+    now = clock.now()
+    deadline = now + timedelta(seconds=run.timeout_seconds + DEADLINE_GRACE_SECONDS)
+    mine = DeviceRun.objects.filter(pk=run.pk, status__in=DeviceRun.UNSTARTED)
+    if mine.update(status=DeviceRun.Status.RUNNING, started_at=now, deadline_at=deadline):
+        run.status = DeviceRun.Status.RUNNING
+        log.info("run_recovered", run=str(run.pk))
+
+
+def lose(run: DeviceRun, reason: str) -> None:
+    move(run, DeviceRun.Status.LOST, was_lost=True, finished_at=clock.now(), error_message=reason)
+
+
+def move(run: DeviceRun, target: str, **changes: object) -> None:
     """Moves a row this transaction holds, and the object with it."""
     if DeviceRun.objects.filter(pk=run.pk).move(target, **changes):
         run.status = target
@@ -267,10 +213,10 @@ def _acks(pairs: Iterable[tuple[UUID, UUID]]) -> list[RunAck]:
             pk__in=[run_id for _, run_id in pairs]
         ).values_list("device", "pk", "status", "execution")
     }
-    _tell({execution_id for _, execution_id in states.values()})
+    tell({execution_id for _, execution_id in states.values()})
     return [RunAck(*pair, states.get(pair, ("unknown", None))[0]) for pair in pairs]
 
 
-def _tell(execution_ids: set[UUID]) -> None:
+def tell(execution_ids: set[UUID]) -> None:
     hints.advance(execution_ids)
     live.changed("execution", execution_ids)

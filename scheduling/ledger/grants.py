@@ -113,7 +113,7 @@ def poll(session: Session, holding: Mapping[UUID, str]) -> PollAnswer:
     """Grants this session's claims that the agent does not hold, and GOs it may have missed."""
     mine = DeviceRun.objects.filter(
         device=session.device, claim_session=session.session, device__session=session.session
-    )
+    ).out_of_recovery()
     claimed = mine.filter(status="claimed").exclude(pk__in=list(holding))
     waiting = [run_id for run_id, state in holding.items() if state == "claimed"]
     gone = mine.filter(status="running", pk__in=waiting).values_list("pk", "timeout_seconds")

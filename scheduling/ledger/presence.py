@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from scheduling import clock, hints, live
+from scheduling import clock, hints, live, recovery
 from scheduling.models import DeviceRun
 
 
@@ -22,7 +22,9 @@ def device_came_online(devices: Sequence[UUID]) -> None:
 
 @transaction.atomic
 def device_revoked(device: UUID) -> None:
-    """Ends a revoked device's runs: skipped where nothing ran, lost where something may have."""
+    """Ends a revoked device's runs: skipped where nothing ran, lost where something may have, as
+    whatever it still had to tell of after a restore."""
+    recovery.give_up_if_marked(device)
     now = clock.now()
     runs = DeviceRun.objects.filter(device=device)
     affected = list(runs.unended().values_list("execution", flat=True).distinct())

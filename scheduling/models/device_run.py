@@ -47,6 +47,14 @@ class DeviceRunQuerySet(models.QuerySet["DeviceRun"]):
     def unstarted(self) -> DeviceRunQuerySet:
         return self.filter(status__in=DeviceRun.UNSTARTED)
 
+    def in_recovery(self) -> DeviceRunQuerySet:
+        """Those of devices that have not yet said, after a restore, what they know of them."""
+        return self.filter(device__in_recovery=True)
+
+    def out_of_recovery(self) -> DeviceRunQuerySet:
+        """The others: those that the server may end."""
+        return self.exclude(device__in_recovery=True)
+
     def move(self, target: str, **changes: Any) -> int:
         """Moves the rows that may become `target`, with `changes`; answers how many moved."""
         sources = sources_of(TRANSITIONS, target)
