@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import random
 import sys
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 SEED = int(os.environ.get("DEPLOYX_FAULT_SEED", "6"))
+
+
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @pytest.fixture

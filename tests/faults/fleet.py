@@ -31,6 +31,9 @@ QUICK = {
 """A day's patience would outlast any test; the protocol leaves these intervals to the agent."""
 
 
+PROGRAM = (sys.executable, "-m", "devices.agent")
+
+
 @dataclass(slots=True)
 class Device:
     """`folder` is the state directory; its name is the device's name, and its file's in the ledger.
@@ -38,7 +41,7 @@ class Device:
 
     folder: Path
     id: str = ""
-    program: tuple[str, ...] = (sys.executable, "-m", "devices.agent")
+    program: tuple[str, ...] = PROGRAM
     prefix: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=lambda: dict(QUICK))
     agent: subprocess.Popen[bytes] | None = None
