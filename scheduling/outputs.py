@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import BigIntegerField, BinaryField, F, Func, IntegerField, QuerySet
 from django.db.models.functions import Cast, Coalesce, Greatest, Least
@@ -112,9 +113,7 @@ def _chunks(run: DeviceRun, offset: int, limit: int) -> Iterator[Piece]:
             position = following
 
 
-def _touching(
-    run: DeviceRun, first: int, past: int
-) -> QuerySet[OutputChunk, tuple[int, str, bytes]]:
+def _touching(run: DeviceRun, first: int, past: int) -> QuerySet[OutputChunk, Any]:
     """One statement, so that a merge in between cannot hide what it moves."""
     chunks = OutputChunk.objects.filter(run=run).order_by("offset")
     around = chunks.filter(offset__lte=first).order_by("-offset").values("offset")[:1]

@@ -48,6 +48,7 @@ class Courier:
     def acknowledged(self, upto: int) -> None:
         if upto > self._acked:
             self._acked = upto
+            self._reader.release(upto)
             if upto > self._sent:
                 self._go_to(upto)
         elif upto < self._acked or self._may_go_back():

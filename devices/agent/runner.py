@@ -30,12 +30,16 @@ class CannotSpawn(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """`outcome` is UNKNOWN where the shim is gone and left no exit record."""
+    """`outcome` is UNKNOWN where the shim is gone and left no exit record. The rest is what
+    the shim said of the output."""
 
     outcome: Outcome
     exit_code: int | None
     detail: JsonObject
-    output_end: int
+    output_end: int = 0
+    spool_end: int = 0
+    output_length: int = 0
+    output_sha256: str = ""
 
 
 class Runner:
@@ -116,8 +120,16 @@ def read_ending(folder: Path) -> Ending:
         outcome = Outcome(record.outcome)
     except (OSError, TypeError, ValueError):
         said = "the process that ran it is gone and left no exit record"
-        return Ending(Outcome.UNKNOWN, None, {"summary": said}, 0)
-    return Ending(outcome, record.exit_code, record.detail, record.output_end)
+        return Ending(Outcome.UNKNOWN, None, {"summary": said})
+    return Ending(
+        outcome,
+        record.exit_code,
+        record.detail,
+        record.output_end,
+        record.spool_end,
+        record.output_length,
+        record.output_sha256,
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -62,12 +62,16 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """The content of `exit.json`; `output_end` counts every byte read, dropped ones too."""
+    """The content of `exit.json`; `output_end` counts every byte read, dropped ones too; `spool_end`
+    is where the spool ends, length and digest are of what went into it."""
 
     outcome: str
     exit_code: int | None
     detail: JsonObject
-    output_end: int
+    output_end: int = 0
+    spool_end: int = 0
+    output_length: int = 0
+    output_sha256: str = ""
 
 
 class Alarm:
@@ -258,10 +262,22 @@ class Shim:
                 stopped, summary = "failed", f"{said[stopped]}, but some of it could not be ended"
             else:
                 summary = said[stopped]
-            return Exit(stopped, None, {"summary": summary}, self._spool.end)
+            return self._said(stopped, None, {"summary": summary})
         finished = self._finished or Finished(False, None, "the run ended without an answer")
         outcome = "succeeded" if finished.succeeded else "failed"
-        return Exit(outcome, finished.exit_code, _detail(finished), self._spool.end)
+        return self._said(outcome, finished.exit_code, _detail(finished))
+
+    def _said(self, outcome: str, exit_code: int | None, detail: JsonObject) -> Exit:
+        spool = self._spool
+        return Exit(
+            outcome,
+            exit_code,
+            detail,
+            output_end=spool.end,
+            spool_end=spool.spooled_end,
+            output_length=spool.length,
+            output_sha256=spool.sha256,
+        )
 
 
 def _leave(folder: Path, record: Exit) -> None:
@@ -301,7 +317,7 @@ def main() -> None:
         shim = Shim(folder, Work.read(sys.stdin.buffer.read()))
     except (OSError, TypeError, ValueError) as problem:
         said = f"never got as far as starting anything: {problem}"
-        _leave(folder, Exit("failed", None, {"summary": said}, 0))
+        _leave(folder, Exit("failed", None, {"summary": said}))
     else:
         shim.run()
     # Not sys.exit: a kind's thread that is still stuck in something must not keep us.

@@ -7,6 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Coroutine
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class Supervisor:
 
     def call_off(self, entry: Entry, outcome: Outcome, summary: str) -> None:
         """End a run that was given its go and of which nothing is to be started."""
-        self._begin(self._conclude(entry, Ending(outcome, None, {"summary": summary}, 0)))
+        self._begin(self._conclude(entry, Ending(outcome, None, {"summary": summary})))
 
     def cancel(self, entry: Entry) -> None:
         if entry.evidence is not None:
@@ -105,7 +106,7 @@ class Supervisor:
             mark = self._runner.prepare(self.folder(entry.run))
         except CannotSpawn as problem:
             said = {"summary": f"the device could not start a process: {problem}"}
-            await self._conclude(entry, Ending(Outcome.FAILED, None, said, 0))
+            await self._conclude(entry, Ending(Outcome.FAILED, None, said))
             return
         await self._recorded(lambda: self._journal.spawned(entry.run, mark))
         if entry.run in self._cancelled_early:
@@ -163,8 +164,17 @@ def _judge(ending: Ending, spool: Path) -> tuple[Evidence, int]:
     """The evidence, and where the output ends."""
     reader = SpoolReader(spool)
     try:
-        length, digest = reader.summary()
+        begin, end, is_whole = reader.survey()
+        length, digest = _of_output(ending, reader, begin, is_whole and end == ending.spool_end)
     finally:
         reader.close()
-    end = max(ending.output_end, reader.offset)
-    return Evidence(ending.outcome, ending.exit_code, ending.detail, length, digest), end
+    evidence = Evidence(ending.outcome, ending.exit_code, ending.detail, length, digest)
+    return evidence, max(ending.output_end, end)
+
+
+def _of_output(ending: Ending, reader: SpoolReader, begin: int, is_whole: bool) -> tuple[int, str]:
+    """Length and SHA-256 of what was and will be sent. Of what was released without the shim having
+    counted it, and of a spool somebody has damaged, nobody can tell: then it is as if empty."""
+    if is_whole and ending.output_sha256:
+        return ending.output_length, ending.output_sha256
+    return reader.summary() if begin == 0 else (0, sha256().hexdigest())

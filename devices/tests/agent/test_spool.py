@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from devices.agent import durable
+from devices.agent import durable, spool
 from devices.agent.spool import Chunk, SpoolReader, SpoolWriter
 
 ROOMY = 64 * 1024 * 1024
@@ -33,6 +35,10 @@ def everything(reader: SpoolReader, at_most: int = 1000) -> list[Chunk]:
     while (chunk := reader.read(at_most)) is not None:
         chunks.append(chunk)
     return chunks
+
+
+def segments(path: Path) -> list[Path]:
+    return sorted(one for one in path.iterdir() if len(one.name) == 16)
 
 
 def noise(size: int) -> bytes:
@@ -140,7 +146,8 @@ def test_what_a_crash_cut_off_is_not_there(path: Path, reader: SpoolReader) -> N
     writer.append("stdout", b"whole")
     writer.append("stdout", b"torn")
     writer.close()
-    path.write_bytes(path.read_bytes()[:-1])
+    [segment] = segments(path)
+    segment.write_bytes(segment.read_bytes()[:-1])
 
     assert [chunk.data for chunk in everything(reader)] == [b"whole"]
 
@@ -164,3 +171,104 @@ def test_streams_that_take_turns_quickly_are_slowed_down(path: Path) -> None:
 
     assert pauses[:40] == [0.0] * 40
     assert pauses[-1] > 0
+
+
+def test_what_the_server_has_makes_room_for_more(path: Path, reader: SpoolReader) -> None:
+    data = noise(1_000_000)
+    writer = SpoolWriter(path, 64_000)
+    got = b""
+    for begin in range(0, len(data), 1_000):
+        writer.append("stdout", data[begin : begin + 1_000])
+        while (chunk := reader.read(100_000)) is not None:
+            assert not chunk.skipped
+            got += chunk.data
+        reader.release(reader.offset)
+    writer.close()
+
+    assert got == data
+    assert (writer.length, writer.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert sum(one.stat().st_size for one in segments(path)) < 10_000
+
+
+def test_once_there_is_room_again_it_goes_on_with_what_it_held_and_marks_the_rest(
+    path: Path, reader: SpoolReader
+) -> None:
+    data = noise(400_000)
+    writer = SpoolWriter(path, 64_000)
+    for begin in range(0, 200_000, 1_000):
+        writer.append("stdout", data[begin : begin + 1_000])
+    early = everything(reader, 1_000)
+    reader.release(reader.offset)
+    for begin in range(200_000, 220_000, 1_000):
+        writer.append("stdout", data[begin : begin + 1_000])
+    [gap, *live] = everything(reader, 1_000)
+    writer.close()
+
+    assert gap.offset - gap.skipped == early[-1].end
+    assert gap.offset == 201_000 - 8_000
+    assert live[-1].end == writer.end == 220_000
+    assert all(chunk.data == data[chunk.offset : chunk.end] for chunk in [gap, *live])
+
+
+def test_from_before_what_was_released_the_rest_is_skipped(path: Path, reader: SpoolReader) -> None:
+    data = noise(50_000)
+    writer = SpoolWriter(path, 64_000)
+    for begin in range(0, len(data), 500):
+        writer.append("stdout", data[begin : begin + 500])
+    writer.close()
+    reader.release(30_000)
+    reader.seek(100)
+
+    chunk = reader.read(1_000)
+
+    assert chunk is not None
+    assert (chunk.offset - chunk.skipped, chunk.skipped > 20_000) == (100, True)
+    assert chunk.data == data[chunk.offset : chunk.end]
+
+
+@pytest.mark.parametrize("missing", [0, 3, -1])
+def test_a_segment_that_is_missing_is_a_gap(path: Path, reader: SpoolReader, missing: int) -> None:
+    data = noise(50_000)
+    writer = SpoolWriter(path, 64_000)
+    for begin in range(0, len(data), 500):
+        writer.append("stdout", data[begin : begin + 500])
+    writer.close()
+    segments(path)[missing].unlink()
+
+    chunks = everything(reader)
+
+    assert all(chunk.data == data[chunk.offset : chunk.end] for chunk in chunks)
+    assert sum(chunk.skipped + len(chunk.data) for chunk in chunks) == chunks[-1].end
+    assert (chunks[-1].end == len(data)) == (missing != -1)
+    assert reader.survey()[2] == (missing == -1)
+
+
+def test_a_disk_that_gets_room_again_is_written_to_again(
+    path: Path, reader: SpoolReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "_RETRY_SECONDS", 0.0)
+    writer = SpoolWriter(path, 80_000)
+    writer.append("stdout", b"first")
+
+    def full(descriptor: int, data: bytes) -> None:
+        os.write(descriptor, data[:7])
+        raise OSError(errno.ENOSPC, "no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "write_all", full)
+        writer.append("stdout", b"held")
+    writer.append("stdout", b"and on")
+
+    assert everything(reader) == [Chunk(0, "stdout", b"firstheldand on")]
+    writer.close()
+
+
+def test_a_spool_that_is_taken_away_does_not_stop_the_writer(path: Path) -> None:
+    writer = SpoolWriter(path, 64_000)
+    writer.append("stdout", b"x" * 5_000)
+    shutil.rmtree(path)
+    for _ in range(100):
+        writer.append("stdout", b"y" * 1_000)
+    writer.close()
+
+    assert writer.end == 105_000
