@@ -18,7 +18,7 @@ from devices.models import Device, DeviceGroup
 from scheduling import dependencies, payloads, recurrence
 from scheduling.catalogue import lookup
 from scheduling.models import ScheduledTask
-from scheduling.options import OptionsError, Retry, Rollout
+from scheduling.options import TRANSACTIONAL, OptionsError, Retry, Rollout
 
 MAX_DEVICES = 10_000
 MAX_GROUPS = 100
@@ -251,6 +251,14 @@ def _check_payload(
         ]
     else:
         errors |= _payload_problems(values, name, user, task)
+        if _cannot_be_undone(values):
+            errors["rollout"] = [_("A transactional rollout needs a command with its rollback.")]
+
+
+def _cannot_be_undone(values: dict[str, Any]) -> bool:
+    strategy = values.get("rollout", {}).get("strategy")
+    undo = kinds.get(values["task_type"]).rollback(values["task_payload"])
+    return strategy == TRANSACTIONAL and undo is None
 
 
 def _payload_problems(

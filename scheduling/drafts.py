@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
+from devices.agent import kinds
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
 from devices.models import Device
 from scheduling import payloads, progress, waves
 from scheduling.models import DeviceRun, Execution, ScheduledTask
-from scheduling.options import Rollout
+from scheduling.options import TRANSACTIONAL, Rollout
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -85,12 +86,22 @@ def begin(task: ScheduledTask, execution: Execution, order: Any, now: datetime) 
     execution.definition = {name: getattr(task, name) for name in SNAPSHOT}
     execution.payload = payloads.to_bytes(order)
     execution.payload_sha256 = hashlib.sha256(execution.payload).hexdigest()
+    execution.rollback_payload = _rollback_payload(task, order)
     execution.status = Execution.Status.RUNNING
     execution.started_at = now
 
 
+def _rollback_payload(task: ScheduledTask, order: Any) -> bytes | None:
+    """What undoes it on a device, where its rollout may have to."""
+    if Rollout.parse(task.rollout).strategy != TRANSACTIONAL:
+        return None
+    undo = kinds.get(task.task_type).rollback(order)
+    return None if undo is None else payloads.to_bytes(undo)
+
+
 def is_too_large(execution: Execution) -> bool:
-    return len(execution.payload or b"") > MAX_PAYLOAD_BYTES
+    largest = max(len(execution.payload or b""), len(execution.rollback_payload or b""))
+    return largest > MAX_PAYLOAD_BYTES
 
 
 def end(execution: Execution, status: str, reason: str, now: datetime) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Min
 from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
@@ -30,6 +30,8 @@ def pause_rollout(execution: Execution, user: User) -> Execution:
     execution = _steerable(execution)
     if execution.rollout_paused_at is not None:
         raise StateConflict(_("The rollout is paused already."), execution.status)
+    if not steering.possible(execution).pause:
+        raise StateConflict(_("Nothing is waiting to start."), execution.status)
     return _steer(execution, user, "paused", rollout_paused_at=clock.now(), rollout_paused_by=user)
 
 
@@ -46,16 +48,21 @@ def resume_rollout(execution: Execution, user: User) -> Execution:
 def promote(execution: Execution, user: User) -> Execution:
     """Lets the next wave go now. Raises StateConflict where none is waiting."""
     execution = _steerable(execution)
-    if not execution.runs.filter(status="pending", wave__gt=execution.open_wave).exists():
+    waiting = execution.runs.filter(status="pending", wave__gt=max(1, execution.open_wave))
+    following = waiting.aggregate(wave=Min("wave"))["wave"]
+    if following is None:
         raise StateConflict(_("No further wave is waiting."), execution.status)
-    return _steer(execution, user, "promoted", open_wave=F("open_wave") + 1, wave_closed_at=None)
+    return _steer(execution, user, "promoted", open_wave=following, wave_closed_at=None)
 
 
 @transaction.atomic
 def abort(execution: Execution, user: User) -> Execution:
-    """Lets what has started finish and skips the rest. Raises StateConflict."""
+    """Lets what has started finish and skips the rest; a transactional rollout is then rolled back
+    where it succeeded. Raises StateConflict."""
     execution = _steerable(execution)
-    if not execution.runs.unstarted().exists():
+    if execution.abort_requested_at is not None:
+        raise StateConflict(_("The rollout was aborted already."), execution.status)
+    if not steering.possible(execution).abort:
         raise StateConflict(_("Nothing is waiting to start."), execution.status)
     reason = _("The rollout was aborted by %s.") % user.get_username()
     cancelling.skip_unstarted(execution, reason)

@@ -23,7 +23,7 @@ def sentences(execution: Execution, can: Possible) -> list[str]:
     if execution.status == Execution.Status.PENDING:
         return [_("An earlier execution of the task has to end first.")]
     said = [_paused(execution)] if execution.is_paused else []
-    if can.unstarted == 0:
+    if can.unstarted + can.undoing == 0:
         return said
     numbers = waiting.counted(execution)
     return said + [_SAYS[reason](number, execution) for reason, number in numbers.items()]

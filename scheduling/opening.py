@@ -177,9 +177,9 @@ def _open_dependent(task_id: UUID, parent: Execution) -> Execution | None:
 
 def _kept_by(parent: Execution) -> list[str]:
     on = TaskDependency.On
-    if parent.status == Execution.Status.SUCCESS:
+    if parent.ended_as == Execution.Status.SUCCESS:
         return [on.SUCCESS, on.COMPLETION]
-    if parent.status in (Execution.Status.FAILED, Execution.Status.PARTIAL):
+    if parent.ended_as in (Execution.Status.FAILED, Execution.Status.PARTIAL):
         return [on.FAILURE, on.COMPLETION]
     return []
 

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from django.utils.translation import gettext as _
 
-STRATEGIES = ("parallel", "rolling", "canary", "blue_green", "transactional")
+TRANSACTIONAL = "transactional"
+STRATEGIES = ("parallel", "rolling", "canary", "blue_green", TRANSACTIONAL)
 _PERCENT = re.compile(r"(100|[1-9]?[0-9])%")
 
 

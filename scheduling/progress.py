@@ -12,6 +12,7 @@ from django.db.models import Count, Q
 from django.db.models.functions import Now
 
 from scheduling.models import DeviceRun, Execution
+from scheduling.models.device_run import DeviceRunQuerySet
 
 # It waits for a device that is away: takes no slot, keeps no wave open, is not under way.
 WAITS_OFFLINE = Q(status__in=DeviceRun.UNSTARTED, device__is_online=False)
@@ -37,15 +38,18 @@ SELECT task.id, latest.status
 
 def under_way(task_id: UUID | None) -> list[Execution]:
     """The task's executions that are under way, oldest first, with those still in the queue."""
-    active = DeviceRun.objects.unended().exclude(WAITS_OFFLINE).exclude(OVERDUE)
+    holding = active(DeviceRun.objects.filter(task_id=task_id))
     executions = Execution.objects.filter(task=task_id).unended()
     return list(
-        executions.filter(
-            Q(status="pending") | Q(pk__in=active.filter(task_id=task_id).values("execution"))
-        )
+        executions.filter(Q(status="pending") | Q(pk__in=holding.values("execution")))
         .order_by("id")
         .defer(*BULKY)
     )
+
+
+def active(runs: DeviceRunQuerySet) -> DeviceRunQuerySet:
+    """Those of these runs that others have to wait for."""
+    return runs.unended().exclude(WAITS_OFFLINE).exclude(OVERDUE)
 
 
 def counts(execution_ids: Iterable[UUID]) -> dict[UUID, dict[str, int]]:

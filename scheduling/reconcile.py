@@ -120,8 +120,8 @@ def _settle(task_ids: Sequence[UUID]) -> None:
 def open_dependents() -> int:
     """Opens what waits for an execution that ended within the last day and was not told."""
     since = clock.now() - DEPENDENCY_WINDOW
-    succeeded = Q(status="success", task__dependents__on__in=["success", "completion"])
-    failed = Q(status__in=["partial", "failed"], task__dependents__on__in=["failure", "completion"])
+    succeeded = Q(ended_as="success", task__dependents__on__in=["success", "completion"])
+    failed = Q(ended_as__in=["partial", "failed"], task__dependents__on__in=["failure", "completion"])
     ended = Execution.objects.filter(
         succeeded | failed,
         completed_at__gte=since,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,10 @@ from scheduling.models import DeviceRun, Execution, ScheduledTask
 
 BATCH = 1_000
 QUEUED_PER_DEVICE = 1_000
+_LOOKED_AT = (
+    "attempt", "timeout_seconds", "has_slot", "rolls_back", "wave",
+    "device__is_online", "device__revoked_at",
+)  # fmt: skip
 
 
 def release(execution: Execution, slots: int, now: datetime) -> bool:
@@ -31,8 +36,8 @@ def release(execution: Execution, slots: int, now: datetime) -> bool:
     given = _give_slots(execution, slots)
     slots -= given
     candidates = [
-        *_candidates(execution, now, online=True)[: max(slots, 0)],
-        *_candidates(execution, now, online=False),
+        *_candidates(execution, now, min(max(slots, 0), BATCH), online=True),
+        *_candidates(execution, now, BATCH, online=False),
     ]
     refusals = _refusals(execution, candidates)
     for (status, reason), run_ids in refusals.items():
@@ -65,13 +70,13 @@ def _give_slots(execution: Execution, slots: int) -> int:
     return DeviceRun.objects.filter(pk__in=chosen, status="queued").update(has_slot=True)
 
 
-def _candidates(execution: Execution, now: datetime, *, online: bool) -> list[DeviceRun]:
+def _candidates(execution: Execution, now: datetime, most: int, *, online: bool) -> list[DeviceRun]:
     pending = execution.runs.filter(status="pending", wave__lte=execution.open_wave).filter(
         Q(not_before=None) | Q(not_before__lte=now)
     )
-    pending = pending.exclude(device__in_recovery=True).select_related("device")
+    pending = pending.exclude(device__in_recovery=True).select_related("device").only(*_LOOKED_AT)
     where = Q(device__is_online=True) if online else ~Q(device__is_online=True)
-    return list(pending.filter(where).order_by("wave", "id")[:BATCH])
+    return list(pending.filter(where).order_by("wave", "id")[:most])
 
 
 def _refusals(execution: Execution, runs: Sequence[DeviceRun]) -> dict[tuple[str, str], list[UUID]]:
@@ -99,7 +104,8 @@ def _refusal(
         return skipped, _("The execution's user may not use the device any more.")
     if device.pk in full:
         return skipped, _("%s runs wait for the device already.") % QUEUED_PER_DEVICE
-    if device.is_online or policy == ScheduledTask.OfflinePolicy.QUEUE:
+    # Whatever the policy says of the work, its undoing waits for its device.
+    if device.is_online or run.rolls_back_id or policy == ScheduledTask.OfflinePolicy.QUEUE:
         return None
     is_skip = policy == ScheduledTask.OfflinePolicy.SKIP
     return skipped if is_skip else expired, _("The device was offline at release.")
@@ -119,7 +125,9 @@ def _queue(execution: Execution, runs: Sequence[DeviceRun], now: datetime) -> in
         return 0
     signer = keys.current_signer()
     not_after = now + timedelta(seconds=execution.definition["expires_after_seconds"])
-    common = _common_terms(execution, now, not_after)
+    do, undo = _common_terms(execution, now, not_after), {}
+    if any(run.rolls_back_id for run in runs):
+        undo = {**do, **_work(execution, bytes(execution.rollback_payload or b"{}"))}
     rows = []
     for run in runs:
         terms = build_terms(
@@ -128,7 +136,7 @@ def _queue(execution: Execution, runs: Sequence[DeviceRun], now: datetime) -> in
                 device=str(run.device_id),
                 attempt=run.attempt,
                 timeout_seconds=run.timeout_seconds,
-                **common,
+                **(undo if run.rolls_back_id else do),
             )
         )
         rows.append((run.pk, run.has_slot, terms, signer.sign(terms)))
@@ -136,19 +144,25 @@ def _queue(execution: Execution, runs: Sequence[DeviceRun], now: datetime) -> in
 
 
 def _common_terms(execution: Execution, now: datetime, not_after: datetime) -> dict[str, Any]:
-    kind = kinds.get(execution.task_type)
-    order = payloads.from_bytes(bytes(execution.payload or b"{}"))
     return {
         "server_id": str(keys.server_id()),
         "execution": str(execution.pk),
         "task": str(execution.task_id) if execution.task_id else None,
         "scheduled_for": execution.scheduled_for,
         "kind": execution.task_type,
-        "payload_sha256": execution.payload_sha256,
-        "files": tuple(kind.files(order)),
-        "run_as": kind.requires(order).run_as,
         "not_before": now,
         "not_after": not_after,
+        **_work(execution, bytes(execution.payload or b"{}")),
+    }
+
+
+def _work(execution: Execution, payload: bytes) -> dict[str, Any]:
+    """The terms that follow from what is to be done."""
+    kind, order = kinds.get(execution.task_type), payloads.from_bytes(payload)
+    return {
+        "payload_sha256": hashlib.sha256(payload).hexdigest(),
+        "files": tuple(kind.files(order)),
+        "run_as": kind.requires(order).run_as,
     }
 
 

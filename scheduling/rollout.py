@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Min, Q
 from django.utils.translation import gettext as _
 
 from scheduling import (
+    attempts,
     cancelling,
     clock,
     hints,
@@ -19,13 +21,16 @@ from scheduling import (
     opening,
     progress,
     release,
+    rollbacks,
     settling,
 )
 from scheduling.models import DeviceRun, Execution
-from scheduling.options import Retry, Rollout, amount_of
+from scheduling.options import TRANSACTIONAL, Rollout, amount_of
 
 log = structlog.get_logger(__name__)
 GATED = frozenset({"canary", "blue_green"})
+# One execution of very many small waves keeps no worker from the others for long.
+MOST_ROUNDS = 100
 
 
 def advance(execution_id: UUID, *, skip_locked: bool = False) -> None:
@@ -34,8 +39,11 @@ def advance(execution_id: UUID, *, skip_locked: bool = False) -> None:
     Safe to call at any time, any number of times, from any worker; each round is a transaction.
     `skip_locked` leaves one that another process is at to that process.
     """
-    while _round(execution_id, skip_locked):
-        pass
+    for _number in range(MOST_ROUNDS):
+        if not _round(execution_id, skip_locked):
+            break
+    else:
+        hints.advance([execution_id])
     execution = Execution.objects.filter(pk=execution_id).only("task_id").first()
     if execution is not None and execution.task_id is not None:
         settling.settle_task(execution.task_id)
@@ -48,87 +56,88 @@ def _round(execution_id: UUID, skip_locked: bool) -> bool:
     execution = (
         Execution.objects.select_for_update(of=("self",), skip_locked=skip_locked)
         .select_related("user")
+        .defer("payload", "rollback_payload")
         .filter(pk=execution_id)
         .first()
     )
     if execution is None or execution.status != Execution.Status.RUNNING:
         return False
     now = clock.now()
-    more = False
-    if execution.cancel_requested_at is None:
-        _retry_failed(execution, now)
-        _abort_where_due(execution)
-        more = _release(execution, now)
+    more = execution.cancel_requested_at is None and _move_on(execution, now)
     if not more:
         settling.end_if_done(execution, now)
     return more
 
 
-def _release(execution: Execution, now: datetime) -> bool:
+def _move_on(execution: Execution, now: datetime) -> bool:
+    rollout = Rollout.parse(execution.definition["rollout"])
+    # Only who has no attempt left has failed: all of them get theirs before anything is judged.
+    if attempts.add(execution, now):
+        return True
+    _abort_where_due(execution, rollout)
+    return rollbacks.add(execution, rollout) or _release(execution, rollout, now)
+
+
+def _release(execution: Execution, rollout: Rollout, now: datetime) -> bool:
     release.take_back_slots(execution)
-    if execution.abort_requested_at is not None:
-        # What an abort could not end yet, because its device was being recovered.
-        cancelling.skip_unstarted(execution, execution.abort_reason)
-        return False
     if execution.rollout_paused_at is not None:
         return False
-    rollout = Rollout.parse(execution.definition["rollout"])
-    _open_next_wave(execution, rollout, now)
+    has_opened = execution.abort_requested_at is None and _open_next_wave(execution, rollout, now)
     slots = rollout.max_concurrent - release.used_slots(execution)
     more = release.release(execution, slots, now)
     if execution.runs.filter(status="queued", has_slot=True).exists():
         hints.wake_hubs()
-    return more
+    return has_opened or more
 
 
-def _retry_failed(execution: Execution, now: datetime) -> None:
-    """A next attempt for every device that failed or timed out and has one left."""
-    retry = Retry.parse(execution.definition["retry"])
-    if retry.max_attempts == 1 or execution.abort_requested_at is not None:
-        return
-    failed = execution.runs.filter(
-        progress.COUNTED,
-        status__in=["failed", "timed_out"],
-        attempt__lt=retry.max_attempts,
-        was_lost=False,
-    )
-    if retry.on_exit_codes:
-        failed = failed.filter(exit_code__in=retry.on_exit_codes)
-    again = list(failed.exclude(device=None)[: release.BATCH])
-    for run in again:
-        _add_attempt(run, retry, now)
-    if again:
-        live.changed("execution", [execution.pk])
-
-
-def _add_attempt(run: DeviceRun, retry: Retry, now: datetime) -> None:
-    attempt = run.attempt + 1
-    DeviceRun.objects.filter(pk=run.pk).update(is_last_attempt=False)
-    DeviceRun.objects.create(
-        execution_id=run.execution_id,
-        task_id=run.task_id,
-        device_id=run.device_id,
-        device_name=run.device_name,
-        attempt=attempt,
-        wave=run.wave,
-        timeout_seconds=run.timeout_seconds,
-        is_exclusive=run.is_exclusive,
-        not_before=(run.finished_at or now) + timedelta(seconds=retry.delay_seconds(attempt)),
-    )
-
-
-def _abort_where_due(execution: Execution) -> None:
+def _abort_where_due(execution: Execution, rollout: Rollout) -> None:
     """Aborts by rule, once enough devices have failed with their attempts used up."""
-    rollout = Rollout.parse(execution.definition["rollout"])
-    if rollout.abort_after_failures is None or execution.abort_requested_at is not None:
+    if execution.abort_requested_at is not None:
+        # What an abort could not end yet, because its device was being recovered.
+        cancelling.skip_unstarted(execution, execution.abort_reason)
         return
-    runs = execution.runs.filter(progress.COUNTED)
+    if rollout.abort_after_failures is None and rollout.strategy != TRANSACTIONAL:
+        return
+    reason = _why_abort(rollout, _standing(execution))
+    if reason:
+        _abort(execution, reason)
+
+
+def _standing(execution: Execution) -> dict[str, Any]:
+    """How many devices there are, how many count for and against, and how many still may."""
     against = Q(status__in=DeviceRun.AGAINST) | progress.OVERDUE
-    numbers = runs.aggregate(total=Count("pk"), against=Count("pk", filter=against))
-    limit = amount_of(rollout.abort_after_failures, numbers["total"])
-    if numbers["against"] >= limit:
-        reason = _("The rollout was aborted: %(number)s devices failed, the limit is %(limit)s.")
-        _abort(execution, reason % {"number": numbers["against"], "limit": limit})
+    still_open = Q(status__in=DeviceRun.UNENDED) & ~progress.OVERDUE
+    return execution.runs.filter(progress.COUNTED).aggregate(
+        total=Count("pk"),
+        succeeded=Count("pk", filter=Q(status="succeeded")),
+        against=Count("pk", filter=against),
+        open=Count("pk", filter=still_open),
+    )
+
+
+def _why_abort(rollout: Rollout, standing: dict[str, Any]) -> str:
+    against = standing["against"]
+    if rollout.abort_after_failures is not None:
+        limit = amount_of(rollout.abort_after_failures, standing["total"])
+        if against >= limit:
+            reason = _(
+                "The rollout was aborted: %(number)s devices failed, the limit is %(limit)s."
+            )
+            return reason % {"number": against, "limit": limit}
+    needed = rollout.success_threshold_percent
+    if rollout.strategy == TRANSACTIONAL and _is_out_of_reach(needed, standing):
+        reason = _(
+            "The rollout was aborted: %(number)s devices failed, and %(percent)s %% cannot succeed"
+            " any more."
+        )
+        return reason % {"number": against, "percent": needed}
+    return ""
+
+
+def _is_out_of_reach(needed_percent: int, standing: dict[str, Any]) -> bool:
+    """Whether the judgement would not be success even if all that are left succeeded."""
+    best = standing["succeeded"] + standing["open"]
+    return bool(best * 100 < needed_percent * (best + standing["against"]))
 
 
 def _abort(execution: Execution, reason: str) -> None:
@@ -139,18 +148,33 @@ def _abort(execution: Execution, reason: str) -> None:
     live.changed("execution", [execution.pk])
 
 
-def _open_next_wave(execution: Execution, rollout: Rollout, now: datetime) -> None:
-    if execution.open_wave == 0:
-        _set_wave(execution, 1)
-        return
+def _open_next_wave(execution: Execution, rollout: Rollout, now: datetime) -> bool:
+    """Opens the next wave that has anything to release, where it may go; whether it did."""
     waiting = execution.runs.filter(status="pending", wave__gt=execution.open_wave)
-    if not waiting.exists() or not _wave_is_closed(execution, rollout):
-        return
-    if execution.wave_closed_at is None:
-        execution.wave_closed_at = now
+    following: int | None = waiting.aggregate(wave=Min("wave"))["wave"]
+    if following is None:
+        return False
+    if execution.open_wave > 0 and not _has_soaked(execution, rollout, now):
+        return False
+    _set_wave(execution, following)
+    return True
+
+
+def _has_soaked(execution: Execution, rollout: Rollout, now: datetime) -> bool:
+    """Whether the open wave is closed, and has been for as long as it is to be watched."""
+    is_closed = execution.abort_requested_at is None and _wave_is_closed(execution, rollout)
+    if not is_closed:
+        _mark_closed(execution, None)  # a device that came back has opened it again
+        return False
+    closed_at = execution.wave_closed_at or now
+    _mark_closed(execution, closed_at)
+    return now >= closed_at + timedelta(seconds=rollout.soak_seconds)
+
+
+def _mark_closed(execution: Execution, closed_at: datetime | None) -> None:
+    if execution.wave_closed_at != closed_at:
+        execution.wave_closed_at = closed_at
         execution.save(update_fields=["wave_closed_at"])
-    if now >= execution.wave_closed_at + timedelta(seconds=rollout.soak_seconds):
-        _set_wave(execution, execution.open_wave + 1)
 
 
 def _set_wave(execution: Execution, wave: int) -> None:
@@ -163,8 +187,7 @@ def _wave_is_closed(execution: Execution, rollout: Rollout) -> bool:
     """Whether the open wave's devices, those waiting offline aside, have ended; for canary and
     blue_green with a success among them, and aborting where too few succeeded."""
     wave = execution.runs.filter(progress.COUNTED, wave=execution.open_wave)
-    unended = wave.unended().exclude(progress.WAITS_OFFLINE).exclude(progress.OVERDUE)
-    if unended.exists():
+    if progress.active(wave).exists():
         return False
     if rollout.strategy not in GATED:
         return True
@@ -172,11 +195,12 @@ def _wave_is_closed(execution: Execution, rollout: Rollout) -> bool:
     against = wave.filter(Q(status__in=DeviceRun.AGAINST) | progress.OVERDUE).count()
     judged = succeeded + against
     if judged and succeeded * 100 < rollout.success_threshold_percent * judged:
-        _abort(
-            execution, _("The rollout was aborted: too few devices of the first wave succeeded.")
-        )
-        return False
-    return succeeded > 0
+        reason = _("The rollout was aborted: too few devices of the first wave succeeded.")
+        _abort(execution, reason)
+    elif succeeded == 0 and not wave.unended().exclude(progress.OVERDUE).exists():
+        # Nobody is left to wait for.
+        _abort(execution, _("The rollout was aborted: no device of the first wave succeeded."))
+    return succeeded > 0 and execution.abort_requested_at is None
 
 
 def advance_all(execution_ids: Iterable[UUID], *, skip_locked: bool = False) -> None:

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.utils.translation import ngettext
 
-from scheduling import hints, live, planning, progress
+from scheduling import hints, live, planning, progress, rollbacks
 from scheduling.beat import mirror
 from scheduling.models import Execution, ScheduledTask
 from scheduling.options import Rollout
@@ -39,10 +40,22 @@ def end_if_done(execution: Execution, now: datetime) -> bool:
 def _reason(execution: Execution, status: str) -> str:
     """Why it did not run, or not wholly: the rollout's own reason, else what its runs say."""
     if execution.abort_reason or status != Execution.Status.SKIPPED:
-        return execution.abort_reason
+        return " ".join(filter(None, [execution.abort_reason, _not_undone(execution)]))
     said = execution.runs.filter(status="skipped").exclude(error_message="")
     reasons = said.order_by().values_list("error_message", flat=True).distinct()
     return " ".join(reasons[:MOST_REASONS])
+
+
+def _not_undone(execution: Execution) -> str:
+    number = rollbacks.unsuccessful(execution) if execution.rollback_payload else 0
+    if number == 0:
+        return ""
+    said = ngettext(
+        "On %d device the rollback did not succeed.",
+        "On %d devices the rollback did not succeed.",
+        number,
+    )
+    return said % number
 
 
 @transaction.atomic

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from scheduling import progress
 from scheduling.models import DeviceRun, Execution
-from scheduling.options import Rollout
+from scheduling.options import TRANSACTIONAL, Retry, Rollout
 
 if TYPE_CHECKING:
     from typing import Any
@@ -30,10 +30,10 @@ RETRIED_BY_DEFAULT = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Possible:
-    """Which verbs would be accepted now, and the numbers that decide it.
+    """Which verbs are accepted now, and the numbers that decide it.
 
     `unstarted` is what an abort skips, `running` what it lets finish, `offline` those of the
-    unstarted whose device is away.
+    unstarted whose device is away, `undoing` the rollbacks that have not ended.
     """
 
     pause: bool
@@ -45,6 +45,7 @@ class Possible:
     unstarted: int
     running: int
     offline: int
+    undoing: int
     waves: int
     has_later_wave: bool
 
@@ -94,32 +95,42 @@ class Waves:
 
 
 def possible(execution: Execution) -> Possible:
-    """In one query. Verbs decide again, under the execution's lock."""
-    later = Q(status="pending", wave__gt=execution.open_wave)
+    """In one query. Verbs ask again, under the execution's lock."""
+    # The first wave opens by itself.
+    later = Q(status="pending", wave__gt=max(1, execution.open_wave))
     numbers: dict[str, Any] = execution.runs.aggregate(
-        unstarted=Count("pk", filter=Q(status__in=DeviceRun.UNSTARTED)),
-        running=Count("pk", filter=Q(status="running")),
+        unstarted=Count("pk", filter=Q(status__in=DeviceRun.UNSTARTED, rolls_back=None)),
+        running=Count("pk", filter=Q(status="running", rolls_back=None)),
+        undoing=Count("pk", filter=Q(status__in=DeviceRun.UNENDED, rolls_back__isnull=False)),
         offline=Count("pk", filter=progress.COUNTED & progress.WAITS_OFFLINE),
         later=Count("pk", filter=later),
         retriable=Count("pk", filter=RETRIABLE & ~Q(status="succeeded")),
         waves=Max("wave", default=0),
     )
     goes_on = execution.status == Execution.Status.RUNNING
-    waits = goes_on and numbers["unstarted"] > 0
+    waits = numbers["unstarted"] > 0 or (numbers["running"] > 0 and _may_go_on(execution))
     has_later_wave = numbers["later"] > 0
     return Possible(
-        pause=waits and execution.rollout_paused_at is None,
+        pause=goes_on and execution.rollout_paused_at is None and (waits or numbers["undoing"] > 0),
         resume=goes_on and execution.rollout_paused_at is not None,
-        promote=goes_on and has_later_wave and execution.open_wave > 0,
-        abort=waits,
+        promote=goes_on and has_later_wave,
+        abort=goes_on and waits and execution.abort_requested_at is None,
         cancel=not execution.has_ended,
         retry=execution.has_ended and numbers["retriable"] > 0,
         unstarted=numbers["unstarted"],
         running=numbers["running"],
         offline=numbers["offline"],
+        undoing=numbers["undoing"],
         waves=numbers["waves"],
         has_later_wave=has_later_wave,
     )
+
+
+def _may_go_on(execution: Execution) -> bool:
+    """Whether a run's end may have another run follow on its device."""
+    rollout = Rollout.parse(execution.definition["rollout"])
+    retry = Retry.parse(execution.definition["retry"])
+    return rollout.strategy == TRANSACTIONAL or retry.max_attempts > 1
 
 
 def waves(execution: Execution, can: Possible) -> Waves | None:

@@ -45,7 +45,8 @@ def explain(runs: Sequence[DeviceRun]) -> None:
 
 
 def _reason(run: DeviceRun, busy: set[UUID], now: datetime) -> tuple[WaitingFor, datetime | None]:
-    device = run.device
+    """The first that holds; nothing is waited for before the run was made."""
+    device, made = run.device, max(run.created_at, run.not_before or run.created_at)
     if device is not None and device.in_recovery:
         return WaitingFor.RECOVERY, run.created_at
     if run.status == "claimed":
@@ -53,15 +54,15 @@ def _reason(run: DeviceRun, busy: set[UUID], now: datetime) -> tuple[WaitingFor,
     if run.status == "pending" and run.wave > max(1, run.execution.open_wave):
         return WaitingFor.EARLIER_WAVE, run.created_at
     if run.execution.rollout_paused_at is not None:
-        return WaitingFor.ROLLOUT_PAUSED, run.execution.rollout_paused_at
+        return WaitingFor.ROLLOUT_PAUSED, max(run.execution.rollout_paused_at, run.created_at)
     if run.status == "pending" and run.not_before is not None and run.not_before > now:
         return WaitingFor.RETRY_BACKOFF, run.created_at
     if device is not None and not device.is_online:
-        return WaitingFor.DEVICE_OFFLINE, device.last_seen_at or run.created_at
+        return WaitingFor.DEVICE_OFFLINE, max(device.last_seen_at or made, made)
     if run.status == "pending":
         released = run.execution.open_wave > 0
         word = WaitingFor.CONCURRENCY_LIMIT if released else WaitingFor.DISPATCHER
-        return word, run.created_at
+        return word, made
     if not run.has_slot:
         return WaitingFor.CONCURRENCY_LIMIT, run.queued_at
     word = WaitingFor.DEVICE_BUSY if run.device_id in busy else WaitingFor.AGENT

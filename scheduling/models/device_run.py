@@ -112,7 +112,13 @@ class DeviceRun(models.Model):
     is_last_attempt = models.BooleanField(default=True, editable=False)
     wave = models.PositiveIntegerField(default=1)
     rolls_back = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="rollbacks"
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="rollbacks",
+        db_index=False,
+        help_text=_("The run whose work this one undoes."),
     )
     was_lost = models.BooleanField(default=False)
     is_exclusive = models.BooleanField(
@@ -176,6 +182,11 @@ class DeviceRun(models.Model):
                 fields=["execution", "device", "attempt"],
                 condition=Q(rolls_back=None),
                 name="one_run_per_device_and_attempt",
+            ),
+            models.UniqueConstraint(
+                fields=["rolls_back"],
+                condition=Q(rolls_back__isnull=False),
+                name="one_rollback_per_run",
             ),
             models.CheckConstraint(
                 # After a restore, a device may say of a run that it has begun which this database

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce, NullIf
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -47,6 +48,9 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def move(self, target: str, **changes: Any) -> int:
         """Moves the rows that may become `target`, with `changes`; answers how many moved."""
         sources = sources_of(TRANSITIONS, target)
+        if target in Execution.ENDED:
+            first = NullIf(F("ended_as"), Value(""))
+            changes["ended_as"] = Coalesce(first, Value(target, models.CharField()))
         return self.filter(status__in=sources).update(status=target, **changes)
 
 
@@ -110,6 +114,9 @@ class Execution(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     status = models.CharField(max_length=10, choices=Status.choices)
+    # The first end it came to, which those that depend on it heed: late evidence may change the
+    # status, and opens nothing.
+    ended_as = models.CharField(max_length=10, choices=Status.choices, blank=True, editable=False)
     result = models.JSONField(default=dict)
     error_message = models.TextField(blank=True)
 

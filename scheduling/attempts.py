@@ -1,0 +1,60 @@
+"""The next attempts of an execution's devices, as its `retry` says, inside the same execution."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from scheduling import live, progress
+from scheduling.models import DeviceRun, Execution
+from scheduling.models.device_run import DeviceRunQuerySet
+from scheduling.options import Retry
+
+BATCH = 1_000
+
+
+def add(execution: Execution, now: datetime) -> bool:
+    """A next attempt for every device that failed or timed out and has one left, a batch of them;
+    whether there may be more. The caller holds the execution's row."""
+    if execution.abort_requested_at is not None:
+        return False
+    retry = Retry.parse(execution.definition["retry"])
+    failed = list(_to_repeat(execution, retry)[:BATCH])
+    if failed:
+        DeviceRun.objects.filter(pk__in=[run.pk for run in failed]).update(is_last_attempt=False)
+        DeviceRun.objects.bulk_create([_next(run, retry, now) for run in failed])
+        live.changed("execution", [execution.pk])
+    return len(failed) == BATCH
+
+
+def _to_repeat(execution: Execution, retry: Retry) -> DeviceRunQuerySet:
+    """What somebody asked to cancel stays as it ended, and so does what late evidence settled."""
+    if retry.max_attempts == 1:
+        return execution.runs.none()
+    failed = execution.runs.filter(
+        progress.COUNTED,
+        status__in=["failed", "timed_out"],
+        attempt__lt=retry.max_attempts,
+        was_lost=False,
+        cancel_requested_at=None,
+        device__revoked_at=None,
+        device__isnull=False,
+    )
+    if retry.on_exit_codes:
+        failed = failed.filter(exit_code__in=retry.on_exit_codes)
+    return failed.defer("terms", "signature", "detail")
+
+
+def _next(run: DeviceRun, retry: Retry, now: datetime) -> DeviceRun:
+    attempt = run.attempt + 1
+    pause = timedelta(seconds=retry.delay_seconds(attempt))
+    return DeviceRun(
+        execution_id=run.execution_id,
+        task_id=run.task_id,
+        device_id=run.device_id,
+        device_name=run.device_name,
+        attempt=attempt,
+        wave=run.wave,
+        timeout_seconds=run.timeout_seconds,
+        is_exclusive=run.is_exclusive,
+        not_before=(run.finished_at or now) + pause,
+    )

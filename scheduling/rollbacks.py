@@ -1,0 +1,70 @@
+"""Undoing what a transactional rollout did: on each device to be rolled back, a run of its own.
+
+A device that failed or timed out with its attempts used up is rolled back at once; once the rollout
+was aborted and what had started has ended, those that succeeded are as well. Lost devices are not:
+nobody knows what there is to undo.
+"""
+
+from __future__ import annotations
+
+from django.db.models import Exists, OuterRef, Q
+
+from scheduling import live, progress
+from scheduling.models import DeviceRun, Execution
+from scheduling.models.device_run import DeviceRunQuerySet
+from scheduling.options import TRANSACTIONAL, Rollout
+
+BATCH = 1_000
+
+
+def add(execution: Execution, rollout: Rollout) -> bool:
+    """A rollback for every run that is to be undone and has none, a batch of them; whether there may
+    be more. The caller holds the execution's row, and has added the attempts that are left."""
+    if rollout.strategy != TRANSACTIONAL:
+        return False
+    undone = list(_to_undo(execution)[:BATCH])
+    if undone:
+        DeviceRun.objects.bulk_create([_rollback_of(run) for run in undone])
+        live.changed("execution", [execution.pk])
+    return len(undone) == BATCH
+
+
+def unsuccessful(execution: Execution) -> int:
+    """Rollbacks that ended otherwise than well."""
+    ended = execution.runs.filter(rolls_back__isnull=False).exclude(status="succeeded")
+    return ended.exclude(status__in=DeviceRun.UNENDED).count()
+
+
+def _to_undo(execution: Execution) -> DeviceRunQuerySet:
+    ran = execution.runs.filter(
+        ~Exists(DeviceRun.objects.filter(rolls_back=OuterRef("pk"))),
+        rolls_back=None,
+        was_lost=False,
+        device__isnull=False,
+    )
+    later = DeviceRun.objects.filter(
+        execution=OuterRef("execution"),
+        device=OuterRef("device"),
+        attempt__gt=OuterRef("attempt"),
+        rolls_back=None,
+    )
+    # An attempt that an abort skipped, or that expired, changed nothing: the one before it stands.
+    stands = ~Exists(later.filter(Q(status__in=DeviceRun.UNENDED) | Q(started_at__isnull=False)))
+    undo = Q(status__in=["failed", "timed_out"])
+    started = execution.runs.filter(rolls_back=None)
+    if execution.abort_requested_at is not None and not progress.active(started).exists():
+        undo |= Q(status="succeeded")
+    return ran.filter(undo).filter(stands).defer("terms", "signature", "detail")
+
+
+def _rollback_of(run: DeviceRun) -> DeviceRun:
+    return DeviceRun(
+        execution_id=run.execution_id,
+        task_id=run.task_id,
+        device_id=run.device_id,
+        device_name=run.device_name,
+        rolls_back=run,
+        wave=run.wave,
+        timeout_seconds=run.timeout_seconds,
+        is_exclusive=run.is_exclusive,
+    )
