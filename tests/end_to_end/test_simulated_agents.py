@@ -1,0 +1,97 @@
+"""The simulated agents of `benchmarks.simulated` speak the protocol that the real server speaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from benchmarks.simulated import Habits, Identity, enlist, fleet, written
+from tests.end_to_end.conftest import BY_HAND
+from tests.running import RunningSystem, running_system, until
+
+AGENTS = 20
+OUTPUT_BYTES = 100_000
+
+
+@pytest.fixture(scope="module")
+def crowded() -> Iterator[RunningSystem]:
+    """A system of its own: `crowded` devices are online beside the local one."""
+    with running_system() as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def database(crowded: RunningSystem) -> str:
+    services = json.loads((crowded.home / "services.json").read_text())
+    return str(services["database_url"])
+
+
+def execute(system: RunningSystem, identities: list[Identity]) -> str:
+    """The id of an execution on these devices."""
+    body = {
+        "name": "Simulated",
+        "task_type": "command",
+        "command_payload": {"command": "true"},
+        "device_ids": [one.id for one in identities],
+        **BY_HAND,
+    }
+    task = system.post("/api/schedule/tasks", body)
+    execution: dict[str, Any] = system.post(f"/api/schedule/tasks/{task['id']}/execute", status=202)
+    return str(execution["id"])
+
+
+STORED = """
+SELECT run.id::text, run.device_id::text, string_agg(chunk.data, ''::bytea ORDER BY chunk.offset)
+  FROM scheduled_task_device_runs AS run
+  JOIN scheduling_outputchunk AS chunk ON chunk.run_id = run.id
+ WHERE run.execution_id = %s GROUP BY run.id
+"""
+
+
+def stored(database: str, execution: str) -> dict[tuple[str, str], bytes]:
+    """The output that the server has, by run and device."""
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(STORED, [execution]).fetchall()
+    return {(run, device): output for run, device, output in rows}
+
+
+def status(database: str, execution: str) -> str:
+    """Asked of the database: the web process is away for a while."""
+    sql = "SELECT status FROM scheduled_task_executions WHERE id = %s"
+    with psycopg.connect(database) as connection:
+        row = connection.execute(sql, [execution]).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_a_fleet_that_streams_while_web_is_killed_loses_and_doubles_nothing(
+    crowded: RunningSystem, database: str
+) -> None:
+    identities = enlist(database, AGENTS)
+    habits = Habits(
+        output_bytes=OUTPUT_BYTES,
+        chunk_bytes=4_096,
+        runs_for_seconds=4.0,
+        reconnect_max_seconds=2.0,
+        repeat_seconds=1.0,
+    )
+    with fleet(crowded.address, identities, habits) as agents:
+        agents.connect()
+        agents.until_online(AGENTS, 30)
+        execution = execute(crowded, identities)
+        until(lambda: len(stored(database, execution)) == AGENTS, what="output of each")
+        crowded.child("uvicorn", "deployx.asgi:application").kill()
+        until(lambda: status(database, execution) == "success", what="the execution's end")
+        until(lambda: all(one.settled for one in agents.runs()), what="the last acknowledgement")
+        assert agents.tally().welcomes >= 2 * AGENTS
+        told = agents.runs()
+    assert {(one.starts, one.outcome, one.settled) for one in told} == {
+        (1, "succeeded", "succeeded")
+    }
+    assert stored(database, execution) == {
+        (one.run, one.device): written(one.run, 0, OUTPUT_BYTES) for one in told
+    }
