@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from django.conf import settings
 from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -24,6 +24,7 @@ from accounts.api.browsable import BrowsableRenderer
 from accounts.api.doors import Door
 from accounts.api.pagination import HistoryPages
 from scheduling import executions, outputs, waiting
+from scheduling.api import downloads
 from scheduling.api.filters import RunFilters
 from scheduling.api.serializers import OutputSerializer, RunSerializer
 from scheduling.models import DeviceRun, Execution, OutputChunk
@@ -31,6 +32,7 @@ from scheduling.models import DeviceRun, Execution, OutputChunk
 MOST_WAIT_SECONDS = 25
 NEXT_OFFSET = "DeployX-Next-Offset"
 FINISHED = "DeployX-Finished"
+DROPPED = "DeployX-Dropped-Bytes"
 _UNSHOWN = (
     "terms",
     "signature",
@@ -134,21 +136,40 @@ class Output(Door):
         ],
         responses={
             (200, "application/json"): OutputSerializer,
-            (200, "text/plain"): OpenApiResponse(OpenApiTypes.STR, "The bytes as they were."),
+            (200, "text/plain"): OpenApiResponse(
+                OpenApiTypes.STR,
+                "The bytes as they were, all of them unless `wait` is given; "
+                "`DeployX-Next-Offset`, `DeployX-Finished` and `DeployX-Dropped-Bytes` say the rest.",
+            ),
             503: OpenApiResponse(description="Too many requests are held; see `Retry-After`."),
         },
     )
-    def retrieve(self, request: Request, pk: Any) -> Response:
+    def retrieve(self, request: Request, pk: Any) -> HttpResponseBase:
         # Whoever wants to wait is held by `held_output`, which asks here once or twice.
         with queries.reading() as errors:
             offset = queries.whole_number(
                 request, "offset", errors, default=0, low=0, high=2**63 - 1
             )
             stream = queries.one_of(request, "stream", errors, OutputChunk.Stream.values)
-            queries.whole_number(request, "wait", errors, default=0, low=0, high=MOST_WAIT_SECONDS)
+            wait = queries.whole_number(
+                request, "wait", errors, default=0, low=0, high=MOST_WAIT_SECONDS
+            )
+        run = self.one()
         is_plain = isinstance(request.accepted_renderer, PlainText)
-        limit = settings.DEPLOYX_OUTPUT_BYTES_PER_RUN if is_plain else outputs.LIMIT
-        part = outputs.read(self.one(), offset=offset, stream=stream, limit=limit)
+        if is_plain and not wait:
+            whole = downloads.response(request._request, run, offset=offset, stream=stream)
+            return _told(whole, run, max(offset, run.output_next), run.has_ended)
+        part = outputs.read(run, offset=offset, stream=stream)
         shown = {name: value for name, value in asdict(part).items() if name != "data"}
-        headers = {NEXT_OFFSET: str(part.next_offset), FINISHED: str(part.finished).lower()}
-        return Response(part.data if is_plain else shown, headers=headers)
+        answer = Response(part.data if is_plain else shown)
+        return _told(answer, run, part.next_offset, part.finished)
+
+
+Answer = TypeVar("Answer", bound=HttpResponseBase)
+
+
+def _told(answer: Answer, run: DeviceRun, next_offset: int, finished: bool) -> Answer:
+    answer.headers[NEXT_OFFSET] = str(next_offset)
+    answer.headers[FINISHED] = str(finished).lower()
+    answer.headers[DROPPED] = str(run.dropped_bytes)
+    return answer

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import resource
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +49,7 @@ async def test_a_run_may_write_far_more_than_the_spool_holds_while_the_server_li
     await small(enrolled, server)
     run = await server.do(rounds(gate, tmp_path / "all"))
     for number in range(1, ROUNDS + 1):
-        await server.until(lambda n=number: run.next == n * PIECE, f"piece {number}")
+        await server.until(reached(run, number * PIECE), f"piece {number}")
         if number == ROUNDS // 2:
             await enrolled.restart()
         gate.open()
@@ -69,14 +70,21 @@ async def test_the_spool_never_grows_past_its_size(
     run = await server.do(rounds(gate, tmp_path / "all"))
     spool = enrolled.state.run(run.id) / "spool"
     for number in range(1, ROUNDS + 1):
-        written = number * PIECE
-        await eventually(lambda n=written: _size(tmp_path / "all") == n)
+        await eventually(grown(tmp_path / "all", number * PIECE))
         gate.open()
     await eventually(lambda: not enrolled.shims())
     assert sum(one.stat().st_size for one in spool.iterdir()) <= SPOOL + 64 * 1024
     server.takes_output.set()
     await server.ended(run)
     assert is_marked_exactly(server, run, (tmp_path / "all").read_bytes())
+
+
+def reached(run: Run, number: int) -> Callable[[], bool]:
+    return lambda: run.next >= number
+
+
+def grown(file: Path, size: int) -> Callable[[], bool]:
+    return lambda: _size(file) == size
 
 
 def _size(file: Path) -> int:
@@ -130,7 +138,7 @@ async def test_a_server_that_is_cut_off_in_mid_stream_gets_each_byte_once(
     await agent.restart()
     run = await server.do({"command": f"head -c {total} /dev/urandom | tee {tmp_path}/all"})
     for share in range(1, 5):
-        await server.until(lambda n=share: run.next >= n * total // 6, "some of it")
+        await server.until(reached(run, share * total // 6), "some of it")
         await server.reconnected(server.cut)
     async with asyncio.timeout(60):
         result = await server.ended(run)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -213,3 +214,13 @@ async def test_a_wrong_wait_is_refused_by_the_view(
 
 async def test_an_unknown_run_is_not_waited_for(client: httpx.AsyncClient, run: DeviceRun) -> None:
     assert (await client.get(output(DeviceRun(), wait=25))).status_code == 404
+
+
+async def test_a_download_is_streamed_from_an_asgi_server_as_well(
+    client: httpx.AsyncClient, run: DeviceRun
+) -> None:
+    for number in range(5):
+        await in_thread(partial(factories.write_output, run, bytes([number]) * 200_000))
+    answer = await client.get(output(run, offset=100_000), headers={"Accept": "text/plain"})
+    assert answer.content == b"".join(bytes([n]) * 200_000 for n in range(5))[100_000:]
+    assert answer.headers["Transfer-Encoding"] == "chunked"

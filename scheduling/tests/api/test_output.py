@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from rest_framework.test import APIClient
 
+from scheduling import outputs
 from scheduling.models import DeviceRun, OutputChunk, OutputGap
 from scheduling.tests import factories
 from scheduling.tests.api.conftest import address
@@ -59,16 +62,20 @@ def test_what_is_no_utf8_shows_as_a_replacement_and_a_gap_as_its_size(
     assert (shown["dropped_bytes"], shown["truncated"]) == (500, True)
 
 
+def content(answer: Any) -> bytes:
+    return b"".join(answer.streaming_content)
+
+
 def test_text_plain_gives_the_bytes_as_they_were(api: APIClient, run: DeviceRun) -> None:
     data = b"\x1b[31mred\x1b[0m \xff\x00 " + "é".encode() * 200_000
     for start in range(0, len(data), 100_000):
         factories.write_output(run, data[start : start + 100_000])
     answer = api.get(address(run, "output"), headers={"Accept": "text/plain"})
     assert answer["Content-Type"].startswith("text/plain")
-    assert answer.content == data
+    assert content(answer) == data
     assert answer["DeployX-Next-Offset"] == str(len(data))
     part = api.get(address(run, "output?offset=5"), headers={"Accept": "text/plain"})
-    assert part.content == data[5:]
+    assert content(part) == data[5:]
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/plain"])
@@ -79,3 +86,27 @@ def test_an_offset_beyond_the_end_reads_nothing(
     answer = api.get(address(run, "output?offset=99"), headers={"Accept": accept})
     assert answer.status_code == 200
     assert answer["DeployX-Next-Offset"] == "99"
+
+
+def test_a_download_is_read_page_by_page_and_ends_where_it_ended_when_it_began(
+    api: APIClient, run: DeviceRun
+) -> None:
+    factories.write_output(run, b"a" * 300_000)
+    factories.write_output(run, b"b" * 300_000, stream="stderr")
+    answer: Any = api.get(address(run, "output?stream=stderr"), headers={"Accept": "text/plain"})
+    factories.write_output(run, b"c" * 10, stream="stderr")
+    assert max(len(part) for part in answer.streaming_content) <= outputs.LIMIT
+    again = api.get(address(run, "output?stream=stderr"), headers={"Accept": "text/plain"})
+    assert content(again) == b"b" * 300_000 + b"c" * 10
+
+
+def test_a_download_says_what_was_dropped_and_goes_on_behind_it(
+    api: APIClient, run: DeviceRun, settings: Any
+) -> None:
+    settings.DEPLOYX_OUTPUT_BYTES_PER_RUN, settings.DEPLOYX_OUTPUT_HEAD_BYTES = 100, 10
+    for _number in range(20):
+        factories.write_output(run, b"0123456789")
+    answer = api.get(address(run, "output"), headers={"Accept": "text/plain"})
+    assert len(content(answer)) == 100
+    assert answer["DeployX-Dropped-Bytes"] == "100"
+    assert answer["DeployX-Next-Offset"] == "200"
