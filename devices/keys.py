@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from uuid import UUID
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
+from devices import key_files
 from devices.agent import protocol
+from devices.key_files import SigningKeyError
 from devices.models import Installation, ServerKey
 
+__all__ = [
+    "Signer",
+    "SigningKeyError",
+    "chain",
+    "current_public_key",
+    "current_signer",
+    "ensure_key",
+    "server_id",
+    "share_signing",
+]
+
 log = structlog.get_logger(__name__)
-
-
-class SigningKeyError(Exception):
-    """There is no key this process may sign with; the text says what to do about it."""
+_SIGNING = 7_460_112_310
+"""The advisory lock that who signs shares, and who replaces the key has alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,26 @@ class Signer:
     key_id: str
     _private_key: bytes = field(repr=False)
 
+    @property
+    def public_key(self) -> bytes:
+        return protocol.public_key_of(self._private_key)
+
     def sign(self, terms: bytes) -> bytes:
         """The signature over a run's terms, 64 bytes."""
         return protocol.sign(self._private_key, protocol.run_bytes(terms))
+
+    def sign_update(self, terms: bytes) -> bytes:
+        """The signature over an agent update's terms, 64 bytes."""
+        return protocol.sign(self._private_key, protocol.update_bytes(terms))
+
+    def hand_over_to(self, public_key: bytes) -> bytes:
+        """The signature that makes this the key before the other in the chain."""
+        said = protocol.key_chain_bytes(str(server_id()), self.public_key, public_key)
+        return protocol.sign(self._private_key, said)
+
+
+def signer_of(private_key: bytes) -> Signer:
+    return Signer(protocol.key_id(protocol.public_key_of(private_key)), private_key)
 
 
 def server_id() -> UUID:
@@ -48,29 +64,74 @@ def server_id() -> UUID:
 
 
 def ensure_key() -> str:
-    """The id of the key in the file; makes and registers one where there has never been any.
-    For worker, beat and `manage.py`; raises SigningKeyError."""
-    path = _path()
-    if not path.exists():
-        if (current := _current_row()) is not None:
+    """The id of the key in the file; makes and registers one where there has never been any, and
+    ends a rotation that was broken off. For worker, beat and `manage.py`; raises SigningKeyError."""
+    path = key_files.place()
+    if not path.exists() and not key_files.successor().exists():
+        if (current := current_row()) is not None:
             raise SigningKeyError(
                 f"The signing key {current.key_id} is registered, but its file {path} is missing:"
                 " put the file back."
             )
-        _write_new(path)
-    return _register(protocol.public_key_of(_read(path))).key_id
+        key_files.write_new(path)
+    with suppress(SigningKeyError), key_files.held():
+        end_rotation()
+    return current_signer().key_id
+
+
+def end_rotation() -> None:
+    """What is left of a rotation that the database knows of. The caller holds the files."""
+    path = key_files.successor()
+    current = current_row()
+    if current is None or not path.exists():
+        return
+    if protocol.public_key_of(key_files.read(path)) == bytes(current.public_key):
+        key_files.succeed()
 
 
 def current_signer() -> Signer:
-    """Signs with the key in the file while that is the current one; raises SigningKeyError."""
-    private_key = _read(_path())
-    row = _register(protocol.public_key_of(private_key))
-    return Signer(row.key_id, private_key)
+    """Signs with the key in the file while that is the current one; raises SigningKeyError. To the
+    end of the caller's transaction no other key takes its place."""
+    share_signing()
+    current = current_row()
+    if current is not None and (private_key := _private_half(bytes(current.public_key))):
+        return Signer(current.key_id, private_key)
+    private_key = key_files.read(key_files.place())
+    return Signer(_register(protocol.public_key_of(private_key)).key_id, private_key)
+
+
+def share_signing() -> None:
+    """To the end of the transaction the current key stays. For who will sign only after it has come
+    to hold rows that a rotation wants as well: first this, then the rows."""
+    _lock("pg_advisory_xact_lock_shared")
+
+
+def lock_out_signers() -> None:
+    """From here to the end of the transaction nobody signs, and nobody is in the midst of it."""
+    _lock("pg_advisory_xact_lock")
+
+
+def _lock(function: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s)", [_SIGNING])
+
+
+def _private_half(public_key: bytes) -> bytes | None:
+    """Between a rotation's commit and the change of the files it is in the successor's; a second
+    look at the first file is for a change between the two looks."""
+    for path in (key_files.place(), key_files.successor(), key_files.place()):
+        if not path.exists():
+            continue
+        with suppress(FileNotFoundError):
+            private_key = key_files.read(path)
+            if protocol.public_key_of(private_key) == public_key:
+                return private_key
+    return None
 
 
 def current_public_key() -> bytes:
     """For whoever may not see the file. Raises SigningKeyError where no key was made yet."""
-    row = _current_row()
+    row = current_row()
     if row is None:
         raise SigningKeyError("No signing key yet: start a worker, or `manage.py keys ensure`.")
     return bytes(row.public_key)
@@ -98,61 +159,23 @@ def _in_order(rows: Iterable[ServerKey]) -> list[ServerKey]:
     return ordered
 
 
-def _path() -> Path:
-    return Path(settings.DEPLOYX_SIGNING_KEY_FILE)
-
-
-def _current_row() -> ServerKey | None:
+def current_row() -> ServerKey | None:
     return ServerKey.objects.filter(retired_at=None).first()
 
 
 def _register(public_key: bytes) -> ServerKey:
     """The current row of this key, made if it is the first ever; SigningKeyError for any other."""
     key_id = protocol.key_id(public_key)
-    current = _current_row()
+    current = current_row()
     if current is None and not ServerKey.objects.exists():
         with suppress(IntegrityError), transaction.atomic():
             ServerKey.objects.create(key_id=key_id, public_key=public_key)
             log.info("signing_key_registered", key_id=key_id)
-        current = _current_row()
+        current = current_row()
     if current is None or bytes(current.public_key) != public_key:
         known = "none" if current is None else current.key_id
         raise SigningKeyError(
-            f"The file {_path()} holds the key {key_id}, but the current one is {known}."
+            f"The file {key_files.place()} holds the key {key_id}, but the current one is {known}."
             " Agents trust only that one: put its file back."
         )
     return current
-
-
-def _read(path: Path) -> bytes:
-    """The raw private key; refuses a file that others may read."""
-    try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise SigningKeyError(f"{path} is open to others: chmod 600 it.")
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except OSError as error:
-        raise SigningKeyError(f"Cannot read the signing key: {error}") from error
-    except (ValueError, TypeError) as error:
-        raise SigningKeyError(f"{path} is not a private key in PEM.") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise SigningKeyError(f"{path} is not an Ed25519 key.")
-    return key.private_bytes_raw()
-
-
-def _write_new(path: Path) -> None:
-    """Complete or not at all; where another process was first, its file stays."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()

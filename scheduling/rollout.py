@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Min, Q
 from django.utils.translation import gettext as _
 
+from devices import keys
 from scheduling import (
     attempts,
     cancelling,
@@ -53,6 +54,7 @@ def advance(execution_id: UUID, *, skip_locked: bool = False) -> None:
 @transaction.atomic
 def _round(execution_id: UUID, skip_locked: bool) -> bool:
     """One step under the execution's lock; whether another may follow at once."""
+    keys.share_signing()
     execution = (
         Execution.objects.select_for_update(of=("self",), skip_locked=skip_locked)
         .select_related("user")

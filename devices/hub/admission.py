@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -17,7 +18,7 @@ from devices.hub.link import Link, Refused
 from devices.hub.recalling import NextFrame, recall
 from devices.hub.register import Register
 from devices.hub.threads import Threads, Unavailable
-from devices.ledger_port import JournalRow, Ledger, RunResult, RunVerdict, Session
+from devices.ledger_port import JournalRow, Ledger, RunGrant, RunResult, RunVerdict, Session
 
 CLOSE_TRY_AGAIN_LATER = 1013
 HELLOS_AT_ONCE = 2
@@ -30,10 +31,12 @@ class Identity:
 
     server_id: str
     chain: tuple[protocol.ServerKey, ...]
+    key_ids: frozenset[str]
 
     @classmethod
     def read(cls) -> Identity:
-        return cls(str(keys.server_id()), keys.chain())
+        chain = keys.chain()
+        return cls(str(keys.server_id()), chain, frozenset(link.key_id for link in chain))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,17 @@ class _Waiting:
 
 
 class Admissions:
-    def __init__(self, ledger: Ledger, threads: Threads, register: Register) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        threads: Threads,
+        register: Register,
+        deliver: Callable[[Link, Iterable[RunGrant]], None],
+    ) -> None:
         self._ledger = ledger
         self._threads = threads
         self._register = register
+        self._deliver = deliver
         self._hellos = asyncio.Semaphore(HELLOS_AT_ONCE)
         self.lane: Lane[Link, _Waiting] = Lane("admission", self._admit, batch_weight=200)
 
@@ -76,8 +86,17 @@ class Admissions:
         if not self._register.holds(link):
             raise Refused(protocol.CLOSE_FENCED)
         link.send(_welcome(session, identity, _on_every(hello.journal, verdicts)))
-        link.is_open = True
+        link.known_keys, link.is_open = identity.key_ids, True
+        if any(row.state == "claimed" for row in journal):
+            await self._grant_again(link, session)
         return admission.came_online
+
+    async def _grant_again(self, link: Link, session: Session) -> None:
+        """What the device keeps claimed, as it is signed now."""
+        with suppress(Unavailable):
+            answer = await self._threads.call(lambda: self._ledger.poll(session, {}))
+            if self._register.holds(link):
+                self._deliver(link, answer.grants)
 
     async def _judged(
         self, link: Link, nonce: bytes, hello: protocol.Hello, identity: Identity

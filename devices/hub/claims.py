@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 import structlog
@@ -21,12 +21,16 @@ RETRY_SECONDS = 1.0
 
 
 class Claims:
-    """However often it is asked while a claim is under way, one more follows."""
+    """However often it is asked while a claim is under way, one more follows. `new_key` is called
+    when a grant is signed by a key that its device was not told of."""
 
-    def __init__(self, ledger: Ledger, threads: Threads, register: Register) -> None:
+    def __init__(
+        self, ledger: Ledger, threads: Threads, register: Register, new_key: Callable[[], None]
+    ) -> None:
         self._ledger = ledger
         self._threads = threads
         self._register = register
+        self._new_key = new_key
         self._devices: set[UUID] = set()
         self._wants_all = False
         self._wanted = asyncio.Event()
@@ -66,7 +70,21 @@ class Claims:
         of_device = {session.device: session for session in sessions}
         for grant in grants:
             if link := self._register.of_session(of_device[grant.device]):
-                deliver(link, [grant])
+                self.deliver(link, [grant])
+
+    def deliver(self, link: Link, grants: Iterable[RunGrant]) -> None:
+        for grant in grants:
+            if grant.key_id not in link.known_keys and link.is_open:
+                # The agent would refuse it for good; at its next hello it is told of the key.
+                self._register.leave(link)
+                link.close(protocol.CLOSE_NEW_KEY)
+                self._new_key()
+                return
+            link.send(
+                protocol.Grant(
+                    str(grant.run), grant.key_id, grant.terms, grant.signature, grant.payload
+                )
+            )
 
     def _take(self) -> list[Session]:
         wants_all, devices = self._wants_all, self._devices
@@ -79,12 +97,3 @@ class Claims:
             and link.session is not None
             and (wants_all or link.session.device in devices)
         ]
-
-
-def deliver(link: Link, grants: Iterable[RunGrant]) -> None:
-    for grant in grants:
-        link.send(
-            protocol.Grant(
-                str(grant.run), grant.key_id, grant.terms, grant.signature, grant.payload
-            )
-        )

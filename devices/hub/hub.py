@@ -14,7 +14,7 @@ import structlog
 from devices import sessions
 from devices.agent import protocol
 from devices.hub.admission import Admissions, Identity
-from devices.hub.claims import Claims, deliver
+from devices.hub.claims import Claims
 from devices.hub.evidence import Evidence
 from devices.hub.lane import Lane
 from devices.hub.link import Link, Refused
@@ -65,10 +65,12 @@ class Hub:
     async def start(self) -> None:
         self._threads = Threads()
         self._register = Register()
-        self._claims = Claims(self._ledger, self._threads, self._register)
-        self._admissions = Admissions(self._ledger, self._threads, self._register)
-        self._evidence = Evidence(self._ledger, self._threads, self._register, self._claims)
         self._upkeep = Upkeep(self._ledger, self._threads, self._register)
+        self._claims = Claims(self._ledger, self._threads, self._register, self._upkeep.new_key)
+        self._admissions = Admissions(
+            self._ledger, self._threads, self._register, self._claims.deliver
+        )
+        self._evidence = Evidence(self._ledger, self._threads, self._register, self._claims)
         self._starts: Lane[tuple[Session, UUID], None] = Lane("starts", self._start)
         self._returns: Lane[UUID | Session, _Return] = Lane("returns", self._return)
         self._polls: Lane[Session, dict[UUID, str]] = Lane("polls", self._poll, batch_weight=100)
@@ -236,7 +238,7 @@ class Hub:
             link = self._register.of_session(session)
             if link is None:
                 continue
-            deliver(link, answer.grants)
+            self._claims.deliver(link, answer.grants)
             for go in answer.gos:
                 link.send(protocol.Go(str(go.run), go.timeout_seconds))
         self._claims.want(session.device for session in batch)

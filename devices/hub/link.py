@@ -26,7 +26,8 @@ class Refused(Exception):
 
 class Link:
     """`session` is set once the device has proved who it is; `is_open` once it was welcomed;
-    `heard_at` and `written_at` are the loop's time. Made by the task that reads the socket."""
+    `heard_at` and `written_at` are the loop's time; `known_keys` are the ids of the signing keys it
+    was told of, one object for many. Made by the task that reads the socket."""
 
     __slots__ = (
         "_outbox",
@@ -38,6 +39,7 @@ class Link:
         "heard_at",
         "is_open",
         "is_ready",
+        "known_keys",
         "session",
         "tokens",
         "written_at",
@@ -51,6 +53,7 @@ class Link:
         self.session: Session | None = None
         self.is_open = False
         self.is_ready = True
+        self.known_keys: frozenset[str] = frozenset()
         self.cancels: tuple[str, ...] = ()
         self.closed_with: int | None = None
         self.heard_at = now

@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 CHECK_SECONDS = 5.0
 PRESENCE_SECONDS = 1.0
 PRESENCE_EVERY_SECONDS = 10.0
+UNINFORMED_AT_ONCE = 500
 SILENT_SECONDS = 75.0
 """Longer than the slowest heartbeat three times over: the connection is only half there."""
 
@@ -34,6 +35,7 @@ class Upkeep:
         self._check_wanted = asyncio.Event()
         self._newly_online: set[UUID] = set()
         self._described: dict[UUID, dict[str, Any]] = {}
+        self._is_identity_old = True
         self.identity: Identity | None = None
 
     async def begin(self) -> None:
@@ -42,6 +44,11 @@ class Upkeep:
 
     def check_soon(self) -> None:
         self._check_wanted.set()
+
+    def new_key(self) -> None:
+        """There is a signing key that this process does not know of yet."""
+        self._is_identity_old = True
+        self.check_soon()
 
     def came_online(self, devices: Collection[UUID]) -> None:
         self._newly_online |= set(devices)
@@ -61,8 +68,10 @@ class Upkeep:
             except TimeoutError:
                 round_at = loop.time() + CHECK_SECONDS
                 self._close_silent()
-                await self._attempt("hub_identity_not_read", self._read_identity)
+                self._is_identity_old = True
             self._check_wanted.clear()
+            if self._is_identity_old:
+                await self._attempt("hub_identity_not_read", self._read_identity)
             await self._attempt("hub_check_failed", self._check)
 
     async def write_presence(self) -> None:
@@ -81,7 +90,18 @@ class Upkeep:
             log.exception(event)
 
     async def _read_identity(self) -> None:
-        self.identity = await self._threads.call(Identity.read)
+        self._is_identity_old = False
+        found = await self._threads.call(Identity.read)
+        if found != self.identity:
+            self.identity = found
+        self._close_uninformed(found.key_ids)
+
+    def _close_uninformed(self, key_ids: frozenset[str]) -> None:
+        """Agents are told of a new key as they connect: all of them do so, a few at a time."""
+        uninformed = [link for link in self._register.open() if link.known_keys != key_ids]
+        for link in uninformed[:UNINFORMED_AT_ONCE]:
+            self._register.leave(link)
+            link.close(protocol.CLOSE_NEW_KEY)
 
     async def _check(self) -> None:
         held = [link.session for link in self._register if link.session is not None]

@@ -98,7 +98,7 @@ class Web:
 
 @pytest.fixture
 async def web(transactional_db: None, ledger: FakeLedger) -> AsyncIterator[Web]:
-    await in_thread(keys.ensure_key)
+    ledger.key_id = await in_thread(keys.ensure_key)
     async with AsyncExitStack() as stack:
         yield await start_web(stack, ledger)
 

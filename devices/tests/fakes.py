@@ -69,6 +69,7 @@ class FakeLedger:
     verdicts: dict[UUID, list[str]] = field(default_factory=dict)
     recalls: dict[UUID, list[UUID]] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
+    key_id: str = "0" * 16
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def add(self, device: UUID) -> FakeRun:
@@ -119,13 +120,17 @@ class FakeLedger:
             ]
             for run in claimed:
                 run.status, run.session = "claimed", live[run.device]
-            return [_grant(run) for run in claimed]
+            return [_grant(run, self.key_id) for run in claimed]
 
     def poll(self, session: Session, holding: Mapping[UUID, str]) -> PollAnswer:
         with self._called("poll"):
             mine = [run for run in self.runs.values() if run.session == session.session]
             return PollAnswer(
-                [_grant(run) for run in mine if run.status == "claimed" and run.id not in holding],
+                [
+                    _grant(run, self.key_id)
+                    for run in mine
+                    if run.status == "claimed" and run.id not in holding
+                ],
                 [
                     RunGo(run.device, run.id, 60)
                     for run in mine
@@ -213,8 +218,8 @@ class FakeLedger:
         return OutputNext(chunk.device, chunk.run, len(run.output))
 
 
-def _grant(run: FakeRun) -> RunGrant:
-    return RunGrant(run.device, run.id, "0" * 16, b"{}", bytes(64), b"payload")
+def _grant(run: FakeRun, key_id: str) -> RunGrant:
+    return RunGrant(run.device, run.id, key_id, b"{}", bytes(64), b"payload")
 
 
 @dataclass
