@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.errors import InvalidInput
 from devices.models import DeviceGroup
-from scheduling import drafts, opening, reconcile, schedules
+from scheduling import drafts, ledger, opening, reconcile, rollout, schedules
 from scheduling.models import Execution, ScheduledTask, TaskDependency
 from scheduling.tests import factories
 
@@ -170,3 +170,23 @@ def test_a_deleted_parent_takes_only_the_link_along(parent: ScheduledTask, admin
     schedules.delete(parent, admin)
     assert child.dependencies.count() == 0
     assert ScheduledTask.objects.get() == child
+
+
+def test_late_evidence_opens_no_dependent_and_takes_none_away(admin: User) -> None:
+    parent = factories.task(admin)
+    children = {
+        on: factories.by_hand(admin, depends_on=[{"task_id": str(parent.pk), "on": on}])
+        for on in ("success", "failure")
+    }
+    execution = factories.execution(parent)
+    run = factories.run(execution, status="lost")
+    rollout.advance(execution.pk)
+    ledger.results([factories.result_of(run)])
+    execution.refresh_from_db()
+    assert execution.status == "success"
+    reconcile.open_dependents()
+    opening.open_dependents(execution.pk)
+    assert {on: child.executions.count() for on, child in children.items()} == {
+        "success": 0,
+        "failure": 1,
+    }

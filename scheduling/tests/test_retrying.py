@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from devices.models import Device, DeviceGroup
-from scheduling import executions, rollout, schedules
+from scheduling import attempts, executions, reconcile, rollout, schedules
 from scheduling.models import DeviceRun, Execution
 from scheduling.tests import factories
 
@@ -184,3 +184,66 @@ def test_the_history_of_a_deleted_task_can_be_retried(mixed: Execution, admin: U
     schedules.delete(mixed.task, admin)
     again = executions.retry(mixed, admin)
     assert (again.task, again.task_name) == (None, "Disk space")
+
+
+def test_what_somebody_asked_to_cancel_is_not_tried_again(
+    admin: User, web_device: Device, signer: str
+) -> None:
+    execution = with_retry(admin, web_device)
+    rollout.advance(execution.pk)
+    run = execution.runs.get()
+    session = factories.session_of(web_device)
+    factories.ledger.claim([session])
+    factories.ledger.start([(session, run.pk)])
+    executions.cancel_run(run, admin)
+    factories.ledger.results([factories.result_of(run, "failed")])
+    rollout.advance(execution.pk)
+    assert execution.runs.count() == 1
+
+
+@pytest.mark.parametrize(("attempt_number", "seconds"), [(2, 30), (3, 90), (4, 270)])
+def test_each_pause_is_the_one_before_times_the_multiplier(
+    admin: User, web_device: Device, signer: str, attempt_number: int, seconds: int
+) -> None:
+    execution = with_retry(
+        admin, web_device, max_attempts=4, backoff_seconds=30, backoff_multiplier=3
+    )
+    last = factories.run(execution, status="failed", attempt=attempt_number - 1)
+    rollout.advance(execution.pk)
+    following = execution.runs.get(device=last.device, is_last_attempt=True)
+    assert following.attempt == attempt_number
+    assert last.finished_at is not None
+    assert following.not_before == last.finished_at + timedelta(seconds=seconds)
+
+
+def test_a_pause_survives_a_restart_for_reconcile_looks_at_the_row(
+    admin: User, web_device: Device, signer: str
+) -> None:
+    execution = with_retry(admin, web_device, backoff_seconds=60)
+    attempt(execution, "failed")
+    second = execution.runs.get(is_last_attempt=True)
+    reconcile.round_of_all()
+    second.refresh_from_db()
+    assert second.status == "pending"
+    DeviceRun.objects.filter(pk=second.pk).update(not_before=timezone.now())
+    reconcile.round_of_all()
+    second.refresh_from_db()
+    assert second.status == "queued"
+
+
+def test_many_failures_get_their_attempts_before_any_counts_as_used_up(
+    admin: User, signer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "BATCH", 2)
+    task = factories.task(
+        admin,
+        retry={"max_attempts": 2, "backoff_seconds": 0},
+        rollout={"abort_after_failures": 1},
+    )
+    execution = factories.execution(task)
+    for _number in range(5):
+        factories.run(execution, status="failed")
+    rollout.advance(execution.pk)
+    execution.refresh_from_db()
+    assert execution.abort_requested_at is None
+    assert execution.runs.filter(attempt=2).count() == 5
