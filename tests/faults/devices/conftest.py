@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.checker import Checker, Findings
+from tests.faults.fleet import Device, Fleet
+from tests.faults.ledger import Ledger
+from tests.faults.proxy import Between
+from tests.faults.site import Site, site
+from tests.running import until
+
+_numbers = itertools.count()
+
+
+@dataclass(slots=True)
+class Grounds:
+    """One site for all tests of this folder, and the ledger of every device that ever was there."""
+
+    site: Site
+    ledger: Ledger
+    checker: Checker
+
+
+@dataclass(slots=True)
+class Case:
+    """A test's own devices. `settled` ends it: nothing is left to come, and the promises held."""
+
+    grounds: Grounds
+    fleet: Fleet
+    seed: int
+    began: float = field(default_factory=time.monotonic)
+
+    def executions(self, number: int, **fields: Any) -> list[str]:
+        """A task on all devices, executed so often; the executions' ids."""
+        task = self.fleet.task(**fields)
+        return [self.fleet.execute(task)["id"] for _ in range(number)]
+
+    def statuses(self, execution: str) -> dict[str, str]:
+        """By device, as the database has it now."""
+        sql = (
+            "SELECT device_id::text, status FROM scheduled_task_device_runs"
+            " WHERE execution_id = %s ORDER BY attempt"
+        )
+        return dict(self.grounds.site.query(sql, execution))
+
+    def until_all(self, execution: str, *wanted: str, seconds: float = 60.0) -> None:
+        """Every run of the execution is in one of these states."""
+
+        def are_there() -> bool | None:
+            statuses = self.statuses(execution).values()
+            return (bool(statuses) and set(statuses) <= set(wanted)) or None
+
+        until(are_there, seconds, what=f"all {wanted}: {self.statuses(execution)}")
+
+    def settled(self, case: str, *, cases: int = 1, seconds: float = 180.0) -> Findings:
+        self.grounds.checker.wait_until_calm(seconds)
+        took = time.monotonic() - self.began
+        return self.grounds.checker.check(
+            case, seed=self.seed, cases=cases, kills=self.fleet.kills, seconds=took
+        )
+
+
+@pytest.fixture(scope="session")
+def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grounds]:
+    with site(DEPLOYX_RECONCILE_SECONDS="2") as made:
+        ledger = Ledger(tmp_path_factory.mktemp("ledger"))
+        yield Grounds(made, ledger, Checker(made, ledger))
+
+
+@pytest.fixture
+def case(grounds: Grounds, folder: Path, seed: int) -> Iterator[Case]:
+    fleet = Fleet(
+        grounds.site,
+        folder,
+        prefix=f"case-{next(_numbers)}",
+        ledger_folder=grounds.ledger.folder,
+    )
+    try:
+        yield Case(grounds, fleet, seed)
+    finally:
+        fleet.close()
+
+
+@pytest.fixture
+def between(grounds: Grounds) -> Iterator[Between]:
+    with Between(grounds.site.port) as made:
+        yield made
+
+
+def device_of(case: Case, **fields: Any) -> Device:
+    """One more device, enrolled and not started."""
+    (device,) = case.fleet.join(1, **fields)
+    return device
