@@ -9,6 +9,8 @@ from celery import shared_task
 
 from scheduling import due, heartbeats, opening, pruning, reconcile, rollout
 
+PRUNE_SECONDS = 3_600.0
+
 
 @shared_task(name="scheduling.tasks.open_due")
 def open_due(pairs: list[tuple[str, str | None]], opened_by: str = "stock") -> None:
@@ -34,8 +36,9 @@ def open_dependents(execution_id: str) -> None:
 
 @shared_task(name="scheduling.tasks.prune", ignore_result=False)
 def prune() -> dict[str, int]:
-    """Deletes what is past its time, in batches; how many rows of each."""
-    return pruning.prune()
+    """Deletes what is past its time, in batches; how many rows of each. What an hour is not enough
+    for is left to the next night: a child of the worker is not to be missing for longer."""
+    return pruning.prune(most_seconds=PRUNE_SECONDS)
 
 
 @shared_task(name="scheduling.tasks.reconcile", ignore_result=False)

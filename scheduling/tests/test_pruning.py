@@ -4,14 +4,18 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from django_celery_results.models import TaskResult
 
 from accounts.models import IdempotencyKey
-from devices.models import Device
+from devices.models import Device, EnrollmentToken
 from scheduling import outputs, pruning, schedules
 from scheduling.beat import mirror
+from scheduling.connection import own_connection
 from scheduling.models import (
     DeviceRun,
     Execution,
@@ -66,6 +70,122 @@ def test_output_of_many_runs_goes_in_batches(admin: User, monkeypatch: pytest.Mo
         age(run, 31)
     assert pruning.prune()["output"] == 5
     assert OutputGap.objects.count() == 5
+
+
+def test_a_large_history_goes_in_batches_and_goes_on_where_it_was_interrupted(
+    admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "BATCH", 3)
+    monkeypatch.setattr(pruning, "EXECUTIONS_AT_ONCE", 2)
+    task = factories.task(admin)
+    for number in range(5):
+        old = factories.execution(task, status="success")
+        for _run in range(number * 2):
+            factories.run(old, status="succeeded")
+    Execution.objects.update(completed_at=timezone.now() - timedelta(days=401))
+    seen: list[dict[str, int]] = []
+
+    def interrupt(numbers: dict[str, int]) -> None:
+        seen.append(dict(numbers))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pruning.prune(interrupt)
+    left = (Execution.objects.count(), DeviceRun.objects.count())
+    assert left == (5 - seen[-1]["executions"], 20 - seen[-1]["runs"])
+    assert 0 < left[1] < 20
+    rest = pruning.prune()
+    assert (rest["executions"], rest["runs"]) == left
+    assert not Execution.objects.exists()
+
+
+def test_counting_says_what_would_go_and_deletes_nothing(run: DeviceRun) -> None:
+    age(run, 31)
+    old = factories.execution(run.execution.task or factories.task(run.execution.user))
+    factories.run(old, status="succeeded")
+    moved = Execution.objects.filter(pk=old.pk)
+    moved.move("success", completed_at=timezone.now() - timedelta(days=401))
+    counted = pruning.count()
+    assert (counted["output"], counted["executions"], counted["runs"]) == (1, 1, 1)
+    assert OutputChunk.objects.exists()
+    assert {name: number for name, number in pruning.prune().items() if number} == {
+        name: number for name, number in counted.items() if number
+    }
+
+
+def test_with_its_time_up_it_leaves_the_rest(run: DeviceRun) -> None:
+    age(run, 31)
+    assert pruning.prune(most_seconds=0.0)["output"] == 0
+    assert pruning.prune()["output"] == 1
+
+
+def test_sessions_and_enrolment_tokens_that_are_over_go(admin: User) -> None:
+    now = timezone.now()
+    for days, key in ((-1, "over"), (1, "good")):
+        Session.objects.create(session_key=key, expire_date=now + timedelta(days=days))
+    for number in range(2):
+        EnrollmentToken.objects.create(
+            name=str(number),
+            token_sha256=str(number),
+            expires_at=now - timedelta(days=29.9 + number),
+        )
+    pruned = pruning.prune()
+    assert (pruned["sessions"], pruned["enrollment_tokens"]) == (1, 1)
+    assert Session.objects.get().session_key == "good"
+    assert EnrollmentToken.objects.get().name == "0"
+
+
+def test_what_a_task_counts_stays_true(admin: User, web_device: Device) -> None:
+    task = factories.by_hand(admin, devices=[web_device])
+    execution = schedules.execute(task, admin)
+    Execution.objects.filter(pk=execution.pk).move(
+        "cancelled", completed_at=timezone.now() - timedelta(days=401)
+    )
+    task.refresh_from_db()
+    before = (task.execution_count, task.last_run_time, task.last_execution_status)
+    assert pruning.prune()["executions"] == 1
+    task.refresh_from_db()
+    assert (task.execution_count, task.last_run_time, task.last_execution_status) == before
+    assert task.execution_count == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "index"), [("output", "run_output_ended"), ("executions", "execution_by_end")]
+)
+def test_each_batch_is_found_by_an_index_whatever_the_history(
+    admin: User, name: str, index: str
+) -> None:
+    (kind,) = [one for one in pruning.kinds(timezone.now()) if name in one.past]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        query, parameters = kind.past[name][:100].query.sql_with_params()
+        cursor.execute(f"EXPLAIN {query}", parameters)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert f"Index Scan using {index}" in plan
+    assert "Sort" not in plan
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_process_prunes_at_a_time(admin: User) -> None:
+    with own_connection().cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [pruning.LOCK])
+        assert pruning.prune() == {}
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [pruning.LOCK])
+        assert pruning.prune()["output"] == 0
+        cursor.connection.close()
+
+
+def test_the_command_says_what_it_does(run: DeviceRun, capsys: pytest.CaptureFixture[str]) -> None:
+    age(run, 31)
+    call_command("prune", "--dry-run")
+    assert OutputChunk.objects.exists()
+    call_command("prune")
+    assert not OutputChunk.objects.exists()
+    said = capsys.readouterr().out
+    lines = [line.split() for line in said.splitlines()]
+    assert [number for name, number in lines if name == "output"] == ["1", "1"]
 
 
 def test_history_goes_after_its_days_and_what_runs_never(admin: User) -> None:
