@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("scheduling.page_urls")),
     path("api/", include("devices.api.urls")),
     path("api/", include("accounts.api.urls")),
+    path("api/", include("scheduling.api.catalogue.urls")),
     path("api/schedule/", include("scheduling.api.urls")),
     path("api/devices/", include("scheduling.api.device_runs")),
     path("api/", api.Root.as_view(), name="api-root"),

@@ -84,8 +84,7 @@ def begin(task: ScheduledTask, execution: Execution, order: Any, now: datetime) 
     """Makes it one that runs, with the task's definition as it is now; `order` is what its payload
     stands for, which the devices are told."""
     execution.definition = {name: getattr(task, name) for name in SNAPSHOT}
-    execution.payload = payloads.to_bytes(order)
-    execution.payload_sha256 = hashlib.sha256(execution.payload).hexdigest()
+    give_order(execution, order)
     execution.rollback_payload = _rollback_payload(task, order)
     execution.status = Execution.Status.RUNNING
     execution.started_at = now
@@ -97,6 +96,12 @@ def _rollback_payload(task: ScheduledTask, order: Any) -> bytes | None:
         return None
     undo = kinds.get(task.task_type).rollback(order)
     return None if undo is None else payloads.to_bytes(undo)
+
+
+def give_order(execution: Execution, order: Any) -> None:
+    """What its devices are told, in the bytes that are signed for."""
+    execution.payload = payloads.to_bytes(order)
+    execution.payload_sha256 = hashlib.sha256(execution.payload).hexdigest()
 
 
 def is_too_large(execution: Execution) -> bool:

@@ -99,10 +99,25 @@ def open_dependents(execution_id: UUID) -> list[Execution]:
 @transaction.atomic
 def open_retry(original: Execution, user: User, device_ids: Sequence[UUID]) -> Execution:
     """A new execution of the same payload and options on these devices."""
-    execution = drafts.new(
-        original.task, drafts.Cause(Execution.Trigger.RETRY, "person", user), clock.now()
-    )
+    cause = drafts.Cause(Execution.Trigger.RETRY, "person", user)
+    execution = drafts.new(original.task, cause, clock.now())
+    return open_derived(execution, original, device_ids)
+
+
+@transaction.atomic
+def open_derived(
+    execution: Execution,
+    original: Execution,
+    device_ids: Sequence[UUID],
+    *,
+    order: kinds.JsonObject | None = None,
+) -> Execution:
+    """Opens what follows from an execution that has ended: its definition, or that with another
+    order, on these devices."""
     _copy_definition(execution, original)
+    if order is not None:
+        execution.definition = {**execution.definition, "task_payload": order}
+        drafts.give_order(execution, order)
     execution.caused_by = original
     execution.status = Execution.Status.RUNNING
     execution.started_at = execution.created_at

@@ -32,6 +32,7 @@ from .protocol import (
 )
 from .runs import Runs
 from .session import Session, SessionOver
+from .transfers import Transfers
 
 log = logging.getLogger("deployx_agent")
 
@@ -67,7 +68,8 @@ class Agent:
         self._fenced: deque[float] = deque(maxlen=_FENCED_OFTEN)
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
-        self._runs = Runs(state, settings, self._journal, self._clock, self._fail)
+        transfers = Transfers(state, settings, self._key)
+        self._runs = Runs(state, settings, self._journal, self._clock, self._fail, transfers)
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT. Raises what made it impossible to go on."""

@@ -12,6 +12,8 @@ from .platforms import default_state_dir
 POLICY = Path("/etc/deployx-agent/policy.toml")
 MIN_FREE_BYTES = 32 * 1024 * 1024
 KILL_GRACE_SECONDS = 10.0
+TRIAL_SECONDS = 90.0
+"""How long another version has to be welcomed by the server before it takes this one's place."""
 
 
 class ConfigError(ValueError):
@@ -57,6 +59,10 @@ class StateDir:
     def run(self, run: str) -> Path:
         return self.runs / run
 
+    def memory(self, kind: str) -> Path:
+        """What a kind keeps between its runs."""
+        return self.path / "memory" / kind
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -69,6 +75,7 @@ class Settings:
     repeat_seconds: float = 5.0
     kill_grace_seconds: float = KILL_GRACE_SECONDS
     min_free_bytes: int = MIN_FREE_BYTES
+    trial_seconds: float = TRIAL_SECONDS
     policy: Path = POLICY
     policy_is_default: bool = True
 
@@ -87,6 +94,7 @@ class Settings:
             repeat_seconds=_positive(environment, "DEPLOYX_AGENT_REPEAT_SECONDS") or 5.0,
             kill_grace_seconds=grace or KILL_GRACE_SECONDS,
             min_free_bytes=MIN_FREE_BYTES if free is None else int(free),
+            trial_seconds=_positive(environment, "DEPLOYX_AGENT_TRIAL_SECONDS") or TRIAL_SECONDS,
             policy=Path(policy) if policy else POLICY,
             policy_is_default=not policy,
         )

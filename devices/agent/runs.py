@@ -30,6 +30,7 @@ from .protocol import (
     Outcome,
     Reject,
     RejectCode,
+    Source,
     Start,
     VerdictWord,
     Welcome,
@@ -37,6 +38,7 @@ from .protocol import (
 )
 from .shim import SPOOL
 from .supervisor import Supervisor
+from .transfers import Transfers
 
 log = logging.getLogger("deployx_agent.runs")
 
@@ -53,13 +55,15 @@ class Runs:
         journal: Journal,
         clock: ServerClock,
         fail: Callable[[BaseException], None],
+        transfers: Transfers,
     ) -> None:
         self._state = state
         self._settings = settings
         self._journal = journal
         self._clock = clock
         self._fail = fail
-        self._supervisor = Supervisor(state, settings, journal, self._has_ended, fail)
+        self._transfers = transfers
+        self._supervisor = Supervisor(state, settings, journal, self._has_ended, fail, transfers)
         self._lives = {run: Live(entry) for run, entry in journal.entries.items()}
         self._rejects: dict[str, Reject] = {}
         self._givebacks: set[str] = set()
@@ -112,6 +116,8 @@ class Runs:
         """`server` is None when its key chain does not lead back to the pinned key."""
         self._line = line
         self._server = server
+        if server is not None:
+            self._transfers.attach(line, server)
         for live in self._lives.values():
             live.may_start = live.is_fresh = False
             live.is_ours = True
@@ -126,6 +132,7 @@ class Runs:
 
     def detach(self) -> None:
         self._line = None
+        self._transfers.detach()
         self._givebacks.clear()
         for live in self._lives.values():
             live.end_delivery()
@@ -194,7 +201,12 @@ class Runs:
             self._supervisor.launch(live.entry, order, timeout, spool_bytes)
         self._deliver(live)
 
+    def on_source(self, source: Source) -> None:
+        self._transfers.on_source(source)
+
     def on_stop(self, run: str, reason: str) -> None:
+        if self._transfers.refuses(run, reason):
+            return
         self._rejects.pop(run, None)
         self._givebacks.discard(run)
         live = self._lives.get(run)

@@ -189,7 +189,9 @@ class Session:
             case Recall():
                 for part in parts(runs.recalled(frame.runs)):
                     self._line.post(part)
-            case Source() | Update():
+            case Source():
+                runs.on_source(frame)
+            case Update():
                 log.info("the server sent %s: of no use here", type(frame).__name__)
             case _:
                 raise ProtocolError(f"{type(frame).__name__} at this point")

@@ -22,8 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from . import durable, kinds
-from .kinds import Finished, JsonObject, Stopped
+from . import durable, kinds, transfers
+from .kinds import FileFacts, Finished, JsonObject, NotFetched, Stopped
 from .kinds.contract import StreamName
 from .platforms import SYSTEM, become_reaper, release_signals, swallow, widen_pipe
 from .spool import SpoolWriter
@@ -33,6 +33,7 @@ SPOOL, EXIT, CANCEL, LOG = "spool", "exit.json", "cancel", "shim.log"
 _RESERVE = "exit.reserve"
 _RESERVED_BYTES = 32 * 1024
 _DRAIN_SECONDS = 2.0
+_LOOK_SECONDS = 0.05
 _READ_BYTES = 256 * 1024
 _MOST_DETAIL_BYTES = 12 * 1024
 
@@ -51,6 +52,7 @@ class Work:
     deadline: float
     spool_bytes: int
     grace_seconds: float
+    memory: str
 
     def write(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -181,6 +183,34 @@ class Shim:
     def write(self, stream: StreamName, data: bytes) -> None:
         self._spool.append(stream, data)
 
+    def check(self) -> None:
+        self._tree.check()
+
+    def fetch(self, file: FileFacts) -> Path:
+        place = self._folder / transfers.HERE / file.sha256
+        refused = self._folder / transfers.REFUSED / file.sha256
+        transfers.Wish(file.sha256, file.size).write(self._folder)
+        while not place.exists():
+            if refused.exists():
+                raise NotFetched(f"{file.name}: {refused.read_text()}")
+            self.check()
+            time.sleep(_LOOK_SECONDS)
+        return place
+
+    @property
+    def run_id(self) -> str:
+        return self._work.run
+
+    @property
+    def execution(self) -> str:
+        return self._work.environment["DEPLOYX_EXECUTION_ID"]
+
+    @property
+    def memory(self) -> Path:
+        folder = Path(self._work.memory)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
     # The shim's own course.
 
     def run(self) -> None:
@@ -301,6 +331,10 @@ def _detail(finished: Finished) -> JsonObject:
         detail["changed"] = finished.changed
     if finished.reboot_required is not None:
         detail["reboot_required"] = finished.reboot_required
+    if finished.installed:
+        detail["installed"] = list(finished.installed)
+    if finished.kept:
+        detail["kept"] = list(finished.kept)
     steps = list(finished.steps)
     while steps and len(json.dumps(steps)) > _MOST_DETAIL_BYTES:
         steps = steps[: len(steps) // 2]

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from . import kinds
 from .config import Settings, StateDir
 from .grants import Order
 from .journal import Entry, Journal, JournalFull
@@ -20,10 +21,12 @@ from .protocol import (
     Outcome,
     Terms,
     encode_time,
+    parse_terms,
 )
 from .runner import CannotSpawn, Ending, Runner
 from .shim import SPOOL, Work
 from .spool import SpoolReader
+from .transfers import Transfers
 
 log = logging.getLogger("deployx_agent.supervisor")
 
@@ -39,7 +42,9 @@ class Supervisor:
         journal: Journal,
         ended: Callable[[str], None],
         fail: Callable[[BaseException], None],
+        transfers: Transfers,
     ) -> None:
+        self._transfers = transfers
         self._state = state
         self._journal = journal
         self._settings = settings
@@ -67,6 +72,7 @@ class Supervisor:
             deadline=deadline,
             spool_bytes=spool_bytes,
             grace_seconds=self._settings.kill_grace_seconds,
+            memory=str(self._state.memory(order.terms.kind)),
         )
         self._begin(self._run(entry, work))
 
@@ -91,6 +97,7 @@ class Supervisor:
         for folder in self._state.runs.iterdir():
             if folder.name not in self._journal.entries:
                 shutil.rmtree(folder, ignore_errors=True)
+        self._transfers.sweep()
 
     def folder(self, run: str) -> Path:
         return self._state.run(run)
@@ -115,8 +122,22 @@ class Supervisor:
         await self._watch(entry)
 
     async def _watch(self, entry: Entry) -> None:
-        ending = await self._runner.end(entry.shim, self.folder(entry.run))
+        folder = self.folder(entry.run)
+        async with self._transfers.serving(entry.run, folder, _files(entry)):
+            ending = await self._runner.end(entry.shim, folder)
+        if ending.outcome is Outcome.UNKNOWN:
+            await asyncio.to_thread(self._abandon, entry)
         await self._conclude(entry, ending)
+
+    def _abandon(self, entry: Entry) -> None:
+        """Lets the kind undo what a run whose process is gone left half done."""
+        if entry.terms is None:
+            return
+        name = parse_terms(entry.terms).kind
+        try:
+            kinds.get(name).abandoned(entry.run, self._state.memory(name))
+        except Exception:
+            log.exception("run %s: what it left half done stays so", entry.run)
 
     async def _conclude(self, entry: Entry, ending: Ending) -> None:
         evidence, end = await asyncio.to_thread(_judge, ending, self.folder(entry.run) / SPOOL)
@@ -146,6 +167,10 @@ class Supervisor:
         self._tasks.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
             self._fail(problem)
+
+
+def _files(entry: Entry) -> tuple[str, ...]:
+    return () if entry.terms is None else parse_terms(entry.terms).files
 
 
 def run_variables(terms: Terms) -> dict[str, str]:

@@ -82,6 +82,12 @@ class Tree:
                 self._ended.notify_all()
         return ended is not None
 
+    def check(self) -> None:
+        """Raises Stopped once the tree is being ended."""
+        with self._lock:
+            if self._is_stopping:
+                raise Stopped
+
     def stop(self) -> None:
         """Nothing new starts; everything is asked to end."""
         with self._lock:

@@ -17,7 +17,7 @@ from accounts.api.doors import Door
 from accounts.api.idempotency import idempotent
 from accounts.api.pagination import HistoryPages
 from accounts.errors import InvalidInput
-from scheduling import executions, schedules
+from scheduling import executions, restoring, schedules
 from scheduling.api import inputs
 from scheduling.api.filters import ExecutionFilters
 from scheduling.api.serializers import ExecutionSerializer
@@ -43,7 +43,9 @@ class ExecutionDoor(Door):
     action_scopes: ClassVar = {
         # It both defines a command and runs it.
         "create": ("tasks:write", "tasks:run"),
-        **dict.fromkeys(("cancel", "pause", "resume", "promote", "abort", "retry"), _RUNS),
+        **dict.fromkeys(
+            ("cancel", "pause", "resume", "promote", "abort", "retry", "restore"), _RUNS
+        ),
     }
 
     def visible(self) -> QuerySet[Execution]:
@@ -98,6 +100,13 @@ class ExecutionDoor(Door):
         given = only(request, "statuses")
         execution = self.one()
         return accepted(executions.retry(execution, person(request), given.get("statuses")))
+
+    @accepts_nothing
+    @idempotent
+    def restore(self, request: Request, pk: Any) -> Response:
+        """Puts back what the execution's file deployment replaced, on every device that kept it."""
+        only(request)
+        return accepted(restoring.restore(self.one(), person(request)))
 
     def _steered(self, request: Request, verb: Callable[[Execution, User], Execution]) -> Response:
         only(request)

@@ -13,7 +13,14 @@ from accounts.api.ordering import Ordering
 from accounts.uuid7 import earliest
 from devices.agent import kinds
 from devices.models import DeviceGroup
-from scheduling.models import DeviceRun, Execution, ScheduledTask
+from scheduling.models import (
+    DeviceRun,
+    Execution,
+    ScheduledTask,
+    Software,
+    SoftwareSource,
+    StoredFile,
+)
 
 ORDERINGS = ("name", "status", "next_run_time", "last_run_time", "created_at", "updated_at")
 # Ids are made by the clock of whichever process opened the row, `created_at` by the database's.
@@ -98,6 +105,35 @@ class RunFilters(filters.FilterSet):  # type: ignore[misc]
     class Meta:
         model = DeviceRun
         fields: tuple[str, ...] = ()
+
+
+class FileFilters(filters.FilterSet):  # type: ignore[misc]
+    search = filters.CharFilter(field_name="name", lookup_expr="icontains", label="In the name.")
+    sha256 = filters.CharFilter(field_name="blob__sha256", lookup_expr="iexact")
+    ordering = Ordering(fields=("name", "created_at"))
+
+    class Meta:
+        model = StoredFile
+        fields: tuple[str, ...] = ()
+
+
+class SoftwareFilters(filters.FilterSet):  # type: ignore[misc]
+    search = filters.CharFilter(method="found_by", label="In name, publisher and description.")
+    category = filters.CharFilter(lookup_expr="iexact")
+    os = filters.CharFilter(method="for_os", label="With a source for this system.")
+    ordering = Ordering(fields=("name", "version", "publisher", "category", "updated_at"))
+
+    class Meta:
+        model = Software
+        fields: tuple[str, ...] = ()
+
+    def found_by(self, queryset: QuerySet[Any], _name: str, text: str) -> QuerySet[Any]:
+        names = ("name", "publisher", "description")
+        wanted = [Q(**{f"{name}__icontains": text}) for name in names]
+        return queryset.filter(wanted[0] | wanted[1] | wanted[2])
+
+    def for_os(self, queryset: QuerySet[Any], _name: str, system: str) -> QuerySet[Any]:
+        return queryset.filter(pk__in=SoftwareSource.objects.filter(os=system).values("software"))
 
 
 def _shifted(moment: datetime, by: timedelta) -> datetime:

@@ -22,11 +22,12 @@ from accounts.api.authentication import person
 from accounts.api.bodies import only
 from accounts.api.browsable import BrowsableRenderer
 from accounts.api.doors import Door
+from accounts.api.idempotency import idempotent
 from accounts.api.pagination import HistoryPages
-from scheduling import executions, outputs, waiting
+from scheduling import executions, outputs, restoring, waiting
 from scheduling.api import downloads
 from scheduling.api.filters import RunFilters
-from scheduling.api.serializers import OutputSerializer, RunSerializer
+from scheduling.api.serializers import ExecutionSerializer, OutputSerializer, RunSerializer
 from scheduling.models import DeviceRun, Execution, OutputChunk
 
 MOST_WAIT_SECONDS = 25
@@ -68,7 +69,7 @@ class RunDoor(Door):
     queryset = DeviceRun.objects.all()
     serializer_class = RunSerializer
     scope_area = "tasks"
-    action_scopes: ClassVar = {"cancel": ("tasks:run",)}
+    action_scopes: ClassVar = {"cancel": ("tasks:run",), "restore": ("tasks:run",)}
 
     def visible(self) -> QuerySet[DeviceRun]:
         return visible_runs(self.request)
@@ -82,6 +83,16 @@ class RunDoor(Door):
         only(request)
         run = executions.cancel_run(self.one(), person(request))
         return Response(self._explained(self.again(run)), status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={202: ExecutionSerializer})
+    @idempotent
+    def restore(self, request: Request, pk: Any) -> Response:
+        """Puts back what this run's file deployment replaced on its device."""
+        only(request)
+        execution = restoring.restore_run(self.one(), person(request))
+        executions.with_results([execution])
+        data = ExecutionSerializer(execution, context=self.get_serializer_context()).data
+        return Response(data, status=status.HTTP_202_ACCEPTED)
 
     def _explained(self, run: DeviceRun) -> Any:
         waiting.explain([run])

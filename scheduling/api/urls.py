@@ -48,11 +48,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("executions/<uuid:pk>", ExecutionDoor.as_view(SHOW), name="api-execution"),
     *_verbs("execution", ExecutionDoor, "cancel", "pause", "resume", "promote", "abort", "retry"),
     path(
+        "executions/<uuid:pk>/restore",
+        ExecutionDoor.as_view({"post": "restore"}),
+        name="api-execution-restore",
+    ),
+    path(
         "executions/<uuid:pk>/runs",
         ExecutionRuns.as_view({"get": "list"}),
         name="api-execution-runs",
     ),
     path("runs/<uuid:pk>", RunDoor.as_view(SHOW), name="api-run"),
     path("runs/<uuid:pk>/cancel", RunDoor.as_view({"post": "cancel"}), name="api-run-cancel"),
+    path("runs/<uuid:pk>/restore", RunDoor.as_view({"post": "restore"}), name="api-run-restore"),
     path("runs/<uuid:pk>/output", Output.as_view(SHOW), name="api-run-output"),
 ]

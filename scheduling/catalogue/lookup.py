@@ -31,7 +31,7 @@ class Lookup:
 
     def software(self, ids: Sequence[str]) -> list[JsonObject]:
         """Raises Unresolved."""
-        known = _with_dependencies(ids)
+        known = with_dependencies(ids)
         if missing := [one for one in ids if one not in known]:
             raise Unresolved(_("Software of the task is gone: %s.") % ", ".join(missing[:5]))
         return [_entry(known[one]) for one in in_order(ids, known)]
@@ -84,8 +84,8 @@ def in_order(ids: Iterable[str], known: dict[str, Software]) -> list[str]:
     return list(ordered)
 
 
-def _with_dependencies(ids: Sequence[str]) -> dict[str, Software]:
-    """One round of queries for each level of dependency."""
+def with_dependencies(ids: Sequence[str]) -> dict[str, Software]:
+    """These and all they depend on, by id; one round of queries for each level of dependency."""
     known: dict[str, Software] = {}
     wanted = set(ids)
     while wanted:

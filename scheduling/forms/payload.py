@@ -89,7 +89,7 @@ def _typed(name: str, one: FormField, value: Any) -> dict[str, list[str]]:
         return {f"{name}-name": list(pairs), f"{name}-value": list(pairs.values())}
     if one.widget == "checkbox":
         return {name: ["on"]} if value else {}
-    if one.widget == "lines":
+    if one.widget in ("lines", "files", "software"):
         return {name: [str(line) for line in value or []]}
     if one.widget == "numbers":
         return {name: [", ".join(str(number) for number in value or [])]}
@@ -108,6 +108,8 @@ def _value(one: Input) -> Any:
     match one.spec.widget:
         case "checkbox":
             return one.text == "on"
+        case "files" | "software":
+            return [line.strip() for line in one.texts if line.strip()]
         case "lines":
             return [line.replace("\r\n", "\n") for line in one.texts if line.strip()]
         case "numbers":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 JsonObject = dict[str, Any]
@@ -130,6 +131,24 @@ class Context(Protocol):
     def write(self, stream: StreamName, data: bytes) -> None:
         """Put the kind's own words into the run's output."""
 
+    def check(self) -> None:
+        """Raises Stopped once the run is being ended: for what runs no program for a while."""
+
+    def fetch(self, file: FileFacts) -> Path:
+        """The file on this device, whole and with the signed digest, to be read and not to be
+        changed; it is there until the run ends. Raises NotFetched and Stopped."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def execution(self) -> str:
+        """The execution's id: several attempts on this device may belong to it."""
+
+    @property
+    def memory(self) -> Path:
+        """A folder of the agent's own, 0700, in which a kind keeps what outlives its runs."""
+
 
 class Kind(ABC):
     """A kind registers one instance of itself. All but `run` is pure and works anywhere."""
@@ -163,6 +182,10 @@ class Kind(ABC):
 
     @abstractmethod
     def run(self, order: JsonObject, context: Context) -> Finished: ...
+
+    def abandoned(self, run: str, memory: Path) -> None:  # noqa: B027  (most leave nothing)
+        """Called by the agent when the process of a run is gone without an answer (killed, or the
+        power failed): a place to undo what it left half done. Nobody reads what it raises."""
 
     def rollout_options(self, payload: object) -> JsonObject:
         """Members of an unparsed payload that are meant for the rollout; parse() drops them."""

@@ -1,0 +1,81 @@
+"""What a deployment replaced, kept so that it can be put back: a folder for each execution, with a list
+and the contents. POSIX only."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from . import durable
+from .kinds import Context, JsonObject
+from .placing import Folder, Found, NotPlaced
+
+KEPT_EXECUTIONS = 50
+_LIST = "list.json"
+_PIECE_BYTES = 1024 * 1024
+
+
+def keep(
+    folder: Folder, replaced: Iterable[tuple[str, Found | None]], context: Context
+) -> list[str]:
+    """Copies what will be replaced in this folder, on the disk when this returns; answers every path
+    the execution has something kept of. What an earlier attempt kept, which is of the time before the
+    execution, stays. Raises NotPlaced, Stopped."""
+    store = store_of(context.memory, context.execution)
+    store.mkdir(parents=True, exist_ok=True, mode=0o700)
+    entries = listed(store)
+    known = {entry["path"] for entry in entries}
+    for name, found in replaced:
+        path = f"{folder.path}/{name}"
+        if path not in known:
+            entries.append(_entry(folder, name, found, store, len(entries), context))
+    durable.sync_folder(store)
+    durable.write(store / _LIST, json.dumps(entries).encode())
+    _forget_old(store.parent)
+    return [entry["path"] for entry in entries]
+
+
+def store_of(memory: Path, execution: str) -> Path:
+    return memory / "backups" / execution
+
+
+def listed(store: Path) -> list[JsonObject]:
+    """What is kept there: objects of `path`, `number` (the name of its copy), `was_there` and, where
+    it was, `mode`, `uid`, `gid`."""
+    try:
+        entries: list[JsonObject] = json.loads((store / _LIST).read_bytes())
+    except (OSError, ValueError):
+        return []
+    return entries
+
+
+def _entry(
+    folder: Folder, name: str, found: Found | None, store: Path, number: int, context: Context
+) -> JsonObject:
+    entry: JsonObject = {"path": f"{folder.path}/{name}", "number": number}
+    if found is None:
+        return entry | {"was_there": False}
+    _copy(folder, name, store / str(number), context)
+    return entry | {"was_there": True, "mode": found.mode, "uid": found.uid, "gid": found.gid}
+
+
+def _copy(folder: Folder, name: str, copy: Path, context: Context) -> None:
+    try:
+        with folder.reading(name) as source, copy.open("wb") as target:
+            while source is not None and (piece := source.read(_PIECE_BYTES)):
+                context.check()
+                target.write(piece)
+            target.flush()
+            os.fsync(target.fileno())
+    except OSError as problem:
+        said = f"no room to keep the old version of {name}: {problem.strerror}"
+        raise NotPlaced(said) from problem
+
+
+def _forget_old(backups: Path) -> None:
+    stores = sorted(backups.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
+    for store in stores[KEPT_EXECUTIONS:]:
+        shutil.rmtree(store, ignore_errors=True)

@@ -1,0 +1,189 @@
+"""One file over HTTP, whole and right or not at all; what is there already is not fetched twice."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from . import __version__, durable
+from .addresses import is_loopback, objection
+
+_PIECE_BYTES = 256 * 1024
+_TIMEOUT_SECONDS = 30.0
+MOST_BYTES = 5 * 1024**3
+"""Of a file whose size nobody signed."""
+
+
+class Again(Exception):
+    """It did not work this time; what has come is kept, and the next try goes on from there."""
+
+
+class Stale(Again):
+    """The address is not good any more: ask for another."""
+
+
+class Never(Exception):
+    """It cannot be had; the text says why, for a person."""
+
+
+class _Answer(Protocol):
+    status: int
+    headers: Any
+
+    def read(self, amount: int) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`size` None where it is not known; `min_free_bytes` stay free on the disk."""
+
+    sha256: str
+    size: int | None
+    min_free_bytes: int = 0
+
+
+def download(
+    url: str,
+    path: Path,
+    wanted: Wanted,
+    *,
+    headers: Mapping[str, str],
+    go_on: Callable[[], bool],
+) -> None:
+    """Brings the file to `path`, complete and verified. Beside it, `.part` holds what has come so
+    far. `go_on` is asked between pieces. Raises Again, Stale, Never."""
+    if path.exists():
+        return
+    part = path.with_name(path.name + ".part")
+    sha256 = hashlib.sha256()
+    have = _digest_into(sha256, part, wanted)
+    try:
+        if wanted.size is None or have < wanted.size:
+            _fetch(url, part, have, wanted, headers, sha256, go_on)
+        _complete(part, path, wanted, sha256.hexdigest())
+    except OSError as problem:
+        raise Never(f"the device cannot store the file: {problem.strerror}") from problem
+
+
+def _complete(part: Path, path: Path, wanted: Wanted, found: str) -> None:
+    if found != wanted.sha256:
+        part.unlink(missing_ok=True)
+        raise Never(f"what was sent has the digest {found[:16]}…, not the one that was signed")
+    part.touch()  # an empty file sent no piece
+    os.replace(part, path)
+    durable.sync_folder(path.parent)
+
+
+def _digest_into(sha256: Any, part: Path, wanted: Wanted) -> int:
+    """How much of it is there; what is longer than it may be is thrown away."""
+    try:
+        size = part.stat().st_size
+    except FileNotFoundError:
+        return 0
+    if size > (MOST_BYTES if wanted.size is None else wanted.size):
+        part.unlink()
+        return 0
+    with part.open("rb") as source:
+        while piece := source.read(_PIECE_BYTES):
+            sha256.update(piece)
+    return size
+
+
+def _fetch(
+    url: str,
+    part: Path,
+    have: int,
+    wanted: Wanted,
+    headers: Mapping[str, str],
+    sha256: Any,
+    go_on: Callable[[], bool],
+) -> None:
+    most = MOST_BYTES if wanted.size is None else wanted.size
+    _require_room(part.parent, (wanted.size or 0) - have, wanted.min_free_bytes)
+    try:
+        with _open(url, have, headers) as answer:
+            if have and answer.status != 206:
+                # It sends everything from the start, whatever was asked for.
+                part.unlink(missing_ok=True)
+                raise Again("the server cannot go on in mid-file")
+            length = answer.headers.get("Content-Length", "")
+            if length.isdecimal() and have + int(length) < (wanted.size or 0):
+                raise Never("the server's file is shorter than the one that was signed")
+            _pour(answer, part, have, most, sha256, go_on)
+    except urllib.error.HTTPError as refusal:
+        if refusal.code == 416 and wanted.size is None:
+            return  # all of it was there already; its digest decides
+        raise _refusal(refusal) from None
+    except (http.client.HTTPException, urllib.error.URLError, TimeoutError) as problem:
+        raise Again(str(problem) or "the connection was cut") from None
+    except ConnectionError as problem:
+        raise Again(str(problem)) from None
+    if wanted.size is not None and part.stat().st_size < wanted.size:
+        raise Again("the connection was cut")
+
+
+def _pour(
+    answer: _Answer, part: Path, have: int, most: int, sha256: Any, go_on: Callable[[], bool]
+) -> None:
+    """To the file's end, or the first byte too many."""
+    with part.open("ab") as target:
+        while piece := answer.read(_PIECE_BYTES):
+            have += len(piece)
+            if have > most:
+                target.truncate(0)
+                raise Never(f"the server sends more than the {most} bytes that were signed")
+            target.write(piece)
+            sha256.update(piece)
+            if not go_on():
+                raise Again("not wanted any more")
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def _require_room(folder: Path, needed: int, min_free_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free - max(needed, 0) < min_free_bytes:
+        raise Never(f"the device's disk has no room for it: {free} bytes are free")
+
+
+class _Careful(urllib.request.HTTPRedirectHandler):
+    """An address elsewhere may send on, to where an agent may go as well. Our own headers, with the
+    device's signature in them, stay behind."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> urllib.request.Request | None:
+        request: urllib.request.Request | None = super().redirect_request(*args, **kwargs)
+        if request is None or objection(request.full_url, "https", "http"):
+            return None
+        request.headers = {n: v for n, v in request.headers.items() if not n.startswith("X-")}
+        return request
+
+
+def _open(url: str, offset: int, headers: Mapping[str, str]) -> Any:
+    proxies = urllib.request.ProxyHandler({} if is_loopback(url) else None)
+    opener = urllib.request.build_opener(proxies, _Careful)
+    asked = {"User-Agent": f"deployx-agent/{__version__}", **headers}
+    if offset:
+        asked["Range"] = f"bytes={offset}-"
+    if problem := objection(url, "https", "http"):
+        raise Never(problem)
+    return opener.open(urllib.request.Request(url, headers=asked), timeout=_TIMEOUT_SECONDS)  # noqa: S310  (checked by `objection`)
+
+
+def _refusal(refusal: urllib.error.HTTPError) -> Again | Never:
+    if refusal.code in (401, 403):
+        return Stale(f"the server refused the address ({refusal.code})")
+    if refusal.code in (404, 410):
+        return Never("the server has no such file")
+    if refusal.code == 416:
+        return Never("the server's file is shorter than the one that was signed")
+    if 300 <= refusal.code < 400:
+        return Never("the server sends the agent where it may not go")
+    return Again(f"the server answered {refusal.code}")

@@ -1,0 +1,226 @@
+"""Files put in place on the device: never through a symbolic link, and never half.
+
+A folder is reached component by component with O_NOFOLLOW, and everything in it is done through its
+descriptor: whoever swaps a component for a link in between changes nothing about where the bytes go.
+POSIX only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import grp
+import hashlib
+import os
+import pwd
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+_PIECE_BYTES = 1024 * 1024
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+DRAFT = ".deployx-{run}-{number}.new"
+FORMER = ".deployx-{run}-{number}.old"
+
+
+class NotPlaced(Exception):
+    """Nothing was put there; the text says why, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A regular file that is there already."""
+
+    sha256: str
+    size: int
+    mode: int
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a file is to be; None: as the old one was, else 0644 and the agent's own."""
+
+    mode: int | None
+    uid: int | None
+    gid: int | None
+
+    def of(self, found: Found | None) -> tuple[int, int, int]:
+        mode = self.mode if self.mode is not None else (found.mode if found else 0o644)
+        uid = self.uid if self.uid is not None else (found.uid if found else os.geteuid())
+        gid = self.gid if self.gid is not None else (found.gid if found else os.getegid())
+        return mode, uid, gid
+
+
+def owner_ids(text: str | None) -> tuple[int | None, int | None]:
+    """`user`, `user:group` or `:group` by name or number. Raises NotPlaced."""
+    user, _, group = (text or "").partition(":")
+    return (
+        _number(user, "user", lambda: pwd.getpwnam(user).pw_uid),
+        _number(group, "group", lambda: grp.getgrnam(group).gr_gid),
+    )
+
+
+class Folder:
+    """A folder by its descriptor; `path` is for texts alone."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self.path = path
+        self._fd = descriptor
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, path: str, *, create: bool) -> Iterator[Folder]:
+        """Raises NotPlaced."""
+        descriptor = _walk(path, create=create)
+        try:
+            yield cls(path, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def find(self, name: str, check: Callable[[], None]) -> Found | None:
+        """What is there under this name. Raises NotPlaced for what is no regular file."""
+        with self.reading(name) as source:
+            if source is None:
+                return None
+            status = os.fstat(source.fileno())
+            sha256 = hashlib.sha256()
+            while piece := source.read(_PIECE_BYTES):
+                check()
+                sha256.update(piece)
+        mode = stat.S_IMODE(status.st_mode)
+        return Found(sha256.hexdigest(), status.st_size, mode, status.st_uid, status.st_gid)
+
+    @contextlib.contextmanager
+    def reading(self, name: str) -> Iterator[IO[bytes] | None]:
+        """The regular file of this name, None where there is none. Raises NotPlaced."""
+        try:
+            descriptor = os.open(name, _FILE, dir_fd=self._fd)
+        except FileNotFoundError:
+            yield None
+            return
+        except OSError as problem:
+            raise NotPlaced(self._why(name, problem)) from None
+        with os.fdopen(descriptor, "rb", buffering=0) as source:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise NotPlaced(f"{self.path}/{name} is not a regular file")
+            yield source
+
+    def stage(
+        self,
+        draft: str,
+        source: IO[bytes],
+        look: tuple[int, int, int],
+        check: Callable[[], None],
+    ) -> str:
+        """Writes a draft beside its place, on the disk when this returns; answers its SHA-256.
+        Raises NotPlaced."""
+        mode, uid, gid = look
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        sha256 = hashlib.sha256()
+        try:
+            with os.fdopen(os.open(draft, flags, 0o600, dir_fd=self._fd), "wb") as target:
+                while piece := source.read(_PIECE_BYTES):
+                    check()
+                    sha256.update(piece)
+                    target.write(piece)
+                if (uid, gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(target.fileno(), uid, gid)
+                os.fchmod(target.fileno(), mode)
+                target.flush()
+                os.fsync(target.fileno())
+        except OSError as problem:
+            self.drop(draft)
+            raise NotPlaced(self._why("", problem)) from None
+        return sha256.hexdigest()
+
+    def remember(self, name: str, former: str) -> None:
+        """Gives the file that is there a second name, under which it can be put back."""
+        with contextlib.suppress(FileNotFoundError):
+            os.link(name, former, src_dir_fd=self._fd, dst_dir_fd=self._fd, follow_symlinks=False)
+
+    def move(self, name: str, target: str) -> None:
+        os.rename(name, target, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+    def drop(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._fd)
+
+    def has(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def adjust(self, name: str, look: tuple[int, int, int]) -> None:
+        """Mode and owner of a file whose content is right already. Raises NotPlaced."""
+        mode, uid, gid = look
+        with self.reading(name) as source:
+            if source is None:
+                raise NotPlaced(f"{self.path}/{name} has just gone")
+            try:
+                os.fchown(source.fileno(), uid, gid)
+                os.fchmod(source.fileno(), mode)
+            except OSError as problem:
+                raise NotPlaced(self._why(name, problem)) from None
+
+    def sync(self) -> None:
+        os.fsync(self._fd)
+
+    def _why(self, name: str, problem: OSError) -> str:
+        where = f"{self.path}/{name}" if name else self.path
+        if problem.errno == errno.ELOOP:
+            return f"{where} is a symbolic link"
+        return f"{where}: {os.strerror(problem.errno or 0)}"
+
+
+def _walk(path: str, *, create: bool) -> int:
+    """A descriptor of the folder. Raises NotPlaced."""
+    current = os.open("/", _FOLDER)
+    reached = ""
+    for part in Path(path).parts[1:]:
+        reached += f"/{part}"
+        try:
+            following = _step(current, part, create=create)
+        except OSError as problem:
+            raise NotPlaced(_step_problem(reached, problem)) from None
+        finally:
+            os.close(current)
+        current = following
+    return current
+
+
+def _step(folder: int, part: str, *, create: bool) -> int:
+    try:
+        return os.open(part, _FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        if not create:
+            raise
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(part, 0o755, dir_fd=folder)
+        os.fsync(folder)
+    return os.open(part, _FOLDER, dir_fd=folder)
+
+
+def _step_problem(path: str, problem: OSError) -> str:
+    if problem.errno == errno.ENOENT:
+        return f"there is no folder {path}"
+    if problem.errno in (errno.ELOOP, errno.ENOTDIR):
+        return f"{path} is a symbolic link or no folder; give the real path"
+    return f"{path}: {os.strerror(problem.errno or 0)}"
+
+
+def _number(text: str, what: str, look_up: Callable[[], int]) -> int | None:
+    if not text:
+        return None
+    if text.isdecimal():
+        return int(text)
+    try:
+        return look_up()
+    except KeyError:
+        raise NotPlaced(f"there is no {what} {text} on this device") from None

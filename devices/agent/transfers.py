@@ -1,0 +1,217 @@
+"""Files that runs ask for, brought here while they wait.
+
+A run's shim writes a wish into its folder; the agent, which has the line to the server, asks for an
+address, downloads, verifies, and lays the file into the run's folder. A file that two runs want comes
+once, and what was cut off goes on where it stopped, after a restart of the agent as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import Settings, StateDir
+from .downloading import Again, Never, Stale, Wanted, download
+from .identity import DeviceKey, Server
+from .line import Line
+from .protocol import Fetch, Source, fetch_bytes
+
+log = logging.getLogger("deployx_agent.transfers")
+
+WANTED, HERE, REFUSED = "wanted", "files", "refused"
+SIGNATURE_HEADER = "X-DeployX-Signature"
+_LOOK_SECONDS = 0.2
+_MOST_PAUSE_SECONDS = 30.0
+_ASK_AGAIN_SECONDS = 10.0
+_KEPT_SECONDS = 86_400.0
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a shim writes to `wanted/<sha256>`."""
+
+    sha256: str
+    size: int | None
+
+    def write(self, folder: Path) -> None:
+        (folder / WANTED).mkdir(exist_ok=True, mode=0o700)
+        place = folder / WANTED / self.sha256
+        draft = place.with_suffix(".new")
+        draft.write_text(json.dumps({"size": self.size}))
+        draft.replace(place)
+
+    @classmethod
+    def every(cls, folder: Path) -> list[Wish]:
+        """The wishes of a run; one that cannot be read is none yet."""
+        found = []
+        for place in sorted((folder / WANTED).glob("[0-9a-f]*")):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                size = json.loads(place.read_text())["size"]
+                if len(place.name) == 64:
+                    found.append(cls(place.name, size))
+        return found
+
+
+class Transfers:
+    """`attach` and `detach` as sessions begin and end; what is under way waits for the next one."""
+
+    def __init__(self, state: StateDir, settings: Settings, key: DeviceKey) -> None:
+        self._cache = state.path / "files"
+        self._settings = settings
+        self._key = key
+        self._line: Line | None = None
+        self._server: Server | None = None
+        self._attached = asyncio.Event()
+        self._answers: dict[tuple[str, str], asyncio.Future[str]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    def attach(self, line: Line, server: Server) -> None:
+        self._line, self._server = line, server
+        self._attached.set()
+
+    def detach(self) -> None:
+        self._line = None
+        self._attached.clear()
+
+    def on_source(self, source: Source) -> None:
+        answer = self._answers.get((source.run, source.sha256))
+        if answer is not None and not answer.done():
+            answer.set_result(source.url)
+
+    def refuses(self, run: str, reason: str) -> bool:
+        """Whether a `stop` was the answer to a fetch of this run, which then fails."""
+        waiting = [one for (owner, _), one in self._answers.items() if owner == run]
+        for answer in waiting:
+            if not answer.done():
+                answer.set_exception(Never(f"the server does not give it: {reason}"))
+        return bool(waiting)
+
+    def sweep(self) -> None:
+        """Forgets files that no run has and nobody asked for since a day."""
+        if not self._cache.exists():
+            return
+        for path in self._cache.iterdir():
+            found = path.stat()
+            is_idle = time.time() - found.st_mtime > _KEPT_SECONDS
+            if is_idle and (path.suffix == ".part" or found.st_nlink == 1):
+                path.unlink(missing_ok=True)
+
+    @contextlib.asynccontextmanager
+    async def serving(self, run: str, folder: Path, files: Sequence[str]) -> AsyncIterator[None]:
+        """Inside it, the run's wishes for these files, which are the signed ones, are fulfilled."""
+        if not files:
+            yield
+            return
+        serving = asyncio.get_running_loop().create_task(self._serve(run, folder, set(files)))
+        try:
+            yield
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+    async def _serve(self, run: str, folder: Path, files: set[str]) -> None:
+        begun: set[str] = set()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                for wish in Wish.every(folder):
+                    if wish.sha256 in files - begun:
+                        begun.add(wish.sha256)
+                        tasks.create_task(self._fulfil(run, folder, wish))
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _fulfil(self, run: str, folder: Path, wish: Wish) -> None:
+        try:
+            async with self._locks.setdefault(wish.sha256, asyncio.Lock()), self._room:
+                path = await self._bring(run, wish)
+                await asyncio.to_thread(_lay, path, folder / HERE / wish.sha256)
+        except (Never, OSError) as problem:
+            log.warning("run %s: file %s: %s", run, wish.sha256[:12], problem)
+            with contextlib.suppress(OSError):  # no room to say so: the run's time limit ends it
+                await asyncio.to_thread(_refuse, folder / REFUSED / wish.sha256, str(problem))
+
+    async def _bring(self, run: str, wish: Wish) -> Path:
+        """The file in the cache. Tries for as long as the run lives. Raises Never."""
+        path = self._cache / wish.sha256
+        tries = 0
+        while not path.exists():
+            url = await self._address(run, wish.sha256)
+            try:
+                await self._download(url, path, wish)
+            except Stale as problem:
+                log.info("run %s: %s", run, problem)
+                await asyncio.sleep(min(tries, 5))
+            except Again as problem:
+                log.info("run %s: file %s: %s", run, wish.sha256[:12], problem)
+                await asyncio.sleep(random.uniform(0, min(_MOST_PAUSE_SECONDS, 2**tries)))
+            tries = min(tries + 1, 10)
+        return path
+
+    async def _download(self, url: str, path: Path, wish: Wish) -> None:
+        await asyncio.to_thread(path.parent.mkdir, exist_ok=True, mode=0o700)
+        address, headers = self._call(url)
+        wanted = Wanted(wish.sha256, wish.size, self._settings.min_free_bytes)
+        is_wanted = threading.Event()
+        is_wanted.set()
+        course = asyncio.ensure_future(
+            asyncio.to_thread(
+                download, address, path, wanted, headers=headers, go_on=is_wanted.is_set
+            )
+        )
+        try:
+            await asyncio.shield(course)
+        except asyncio.CancelledError:
+            # The lock is held until nobody writes any more: the next run goes on with what is there.
+            is_wanted.clear()
+            await asyncio.wait({course})
+            raise
+
+    def _call(self, url: str) -> tuple[str, dict[str, str]]:
+        """A path is this server's, and signed for; an address elsewhere is asked as anybody would."""
+        if not url.startswith("/"):
+            return url, {}
+        assert self._server is not None
+        signature = self._key.sign(fetch_bytes(url))
+        return self._server.url + url, {SIGNATURE_HEADER: base64.b64encode(signature).decode()}
+
+    async def _address(self, run: str, sha256: str) -> str:
+        """Asks until it is answered, through as many sessions as that takes. Raises Never."""
+        while True:
+            await self._attached.wait()
+            answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            self._answers[run, sha256] = answer
+            try:
+                if self._line is not None:
+                    self._line.post(Fetch(run, sha256))
+                async with asyncio.timeout(_ASK_AGAIN_SECONDS):
+                    return await answer
+            except TimeoutError:
+                continue
+            finally:
+                del self._answers[run, sha256]
+
+
+def _lay(path: Path, place: Path) -> None:
+    """The cached file into a run's folder, by a second name: the cache may forget its own."""
+    place.parent.mkdir(exist_ok=True, mode=0o700)
+    path.touch()
+    with contextlib.suppress(FileExistsError):
+        os.link(path, place)
+
+
+def _refuse(place: Path, reason: str) -> None:
+    place.parent.mkdir(exist_ok=True, mode=0o700)
+    draft = place.with_suffix(".new")
+    draft.write_text(reason)
+    draft.replace(place)

@@ -1,0 +1,1 @@
+"""`/api/files`, `/api/software`: what can be deployed."""

@@ -1,0 +1,179 @@
+"""Verbs on the software catalogue, which administrators keep and everybody reads.
+
+Input is a mapping of the API's Software: `name`, `version`, `publisher`, `category`, `description`,
+`requirements`, `dependency_ids`, `sources`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from accounts import fields
+from accounts.errors import InvalidInput, StateConflict
+from accounts.rights import require_administrator
+from scheduling.catalogue import lookup, sources
+from scheduling.models import Execution, ScheduledTask, Software, SoftwareSource, StoredFile
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+log = structlog.get_logger(__name__)
+MOST_DEPENDENCIES = 50
+Input = dict[str, Any]
+
+
+def create(user: User, data: Mapping[str, Any]) -> Software:
+    """Raises NotAllowed, InvalidInput."""
+    software = _written(Software(user=user), user, data, partial=False)
+    log.info("software_added", software=str(software.pk), user=user.pk)
+    return software
+
+
+def update(software: Software, user: User, data: Mapping[str, Any], *, partial: bool) -> Software:
+    """What is left out keeps its value (`partial`) or gets its default. Executions under way keep
+    what they opened with. Raises NotAllowed, InvalidInput."""
+    software = _written(software, user, data, partial=partial)
+    log.info("software_changed", software=str(software.pk), user=user.pk)
+    return software
+
+
+@transaction.atomic
+def delete(software: Software, user: User) -> None:
+    """Raises NotAllowed, and StateConflict where a task or another entry needs it."""
+    require_administrator(user)
+    Software.objects.select_for_update().get(pk=software.pk)
+    if users := used_by(software):
+        raise StateConflict(_("In use by %s.") % ", ".join(users), "in_use")
+    log.info("software_deleted", software=str(software.pk), user=user.pk)
+    software.delete()
+
+
+def used_by(software: Software) -> list[str]:
+    """What needs an entry, in words, a few of each."""
+    tasks = ScheduledTask.objects.filter(task_payload__software_ids__contains=[str(software.pk)])
+    unended = Execution.objects.unended().exclude(task=None).values("task")
+    needed = tasks.filter(ad_hoc=False) | tasks.filter(pk__in=unended)
+    return [_("the task %s") % task.name for task in needed.order_by("name")[:3]] + [
+        _("the software %s") % other for other in software.dependents.order_by("name")[:3]
+    ]
+
+
+def as_input(software: Software) -> Input:
+    """The entry in the form the verbs take: written back unchanged, it changes nothing."""
+    plain = ("name", "version", "publisher", "category", "description", "requirements")
+    return {name: getattr(software, name) for name in plain} | {
+        "dependency_ids": sorted(str(one.pk) for one in software.dependencies.all()),
+        "sources": [sources.as_input(one) for one in software.sources.all()],
+    }
+
+
+def _written(software: Software, user: User, data: Mapping[str, Any], *, partial: bool) -> Software:
+    require_administrator(user)
+    try:
+        with transaction.atomic():
+            is_new = software._state.adding
+            if not is_new:
+                software = Software.objects.select_for_update().get(pk=software.pk)
+            before = as_input(software) if partial and not is_new else {}
+            values = _checked(software, user, {**_defaults(), **before, **data})
+            _store(software, values)
+    except IntegrityError:
+        # The checks said no such entry is there; somebody added it since.
+        raise InvalidInput({"version": [_("The catalogue has this version already.")]}) from None
+    return software
+
+
+def _defaults() -> Input:
+    return {name: make() for name, make in DEFAULTS.items()}
+
+
+def _checked(software: Software, user: User, given: Mapping[str, Any]) -> Input:
+    errors: fields.Errors = {}
+    values = fields.checked(CHECKS, given, errors)
+    for name in ("name", "version"):
+        if name not in given:
+            errors[name] = [_("This field is required.")]
+    if not errors and _is_taken(software, values):
+        errors["version"] = [_("The catalogue has this version already.")]
+    if "dependency_ids" in values:
+        _check_dependencies(software, values, errors)
+    if "sources" in values:
+        _check_files(software, user, values["sources"], errors)
+    if errors:
+        raise InvalidInput(errors)
+    return values
+
+
+def _is_taken(software: Software, values: Input) -> bool:
+    same = {name: values[name] for name in ("name", "version", "publisher")}
+    return Software.objects.filter(**same).exclude(pk=software.pk).exists()
+
+
+def _check_dependencies(software: Software, values: Input, errors: fields.Errors) -> None:
+    wanted = values["dependency_ids"]
+    found = {str(pk) for pk in Software.objects.filter(pk__in=wanted).values_list("pk", flat=True)}
+    if missing := [one for one in wanted if one not in found]:
+        errors["dependency_ids"] = [_("Not found: %s.") % ", ".join(missing[:5])]
+    elif str(software.pk) in lookup.with_dependencies(wanted):
+        errors["dependency_ids"] = [_("It would need itself.")]
+
+
+def _check_files(software: Software, user: User, given: list[Input], errors: fields.Errors) -> None:
+    """A file has to be the person's to use, unless the entry has it already."""
+    wanted = {one["file_id"] for one in given if one["file_id"]}
+    usable = StoredFile.objects.visible_to(user).filter(pk__in=wanted)
+    kept = SoftwareSource.objects.filter(software=software.pk, file__in=wanted)
+    found = {*usable.values_list("pk", flat=True), *kept.values_list("file", flat=True)}
+    if missing := sorted(wanted - {str(pk) for pk in found}):
+        errors.setdefault("sources", []).append(_("Not found: %s.") % ", ".join(missing[:5]))
+
+
+def _store(software: Software, values: Input) -> None:
+    for name in ("name", "version", "publisher", "category", "description", "requirements"):
+        setattr(software, name, values[name])
+    software.save()
+    software.dependencies.set(values["dependency_ids"])
+    software.sources.all().delete()
+    SoftwareSource.objects.bulk_create(
+        SoftwareSource(software=software, position=position, **one)
+        for position, one in enumerate(values["sources"])
+    )
+
+
+def _requirements(value: object) -> dict[str, int]:
+    """`free_disk_mb` and `memory_mb`, each left out where nothing is needed."""
+    if not isinstance(value, dict):
+        raise ValueError(_("must be an object."))
+    if unknown := sorted(str(name) for name in value if name not in REQUIREMENTS):
+        known = ", ".join(REQUIREMENTS)
+        raise ValueError(
+            _("%(name)s is not known; it takes %(known)s.") % {"name": unknown[0], "known": known}
+        )
+    number = fields.whole_number(1, 10_000_000, optional=True)
+    return {name: checked for name, one in value.items() if (checked := number(one)) is not None}
+
+
+REQUIREMENTS = ("free_disk_mb", "memory_mb")
+CHECKS: dict[str, fields.Check] = {
+    "name": fields.text(200, shortest=1, one_line=True),
+    "version": fields.text(100, shortest=1, one_line=True),
+    "publisher": fields.text(200, one_line=True),
+    "category": fields.text(100, one_line=True),
+    "description": fields.text(10_000),
+    "requirements": _requirements,
+    "dependency_ids": fields.identifiers(MOST_DEPENDENCIES),
+    "sources": sources.check,
+}
+DEFAULTS: dict[str, Callable[[], Any]] = {
+    "publisher": str,
+    "category": str,
+    "description": str,
+    "requirements": dict,
+    "dependency_ids": list,
+    "sources": list,
+}
