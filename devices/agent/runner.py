@@ -15,6 +15,7 @@ from pathlib import Path
 
 from . import durable, shim
 from .journal import ShimMark
+from .leftovers import kill_leftovers
 from .platforms import boot_id, detached_options, nudge, signals_held, start_mark
 from .protocol import JsonObject, Outcome
 
@@ -81,13 +82,17 @@ class Runner:
         return mark.boot_id == boot_id() and start_mark(mark.pid) == mark.start
 
     async def end(self, mark: ShimMark | None, folder: Path) -> Ending:
-        """Wait until the shim is gone and answer what it left."""
+        """Wait until the shim is gone and answer what it left. Where it was killed, nothing that
+        can be found of the run goes on without it."""
         if mark is not None:
             await self._wait(mark)
             child = self._children.pop(mark.pid, None)
             if child is not None:
                 child.wait()
-        return read_ending(folder)
+        ending = read_ending(folder)
+        if ending.outcome is Outcome.UNKNOWN:
+            await asyncio.to_thread(_end_leftovers, folder)
+        return ending
 
     def cancel(self, mark: ShimMark, folder: Path) -> None:
         """Ask the shim to end its run; the file stays, the signal only makes it quick. The
@@ -130,6 +135,11 @@ def read_ending(folder: Path) -> Ending:
         record.output_length,
         record.output_sha256,
     )
+
+
+def _end_leftovers(folder: Path) -> None:
+    if folder.exists() and (killed := kill_leftovers(folder.name)):
+        log.error("run %s lost its shim: killed what was left, %s", folder.name, killed)
 
 
 def _environment() -> dict[str, str]:
