@@ -32,9 +32,11 @@ ON_ONE: list[tuple[str, str, set[str]]] = [
     ("post", "executions/{executions}/promote", {"tasks:run"}),
     ("post", "executions/{executions}/abort", {"tasks:run"}),
     ("post", "executions/{executions}/retry", {"tasks:run"}),
+    ("post", "executions/{executions}/restore", {"tasks:run"}),
     ("get", "executions/{executions}/runs", {"tasks:read"}),
     ("get", "runs/{runs}", {"tasks:read"}),
     ("post", "runs/{runs}/cancel", {"tasks:run"}),
+    ("post", "runs/{runs}/restore", {"tasks:run"}),
     ("get", "runs/{runs}/output", {"tasks:read"}),
 ]
 ON_ALL: list[tuple[str, str, set[str]]] = [
