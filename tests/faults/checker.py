@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -20,6 +20,7 @@ from psycopg.rows import dict_row
 
 from deployx.embedded.discovery import Running
 from tests.faults.ledger import Ledger, Trace
+from tests.faults.load import Load
 from tests.faults.work import UNKNOWN
 from tests.running import CHECKOUT, Served, until
 
@@ -46,6 +47,10 @@ SELECT run_id::text AS run, "offset", stream, data, 0 AS dropped
 SELECT run_id::text, "offset", '', '', bytes
   FROM scheduling_outputgap WHERE run_id = ANY(%(runs)s::uuid[])
  ORDER BY 1, 2
+"""
+_OF_TASKS = """
+SELECT task_id::text AS task, array_agg(id::text) AS executions FROM scheduled_task_executions
+ WHERE task_id = ANY(%(tasks)s::uuid[]) AND trigger = 'manual' GROUP BY task_id
 """
 _CALM = """
 SELECT (SELECT count(*) FROM scheduled_task_device_runs WHERE finished_at IS NULL),
@@ -112,9 +117,16 @@ class Checker:
             raise Violated(f"not calm within {seconds:.0f} s: {left[:SHOWN]}") from None
 
     def check(
-        self, case: str, *, seed: int, cases: int = 1, kills: int = 0, seconds: float = 0.0
+        self,
+        case: str,
+        *,
+        seed: int,
+        cases: int = 1,
+        kills: int = 0,
+        seconds: float = 0.0,
+        load: Load | None = None,
     ) -> Findings:
-        """Raises Violated; writes the figures down."""
+        """Raises Violated; writes the figures down. What `load` was answered is looked up too."""
         found = Findings(case, seed, cases, kills=kills, seconds=round(seconds, 1))
         runs, traces = self.query(_RUNS), self._ledger.traces()
         by_id = {run["id"]: run for run in runs}
@@ -127,9 +139,23 @@ class Checker:
             of_it = [run for run in runs if run["execution_id"] == execution["id"]]
             found.violations += _wrongly_judged(execution, of_it)
         self._check_output(traces, found)
+        if load is not None:
+            found.violations += self._wrongly_answered(load)
         self._ended |= {run["id"]: run["status"] for run in runs}
         _write_down(found)
         return found
+
+    def _wrongly_answered(self, load: Load) -> Iterator[str]:
+        """Each key opened one execution, the one its answer names, and nothing else did."""
+        by_task: dict[str, set[str]] = defaultdict(set)
+        for task, execution in load.answered.values():
+            if execution in by_task[task]:
+                yield f"execution {execution} answers two keys"
+            by_task[task].add(execution)
+        for row in self.query(_OF_TASKS, tasks=list(by_task)):
+            if by_task[row["task"]] != set(row["executions"]):
+                odd = by_task[row["task"]] ^ set(row["executions"])
+                yield f"task {row['task']}: executions opened or answered only: {sorted(odd)}"
 
     def _look_at(self, run: dict[str, Any], trace: Trace | None, found: Findings) -> None:
         before = self._ended.get(run["id"])

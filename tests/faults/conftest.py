@@ -6,13 +6,15 @@ import random
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.faults.ground import Ground, ground
+
 SEED = int(os.environ.get("DEPLOYX_FAULT_SEED", "6"))
-
-
+DEVICES = 10
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
@@ -30,13 +32,26 @@ def chance(seed: int) -> random.Random:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Short enough for sockets, and reachable for every account."""
-    with tempfile.TemporaryDirectory(prefix="deployx-faults-") as path:
-        Path(path).chmod(0o755)
-        yield Path(path)
+    with _folder() as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def common() -> Iterator[Ground]:
+    """One ground for all cases of a module that need nothing special."""
+    with _folder() as path, ground(path, DEVICES) as made:
+        yield made
 
 
 @pytest.fixture
 def root() -> None:
     """For what mounts file systems or makes networks. Not skipped: a case left out is no proof."""
     assert os.geteuid() == 0, "this case mounts or moves networks: run `make faults` as root"
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Short enough for sockets, and reachable for every account."""
+    with tempfile.TemporaryDirectory(prefix="deployx-faults-") as path:
+        Path(path).chmod(0o755)
+        yield Path(path)

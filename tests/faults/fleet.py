@@ -140,11 +140,12 @@ class Fleet:
         return [device.id for device in self.devices]
 
     def join(self, number: int, **fields: Any) -> list[Device]:
-        """So many more devices, enrolled and not started; `fields` are Device's."""
+        """So many more devices, enrolled and not started; `fields` are Device's, its `folder` too,
+        where there is only one."""
         done = self.system.manage("enroll-token", "add", "--uses", str(number))
         fresh = []
         for place in range(len(self.devices), len(self.devices) + number):
-            device = Device(self.folder / f"{self.prefix}-{place:03}", **fields)
+            device = Device(**{"folder": self.folder / f"{self.prefix}-{place:03}", **fields})
             address, token = self.system.address, done.stdout.strip()
             server = enroll(device.state, address, token, device.name, None)
             device.id = server.device_id
@@ -204,8 +205,9 @@ def fleet(system: Served, folder: Path, number: int = 0, **fields: Any) -> Itera
     made = Fleet(system, folder)
     made.ledger.folder.mkdir()
     try:
-        made.join(number, **fields)
-        made.start()
+        if number:
+            made.join(number, **fields)
+            made.start()
         yield made
     finally:
         made.close()

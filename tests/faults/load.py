@@ -54,7 +54,11 @@ class Load:
         some = max(1, len(self.fleet.ids) // 2)
         for place, sort in enumerate(sorts):
             devices = self.fleet.ids if place else self.chance.sample(self.fleet.ids, some)
-            self.tasks.append(self.fleet.task(devices=devices, **sort))
+            self.add(devices=devices, **sort)
+
+    def add(self, **fields: Any) -> None:
+        """One more sort; `fields` are those of Fleet.task."""
+        self.tasks.append(self.fleet.task(**fields))
 
     @contextmanager
     def running(self) -> Iterator[None]:

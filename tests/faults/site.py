@@ -67,6 +67,15 @@ class Site(Served):
 
         until(lambda: is_back() or None, 30, what=f"{name} again")
 
+    def revive(self) -> None:
+        """Starts again whatever has ended, services first, and answers when all of it works."""
+        for name in (*SERVICES, *PROGRAMS):
+            if self.has_ended(name):
+                self.start_again(name)
+
+    def has_ended(self, name: str) -> bool:
+        return self._process(name).has_ended
+
     def pid(self, name: str) -> int:
         return self._process(name).pid
 

@@ -1,0 +1,52 @@
+"""Where a case takes place: a site, its fleet, and the checker that has the last word."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.checker import Checker
+from tests.faults.fleet import Fleet, fleet
+from tests.faults.load import Load
+from tests.faults.site import Site, site
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Cases may follow each other on one: each leaves it whole, and is counted by itself."""
+
+    site: Site
+    fleet: Fleet
+    checker: Checker
+
+    @property
+    def kills(self) -> int:
+        return self.site.kills + self.fleet.kills
+
+    @contextmanager
+    def case(self, name: str, seed: int, *, cases: int, load: Load | None = None) -> Iterator[None]:
+        """What happens in the block, the load that goes on meanwhile, and what must be true once
+        everything works again. Raises Violated."""
+        kills, began = self.kills, time.monotonic()
+        with load.running() if load is not None else ExitStack():
+            yield
+            self.site.revive()
+        self.fleet.start()
+        self.checker.wait_until_calm()
+        self.checker.check(
+            name,
+            seed=seed,
+            cases=cases,
+            kills=self.kills - kills,
+            seconds=time.monotonic() - began,
+            load=load,
+        )
+
+
+@contextmanager
+def ground(folder: Path, devices: int) -> Iterator[Ground]:
+    with site() as system, fleet(system, folder, devices) as of:
+        yield Ground(system, of, Checker(system, of.ledger))
