@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
-from django.db.models import QuerySet
 
 from scheduling import clock, live
 from scheduling.models import Alarm, DeviceRun
+from scheduling.models.alarm import AlarmQuerySet
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -36,7 +36,7 @@ def unknown_runs(device: Device, run_ids: Collection[UUID]) -> None:
     _raise(Alarm.Kind.UNKNOWN_RUN, device, run_ids)
 
 
-def recent() -> QuerySet[Alarm]:
+def recent() -> AlarmQuerySet:
     """What devices have said within a week, latest first."""
     return Alarm.objects.filter(last_seen_at__gte=clock.now() - RECENT)
 

@@ -17,8 +17,9 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from scheduling import heartbeats
+from scheduling import heartbeats, notices
 from scheduling.models import ScheduledTask
+from scheduling.notices import Notice
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -99,13 +100,25 @@ def recent_checks() -> list[Check]:
     return known
 
 
+def recent_notices() -> list[Notice]:
+    """What else administrators are to know of, not asked again by this process within 5 s."""
+    moment, known = _noticed[0]
+    if time.monotonic() - moment > REMEMBERED_SECONDS:
+        known = notices.current()
+        _noticed[0] = (time.monotonic(), known)
+    return known
+
+
 def forget_checks() -> None:
-    """Has the next `recent_checks` ask anew."""
+    """Has the next `recent_checks` and `recent_notices` ask anew."""
     _remembered[0] = _NEVER
+    _noticed[0] = _NEVER_NOTICED
 
 
 _NEVER: tuple[float, list[Check]] = (float("-inf"), [])
 _remembered = [_NEVER]
+_NEVER_NOTICED: tuple[float, list[Notice]] = (float("-inf"), [])
+_noticed = [_NEVER_NOTICED]
 
 
 def _check(name: str, ok: bool, missed: Overdue | None = None) -> Check:

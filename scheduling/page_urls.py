@@ -5,6 +5,7 @@ from django.urls import path
 from scheduling.views import (
     devices,
     executions,
+    health,
     overview,
     steering,
     task_actions,
@@ -33,6 +34,7 @@ urlpatterns = [
     path("executions/<uuid:pk>/promote", steering.rollout_promote, name="rollout-promote"),
     path("executions/<uuid:pk>/abort", steering.rollout_abort, name="rollout-abort"),
     path("runs/<uuid:pk>/cancel", steering.run_cancel, name="run-cancel"),
+    path("health/", health.system, name="health"),
     path("devices/<uuid:pk>/", devices.device_detail, name="device"),
     path("devices/<uuid:pk>/revoke", devices.device_revoke, name="device-revoke"),
     path("devices/<uuid:pk>/delete", devices.device_delete, name="device-delete"),

@@ -25,6 +25,7 @@ from devices.models import EnrollmentToken
 from scheduling import clock
 from scheduling.beat import mirror
 from scheduling.models import (
+    Alarm,
     DeviceRun,
     Execution,
     OutputChunk,
@@ -72,6 +73,7 @@ def kinds(now: datetime) -> list[Kind]:
         _plain("idempotency_keys", IdempotencyKey.objects.filter(created_at__lt=keys_before)),
         _plain("sessions", Session.objects.filter(expire_date__lt=now)),
         _plain("enrollment_tokens", EnrollmentToken.objects.filter(expires_at__lt=tokens_before)),
+        _plain("alarms", Alarm.objects.filter(last_seen_at__lt=history_before)),
         _plain("heartbeats", ServiceHeartbeat.objects.filter(seen_at__lt=_before(now, 1))),
     ]
 

@@ -42,6 +42,27 @@ class Status:
     def is_on(self) -> bool:
         return self.marked > 0
 
+    def sentence(self) -> str:
+        """What people are told while it is on; empty where it is off."""
+        if not self.is_on:
+            return ""
+        said = ngettext(
+            "Recovery mode%(since)s: %(number)s device has not yet told what it knows of its runs.",
+            "Recovery mode%(since)s: %(number)s devices have not yet told what they know of their"
+            " runs.",
+            self.marked,
+        )
+        return said % {"since": self._since(), "number": self.marked}
+
+    def _since(self) -> str:
+        if self.began_at is None:
+            return ""
+        began = f"{self.began_at:%Y-%m-%d %H:%M} UTC"
+        if self.backup_taken_at is None:
+            return _(" since %s") % began
+        taken = f"{self.backup_taken_at:%Y-%m-%d %H:%M} UTC"
+        return _(" since %(began)s, with data of %(taken)s") % {"began": began, "taken": taken}
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -50,6 +71,14 @@ class Begun:
     devices: int
     tasks: int
     queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many marks fell without an answer, and how many runs were lost with them."""
+
+    devices: int
+    lost: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +134,8 @@ def begin(backup_taken_at: datetime | None = None) -> Begun:
 
 
 @transaction.atomic
-def end(device: Device | None = None) -> int:
-    """Takes the mark from this device, or from all, without their answer; how many there were.
+def end(device: Device | None = None) -> Ended:
+    """Takes the mark from this device, or from all, without their answer.
 
     Raises StateConflict where this device has none.
     """
@@ -117,12 +146,12 @@ def end(device: Device | None = None) -> int:
     device_ids = list(locked.values_list("pk", flat=True))
     if device is not None and not device_ids:
         raise StateConflict(_("The device is not in recovery."), device.status)
-    give_up(device_ids)
-    return len(device_ids)
+    return Ended(len(device_ids), give_up(device_ids))
 
 
-def give_up(device_ids: Collection[UUID]) -> None:
-    """Lets marks fall that nobody answered: what was unfinished before the restore may have run."""
+def give_up(device_ids: Collection[UUID]) -> int:
+    """Lets marks fall that nobody answered: what was unfinished before the restore may have run,
+    and is lost; how many runs that were."""
     known = horizon()
     runs = DeviceRun.objects.in_recovery().unended().filter(device__in=device_ids)
     if known.began_at is not None:
@@ -138,6 +167,7 @@ def give_up(device_ids: Collection[UUID]) -> None:
     hints.advance(affected)
     live.changed("execution", affected)
     log.warning("recovery_given_up", devices=len(device_ids), lost=lost)
+    return lost
 
 
 def give_up_if_marked(device_id: UUID) -> None:

@@ -7,7 +7,7 @@ from django.db.models import F, Func, IntegerField
 from django.utils.translation import gettext_lazy
 
 from accounts.administration import ReadOnlyAdmin, link_to, link_to_list, pretty
-from scheduling.models import DeviceRun, Execution, OutputChunk, OutputGap, ServiceHeartbeat
+from scheduling.models import Alarm, DeviceRun, Execution, OutputChunk, OutputGap, ServiceHeartbeat
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -158,3 +158,16 @@ class ServiceHeartbeatAdmin(ReadOnlyAdmin):
     list_filter = ("kind",)
     search_fields = ("name",)
     fields = list_display
+
+
+@admin.register(Alarm)
+class AlarmAdmin(ReadOnlyAdmin):
+    list_display = ("kind", "device_name", "run_id", "first_seen_at", "last_seen_at")
+    list_filter = ("kind", "last_seen_at")
+    search_fields = ("device_name", "run_id__startswith")
+    fields = ("kind", "device_link", "device_name", "run_id", "first_seen_at", "last_seen_at")
+    readonly_fields = fields
+
+    @admin.display(description=gettext_lazy("Device"))
+    def device_link(self, alarm: Alarm) -> SafeString | str:
+        return link_to(alarm.device)

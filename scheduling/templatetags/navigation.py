@@ -44,6 +44,8 @@ def navigation(context: RequestContext) -> dict[str, Any]:
     user = context["user"]
     settings = [_item(reverse(name), label, icon, path) for name, label, icon in SETTINGS]
     settings.append(_item(API_DOCS, _("API documentation"), "book-open", path))
+    if is_administrator(user):
+        settings.append(_item(reverse("health"), _("System health"), "activity", path))
     if user.is_staff:
         settings.append(_item(reverse("admin:index"), _("Administration"), "wrench", path))
     return {
@@ -56,10 +58,13 @@ def navigation(context: RequestContext) -> dict[str, Any]:
 
 @register.inclusion_tag("_health.html", takes_context=True)
 def system_health(context: RequestContext) -> dict[str, Any]:
-    """What is not well, said to administrators alone."""
+    """What is not well, and what else is to be known of, said to administrators alone."""
     if not is_administrator(context["user"]):
-        return {"ill": []}
-    return {"ill": [check for check in health.recent_checks() if not check.ok]}
+        return {"ill": [], "notices": []}
+    return {
+        "ill": [check for check in health.recent_checks() if not check.ok],
+        "notices": health.recent_notices(),
+    }
 
 
 def _item(href: str, label: str | Promise, icon: str, path: str) -> Item:

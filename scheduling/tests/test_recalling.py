@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from devices.ledger_port import JournalRow
 from devices.models import Device, Installation
-from scheduling import clock, ledger, recovery
+from scheduling import cancelling, clock, ledger
 from scheduling.models import Alarm, DeviceRun, Execution
 from scheduling.tests import factories
 from scheduling.tests.test_hello import Cell, journal_row
@@ -189,7 +189,7 @@ def test_a_cancel_that_was_only_noted_is_carried_out(
 ) -> None:
     run = factories.run(execution, web_device, status=status)
     mark(web_device)
-    recovery.cancelling.cancel_run(run, admin)
+    cancelling.cancel_run(run, admin)
     assert status_of(run) == status
     answer(web_device, [])
     assert status_of(run) == "cancelled"
@@ -201,7 +201,7 @@ def test_what_was_cancelled_meanwhile_and_runs_is_killed(
 ) -> None:
     run = factories.run(execution, web_device)
     mark(web_device)
-    recovery.cancelling.cancel(execution, admin)
+    cancelling.cancel(execution, admin)
     assert answer(web_device, [journal_row(run, "go")]) == [(run.pk, "keep")]
     assert ledger.cancels([web_device.pk]) == {web_device.pk: [run.pk]}
 

@@ -159,7 +159,7 @@ def test_without_an_answer_what_was_unfinished_is_lost(
     run = factories.run(execution, web_device, status=status)
     recovery.begin()
     newer = factories.run(factories.execution(factories.task(admin)), web_device)
-    assert recovery.end(web_device) == 1
+    assert recovery.end(web_device) == recovery.Ended(devices=1, lost=1)
     assert (status_of(run), run.was_lost) == ("lost", True)
     assert "without an answer" in run.error_message
     assert status_of(newer) == "pending"
@@ -174,7 +174,7 @@ def test_it_ends_for_one_device_or_for_all(web_device: Device) -> None:
     with pytest.raises(StateConflict):
         recovery.end(web_device)
     assert recovery.status().marked == 1
-    assert recovery.end() == 1
+    assert recovery.end() == recovery.Ended(devices=1, lost=0)
     assert not recovery.status().is_on
 
 

@@ -14,6 +14,7 @@ from accounts.acting import attempt
 from accounts.pages import administrator, newest_first, person, render_page
 from devices import fleet, groups
 from devices.models import Device, DeviceGroup
+from scheduling import alarms, recovery
 from scheduling.models import DeviceRun, ScheduledTask
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from django.http import HttpRequest, HttpResponse
+
+MOST_ALARMS = 10
 
 
 @require_safe
@@ -34,6 +37,8 @@ def device_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "facts": _facts(device.facts),
         "groups": DeviceGroup.objects.visible_to(user).filter(devices=device),
         "history": newest_first(request, runs),
+        "recovery": recovery.status() if device.in_recovery else None,
+        "alarms": alarms.recent().visible_to(user).filter(device=device)[:MOST_ALARMS],
     }
     return render_page(
         request, "devices/detail.html", context, regions={"device": "devices/_detail.html"}

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError
 
 from deployx import unheard
-from scheduling import health, heartbeats
+from scheduling import health, heartbeats, notices
 
 PARTS = tuple(health.ADVICE)
 PROCESSES = ("worker", "beat")
@@ -47,6 +47,9 @@ class Command(BaseCommand):
             if options["end_unheard"] and name in PROCESSES:
                 self._end_unheard(name, checks)
             self.stdout.write(_line(checks[name]))
+        if not options["part"]:
+            for notice in notices.current() if checks["database"].ok else []:
+                self.stdout.write(f"{notice.name:<9} NOTE    {notice.sentence}")
         sys.exit(0 if all(checks[name].ok for name in named) else 1)
 
     def _end_unheard(self, name: str, checks: dict[str, health.Check]) -> None:

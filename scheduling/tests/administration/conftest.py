@@ -15,7 +15,7 @@ from accounts import tokens
 from accounts.models import IdempotencyKey
 from devices import enrollment, keys
 from devices.models import Device, DeviceGroup, InstalledSoftware
-from scheduling import heartbeats
+from scheduling import alarms, heartbeats
 from scheduling.models import (
     Blob,
     Execution,
@@ -54,6 +54,7 @@ def everything(admin: User, task: ScheduledTask, web_group: DeviceGroup, signer:
     factories.write_output(run, b"hello\n")
     OutputGap.objects.create(run=run, offset=6, bytes=3)
     _catalogue(admin, run.execution, device)
+    alarms.unknown_runs(device, [run.execution_id])
     return task
 
 

@@ -37,7 +37,7 @@ STEERING = [
     "rollout-promote",
     "rollout-abort",
 ]
-FOR_ADMINISTRATORS = ["device-new", "group-new"]
+FOR_ADMINISTRATORS = ["device-new", "group-new", "health"]
 
 
 @pytest.fixture

@@ -1,0 +1,33 @@
+"""The system's own page: what it stands on, recovery mode, and alarms. For administrators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.decorators import login_required
+from django.views.decorators.http import require_safe
+
+from accounts.pages import administrator, paginate, render_page
+from devices.models import Device
+from scheduling import alarms, health, recovery
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+MOST_DEVICES = 50
+
+
+@require_safe
+@login_required
+def system(request: HttpRequest) -> HttpResponse:
+    administrator(request)
+    marked = Device.objects.filter(in_recovery=True)
+    context = {
+        "checks": health.checks(),
+        "recovery": recovery.status(),
+        "marked": marked[:MOST_DEVICES],
+        "page": paginate(request, alarms.recent().select_related("device")),
+    }
+    return render_page(
+        request, "health/health.html", context, regions={"health": "health/_health.html"}
+    )
