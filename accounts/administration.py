@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.templatetags.admin_urls import admin_urlname
+from django.core.paginator import Paginator
 from django.http import HttpResponseRedirect
 from django.urls import reverse
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from accounts.api.pagination import COUNT_LIMIT, capped_count
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from accounts.rights import is_administrator
 
@@ -24,15 +27,27 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
     Base = admin.ModelAdmin[Any]
+    Pages = Paginator[Any]
 else:
     Base = admin.ModelAdmin
+    Pages = Paginator
 
 M = TypeVar("M", bound="Model")
+
+
+class CappedPaginator(Pages):
+    """Counts to a limit, so that no list costs more because its table is long. What lies behind is
+    found by search and filter."""
+
+    @cached_property
+    def count(self) -> int:
+        return min(COUNT_LIMIT, capped_count(self.object_list))  # type: ignore[arg-type]
 
 
 class VisibleAdmin(Base):
     """Shows what this person may see. A refusal by a verb is a message, never a server error."""
 
+    paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50
 

@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import beat, first_line, floor, machine, recurrence, report
+from benchmarks import beat, first_line, floor, machine, output, recurrence, report
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-NAMES = ("floor", "first-line", "recurrence", "beat")
+NAMES = ("floor", "first-line", "recurrence", "beat", "output")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     if "beat" in chosen:
         before = machine.load()
         text += beat.render(beat.measure(options.tasks or beat.NUMBERS), before)
+    if "output" in chosen:
+        before = machine.load()
+        text += output.render(output.measure(options.flood_mib * output.MIB), before)
     print(text)
     if options.results is not None:
         options.results.write_text(text)
@@ -45,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         help="of beat, rising; may be given more than once",
     )
+    parser.add_argument("--flood-mib", type=int, default=1024, help="of output")
     parser.add_argument(
         "--results",
         type=Path,

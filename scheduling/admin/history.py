@@ -7,6 +7,7 @@ from django.db.models import F, Func, IntegerField
 from django.utils.translation import gettext_lazy
 
 from accounts.administration import ReadOnlyAdmin, link_to, link_to_list, pretty
+from accounts.rights import is_administrator
 from scheduling.models import Alarm, DeviceRun, Execution, OutputChunk, OutputGap, ServiceHeartbeat
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ class ExecutionAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("status", "trigger", "opened_by", "task_type", "created_at")
     search_fields = ("task_name", "id__startswith")
-    date_hierarchy = "created_at"
     fields = (
         "id", "task_link", "task_name", "task_type", "status", "error_message", "trigger",
         "opened_by", "cause", "user", "owner", "scheduled_for", "due_at", "created_at",
@@ -78,6 +78,7 @@ class DeviceRunAdmin(ReadOnlyAdmin):
         "has_slot", "created_at", "not_before", "queued_at", "not_after", "claimed_at",
         "started_at", "deadline_at", "finished_at", "cancel_requested_at", "timeout_seconds",
         "key_id", "exit_code", "details", "output_next", "output_kept", "output_truncated",
+        "is_output_verified",
         "output_link", "gaps_link",
     )  # fmt: skip
     readonly_fields = fields
@@ -116,6 +117,8 @@ class _OutputAdmin(ReadOnlyAdmin):
     list_select_related = ("run",)
 
     def visible(self, user: User) -> QuerySet[Any]:
+        if is_administrator(user):
+            return super().visible(user)
         runs = DeviceRun.objects.visible_to(user)
         found: QuerySet[Any] = self.model._default_manager.filter(run__in=runs)
         return found
