@@ -20,9 +20,10 @@ from django.db.models import F
 from devices import fleet
 from devices.agent import kinds
 from devices.models import Device, DeviceGroup
-from scheduling import clock, drafts, hints, live, planning, progress
+from scheduling import clock, drafts, hints, live, newruns, planning, progress
 from scheduling.beat import mirror
-from scheduling.models import DeviceRun, Execution, ScheduledTask
+from scheduling.models import Execution, ScheduledTask
+from scheduling.newruns import NewRun
 from scheduling.recurrence import RuleError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class _Birth:
     task: ScheduledTask
     execution: Execution
     devices: Sequence[Device]
-    runs: list[DeviceRun] = field(default_factory=list)
+    runs: list[NewRun] = field(default_factory=list)
 
     def is_due_again(self, now: datetime) -> bool:
         return self.task.next_run_time is not None and self.task.next_run_time <= now
@@ -213,7 +214,7 @@ def _store(births: Sequence[_Birth]) -> None:
             has_open=not birth.execution.has_ended,
         )
     Execution.objects.bulk_create([birth.execution for birth in births])
-    DeviceRun.objects.bulk_create([run for birth in births for run in birth.runs], batch_size=1_000)
+    newruns.insert([run for birth in births for run in birth.runs])
     _write([birth.task for birth in births])
 
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
+from accounts.uuid7 import uuid7
 from devices.agent import kinds
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
 from devices.models import Device
 from scheduling import payloads, progress, waves
 from scheduling.models import DeviceRun, Execution, ScheduledTask
+from scheduling.newruns import NewRun
 from scheduling.options import TRANSACTIONAL, Rollout
 
 if TYPE_CHECKING:
@@ -116,20 +118,16 @@ def end(execution: Execution, status: str, reason: str, now: datetime) -> None:
     execution.result = progress.result_of(dict.fromkeys(DeviceRun.Status.values, 0))
 
 
-def runs(execution: Execution, devices: Iterable[Device]) -> Iterator[DeviceRun]:
+def runs(execution: Execution, devices: Iterable[Device]) -> Iterator[NewRun]:
     """One pending run a device, in the wave the rollout gives it."""
     definition = execution.definition
-    rollout = Rollout.parse(definition["rollout"])
-    for device, wave in waves.assign(rollout, list(devices)):
-        yield DeviceRun(
-            execution=execution,
-            task_id=execution.task_id,
-            device=device,
-            device_name=device.name,
-            wave=wave,
-            timeout_seconds=definition["timeout_seconds"],
-            is_exclusive=definition["overlap_policy"] != ScheduledTask.OverlapPolicy.ALLOW,
-        )
+    timeout = definition["timeout_seconds"]
+    is_exclusive = definition["overlap_policy"] != ScheduledTask.OverlapPolicy.ALLOW
+    for device, wave in waves.assign(Rollout.parse(definition["rollout"]), list(devices)):
+        yield NewRun(
+            uuid7(), execution.pk, execution.task_id, device.pk, device.name, wave, timeout,
+            is_exclusive,
+        )  # fmt: skip
 
 
 def count(task: ScheduledTask, execution: Execution) -> None:

@@ -25,6 +25,7 @@ from scheduling import (
     drafts,
     hints,
     live,
+    newruns,
     planning,
     progress,
 )
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 log = structlog.get_logger(__name__)
-BATCH = 1_000
 
 
 @transaction.atomic
@@ -309,8 +309,8 @@ def _create_runs(execution: Execution, devices: Iterable[Device]) -> None:
     """The runs of an execution that begins, on those of these devices that are still there."""
     targeted = list(devices)
     held = fleet.hold([device.pk for device in targeted])
-    runs = drafts.runs(execution, [device for device in targeted if device.pk in held])
-    DeviceRun.objects.bulk_create(runs, batch_size=BATCH)
+    there = [device for device in targeted if device.pk in held]
+    newruns.insert(list(drafts.runs(execution, there)))
     hints.advance([execution.pk])
     live.changed("execution", [execution.pk])
 
