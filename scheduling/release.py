@@ -22,7 +22,7 @@ from scheduling.models import DeviceRun, Execution, ScheduledTask
 BATCH = 1_000
 QUEUED_PER_DEVICE = 1_000
 _LOOKED_AT = (
-    "attempt", "timeout_seconds", "has_slot", "rolls_back", "wave",
+    "attempt", "timeout_seconds", "has_slot", "rolls_back", "wave", "execution", "device",
     "device__is_online", "device__revoked_at",
 )  # fmt: skip
 

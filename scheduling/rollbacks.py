@@ -7,7 +7,7 @@ nobody knows what there is to undo.
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
 from scheduling import live, progress
 from scheduling.models import DeviceRun, Execution
@@ -15,6 +15,7 @@ from scheduling.models.device_run import DeviceRunQuerySet
 from scheduling.options import TRANSACTIONAL, Rollout
 
 BATCH = 1_000
+_BULKY = ("terms", "signature", "detail")
 
 
 def add(execution: Execution, rollout: Rollout) -> bool:
@@ -22,11 +23,11 @@ def add(execution: Execution, rollout: Rollout) -> bool:
     be more. The caller holds the execution's row, and has added the attempts that are left."""
     if rollout.strategy != TRANSACTIONAL:
         return False
-    undone = list(_to_undo(execution)[:BATCH])
+    undone = _to_undo(execution)
     if undone:
         DeviceRun.objects.bulk_create([_rollback_of(run) for run in undone])
         live.changed("execution", [execution.pk])
-    return len(undone) == BATCH
+    return len(undone) >= BATCH
 
 
 def unsuccessful(execution: Execution) -> int:
@@ -35,26 +36,39 @@ def unsuccessful(execution: Execution) -> int:
     return ended.exclude(status__in=DeviceRun.UNENDED).count()
 
 
-def _to_undo(execution: Execution) -> DeviceRunQuerySet:
-    ran = execution.runs.filter(
+def _to_undo(execution: Execution) -> list[DeviceRun]:
+    undo = ["failed", "timed_out"]
+    started = execution.runs.filter(rolls_back=None)
+    if execution.abort_requested_at is not None and not progress.active(started).exists():
+        undo.append("succeeded")
+    ended = execution.runs.filter(
+        progress.COUNTED,
         ~Exists(DeviceRun.objects.filter(rolls_back=OuterRef("pk"))),
-        rolls_back=None,
+        status__in=undo,
         was_lost=False,
         device__isnull=False,
     )
-    later = DeviceRun.objects.filter(
-        execution=OuterRef("execution"),
-        device=OuterRef("device"),
-        attempt__gt=OuterRef("attempt"),
-        rolls_back=None,
+    return [*ended.defer(*_BULKY)[:BATCH], *_left_by_an_attempt_that_never_was(execution)[:BATCH]]
+
+
+def _left_by_an_attempt_that_never_was(execution: Execution) -> DeviceRunQuerySet:
+    """The attempts before those that an abort skipped, or that expired: they stand as they failed."""
+    never_was = execution.runs.filter(
+        progress.COUNTED,
+        attempt__gt=1,
+        status__in=["skipped", "cancelled", "expired", "rejected"],
+        started_at=None,
+        device__isnull=False,
     )
-    # An attempt that an abort skipped, or that expired, changed nothing: the one before it stands.
-    stands = ~Exists(later.filter(Q(status__in=DeviceRun.UNENDED) | Q(started_at__isnull=False)))
-    undo = Q(status__in=["failed", "timed_out"])
-    started = execution.runs.filter(rolls_back=None)
-    if execution.abort_requested_at is not None and not progress.active(started).exists():
-        undo |= Q(status="succeeded")
-    return ran.filter(undo).filter(stands).defer("terms", "signature", "detail")
+    undone = execution.runs.filter(rolls_back__isnull=False)
+    before = execution.runs.filter(rolls_back=None, is_last_attempt=False)
+    return (
+        before.filter(device__in=never_was.values("device"))
+        .exclude(device__in=undone.values("device"))
+        .order_by("device_id", "-attempt")
+        .distinct("device_id")
+        .defer(*_BULKY)
+    )
 
 
 def _rollback_of(run: DeviceRun) -> DeviceRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -199,3 +200,13 @@ def test_a_fleet_is_released_batch_by_batch(admin: User, monkeypatch: pytest.Mon
     devices = [factories.device(online=False) for _number in range(10)]
     execution = released(admin, devices)
     assert execution.runs.filter(status="queued").count() == 10
+
+
+def test_the_queries_of_a_release_do_not_grow_with_the_devices(
+    admin: User, django_assert_max_num_queries: Callable[..., Any]
+) -> None:
+    devices = [factories.device() for _number in range(40)]
+    execution = schedules.execute(factories.by_hand(admin, devices=devices), admin)
+    with django_assert_max_num_queries(50):
+        rollout.advance(execution.pk)
+    assert execution.runs.filter(status="queued").count() == 40
