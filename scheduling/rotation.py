@@ -95,8 +95,9 @@ def _signed_anew(handover: Handover, runs: DeviceRunQuerySet) -> Iterator[tuple[
     """The new signatures of those that the old key has really signed. Terms never change."""
     old_key = handover.old.public_key
     for run_id, terms, signature in runs.values_list("pk", "terms", "signature").iterator():
-        if protocol.verify(old_key, bytes(signature), protocol.run_bytes(bytes(terms))):
-            yield run_id, handover.new.sign(bytes(terms))
+        said, mark = bytes(terms or b""), bytes(signature or b"")
+        if protocol.verify(old_key, mark, protocol.run_bytes(said)):
+            yield run_id, handover.new.sign(said)
 
 
 def _write(key_id: str, signatures: dict[UUID, bytes]) -> None:

@@ -6,13 +6,15 @@ import argparse
 import asyncio
 import base64
 import binascii
+import importlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import __version__, service
+from . import __version__, kinds, service, updating
 from .client import Agent
 from .config import ConfigError, Settings, StateDir
 from .enrolling import EnrolmentRefused, enroll
@@ -20,6 +22,7 @@ from .identity import load_key, load_server, save_server
 from .journal import Journal, JournalFailed
 from .platforms import lock_file
 from .protocol import JournalState, fingerprint
+from .updating import Chosen, Offer
 
 _FAILED, _NOT_POSSIBLE = 1, 2
 
@@ -70,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
 
     running = commands.add_parser("run", parents=[common], help="serve, until SIGTERM")
     running.set_defaults(command=_run)
+    # For an agent of another version, which wants to be replaced by this one.
+    trial = commands.add_parser("try-out", parents=[common])
+    trial.set_defaults(command=_try_out)
     status = commands.add_parser("status", parents=[common], help="say who and how this agent is")
     status.set_defaults(command=_status)
     trust = commands.add_parser("trust", parents=[common], help="pin another server key by hand")
@@ -146,19 +152,65 @@ def _put_aside(state: StateDir) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     settings = Settings.from_environment(os.environ)
+    state = StateDir.at(options.state_dir)
+    _make_way(options, state)
 
-    async def serve() -> None:
-        await Agent(StateDir.at(options.state_dir), settings).run()
+    async def serve() -> Chosen | None:
+        return await Agent(state, settings).run()
 
-    asyncio.run(serve())
+    while (chosen := asyncio.run(serve())) is not None:
+        try:
+            updating.try_out(chosen, state, settings.trial_seconds)
+        except updating.UpdateFailed as problem:
+            updating.refuse(Offer(chosen.version, chosen.sha256, 0), str(problem), state)
+        else:
+            updating.take(chosen, state)
+            updating.become(chosen, _same(options, state))
     return 0
+
+
+def _make_way(options: argparse.Namespace, state: StateDir) -> None:
+    """For a newer version that was updated to; it is this same process from then on."""
+    chosen = updating.newer(state)
+    if chosen is None:
+        return
+    if updating.count_start(state):
+        updating.become(chosen, _same(options, state))
+    updating.give_up(chosen, state)
+
+
+def _same(options: argparse.Namespace, state: StateDir) -> list[str]:
+    verbose = ["--verbose"] if options.verbose else []
+    return [*verbose, "run", "--state-dir", str(state.path)]
+
+
+def _try_out(options: argparse.Namespace) -> int:
+    settings = Settings.from_environment(os.environ)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # All of it is there, and can be loaded.
+    kinds.every()
+    importlib.import_module(f"{__package__}.shim")
+
+    async def connect() -> None:
+        await Agent(StateDir.at(options.state_dir), settings).try_out()
+
+    asyncio.run(connect())
+    return 0
+
+
+def _end_with_parent() -> None:
+    # Not sys.stdin, whose lock a thread must not hold when the interpreter ends.
+    while os.read(0, 1024):
+        pass
+    os._exit(_FAILED)
 
 
 def _status(options: argparse.Namespace) -> int:
     state = StateDir.at(options.state_dir)
     server = load_server(state)
     key = load_key(state)
-    print(f"version      {__version__}")
+    newer = updating.newer(state)
+    print(f"version      {__version__}" + (f" (runs {newer.version})" if newer else ""))
     print(f"state        {state.path}")
     print(f"server       {server.url}")
     print(f"server key   {server.fingerprint}")

@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
-from . import __version__
+from . import __version__, updating
 from .addresses import is_loopback
 from .clock import ServerClock
 from .config import ConfigError, Settings, StateDir
@@ -33,6 +33,8 @@ from .protocol import (
 from .runs import Runs
 from .session import Session, SessionOver
 from .transfers import Transfers
+from .updater import Updater
+from .updating import Chosen
 
 log = logging.getLogger("deployx_agent")
 
@@ -68,13 +70,18 @@ class Agent:
         self._fenced: deque[float] = deque(maxlen=_FENCED_OFTEN)
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
+        self._replacement: Chosen | None = None
         transfers = Transfers(state, settings, self._key)
         self._runs = Runs(state, settings, self._journal, self._clock, self._fail, transfers)
+        self._updater = Updater(state, self._is_idle, self._replace, self._tell_facts)
+        self._telling: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> None:
-        """Until SIGTERM or SIGINT. Raises what made it impossible to go on."""
+    async def run(self) -> Chosen | None:
+        """Until SIGTERM or SIGINT, or until another version is to be tried in its place; the answer
+        is that version. Raises what made it impossible to go on."""
         self._heed_signals()
         self._runs.resume()
+        updating.serves(self._state)
         life = asyncio.get_running_loop().create_task(self._live())
         stopped = asyncio.get_running_loop().create_task(self._stop.wait())
         await asyncio.wait({life, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -88,6 +95,40 @@ class Agent:
         os.close(self._lock)
         if self._failure is not None:
             raise self._failure
+        return self._replacement
+
+    async def try_out(self) -> None:
+        """Connects until a server has welcomed it, once, and goes: nothing of the journal has
+        changed then."""
+        while True:
+            server = load_server(self._state)
+            try:
+                async with self._connection(server) as socket:
+                    session = self._session_on(socket, server)
+                    await asyncio.wait_for(session.introduce(), _OPEN_SECONDS)
+                    return
+            except (
+                OSError,
+                TimeoutError,
+                WebSocketException,
+                SessionOver,
+                ProtocolError,
+            ) as problem:
+                log.warning("not welcomed: %s", problem or "no answer in time")
+            await asyncio.sleep(self._settings.reconnect_min_seconds)
+
+    def _is_idle(self) -> bool:
+        return self._runs.running == 0
+
+    def _replace(self, chosen: Chosen) -> None:
+        self._replacement = chosen
+        self._stop.set()
+
+    def _tell_facts(self) -> None:
+        if self._session is not None:
+            task = asyncio.get_running_loop().create_task(self._session.tell_facts())
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
 
     def stop(self) -> None:
         self._stop.set()
@@ -120,17 +161,7 @@ class Agent:
         # Read each time: `deployx-agent trust` may have changed it.
         server = load_server(self._state)
         try:
-            async with connect(
-                server.socket,
-                subprotocols=[Subprotocol(SUBPROTOCOL)],
-                compression=None,
-                max_size=MAX_FRAME_BYTES,
-                ping_interval=None,
-                open_timeout=_OPEN_SECONDS,
-                close_timeout=_CLOSE_SECONDS,
-                user_agent_header=f"deployx-agent/{__version__}",
-                proxy=None if is_loopback(server.socket) else True,
-            ) as socket:
+            async with self._connection(server) as socket:
                 await self._hold(socket, server)
         except ConnectionClosed as problem:
             self._explain(problem, server)
@@ -139,10 +170,21 @@ class Agent:
         except (OSError, TimeoutError, WebSocketException) as problem:
             log.warning("cannot connect to %s: %s", server.socket, problem or "no answer in time")
 
-    async def _hold(self, socket: ClientConnection, server: Server) -> None:
-        if socket.subprotocol != SUBPROTOCOL:
-            raise SessionOver(f"the server does not speak {SUBPROTOCOL}")
-        session = Session(
+    def _connection(self, server: Server) -> connect:
+        return connect(
+            server.socket,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            compression=None,
+            max_size=MAX_FRAME_BYTES,
+            ping_interval=None,
+            open_timeout=_OPEN_SECONDS,
+            close_timeout=_CLOSE_SECONDS,
+            user_agent_header=f"deployx-agent/{__version__}",
+            proxy=None if is_loopback(server.socket) else True,
+        )
+
+    def _session_on(self, socket: ClientConnection, server: Server) -> Session:
+        return Session(
             socket,
             self._state,
             self._settings,
@@ -151,7 +193,13 @@ class Agent:
             self._journal,
             self._clock,
             self._runs,
+            self._updater,
         )
+
+    async def _hold(self, socket: ClientConnection, server: Server) -> None:
+        if socket.subprotocol != SUBPROTOCOL:
+            raise SessionOver(f"the server does not speak {SUBPROTOCOL}")
+        session = self._session_on(socket, server)
         self._session = session
         try:
             await session.hold()

@@ -13,7 +13,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from . import __version__
+from . import __version__, updating
 from .clock import ServerClock
 from .config import Settings, StateDir
 from .facts import gather, load_per_cpu
@@ -51,6 +51,7 @@ from .protocol import (
     hello_bytes,
 )
 from .runs import Runs
+from .updater import Updater
 
 log = logging.getLogger("deployx_agent.session")
 
@@ -76,6 +77,7 @@ class Session:
         journal: Journal,
         clock: ServerClock,
         runs: Runs,
+        updater: Updater,
     ) -> None:
         self._socket = socket
         self._state = state
@@ -85,6 +87,8 @@ class Session:
         self._journal = journal
         self._clock = clock
         self._runs = runs
+        self._updater = updater
+        self._signed_by: Server | None = None
         self._line = Line(socket.send)
         self._heard_at = time.monotonic()
         self._facts: JsonObject = {}
@@ -93,10 +97,11 @@ class Session:
     async def hold(self) -> None:
         """From challenge to the connection's end. Raises SessionOver, ProtocolError, or what
         websockets raises."""
-        welcome = await asyncio.wait_for(self._introduce(), _WELCOME_SECONDS)
+        welcome = await asyncio.wait_for(self.introduce(), _WELCOME_SECONDS)
         log.info("connected to %s as %s", self._server.url, self._server.name)
         self._line.open(welcome.session, welcome.limits)
-        self._runs.attach(self._line, self._trusted(welcome), welcome)
+        self._signed_by = self._trusted(welcome)
+        self._runs.attach(self._line, self._signed_by, welcome)
         self._journal.forget(welcome.server_time)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -104,7 +109,7 @@ class Session:
                     tasks.create_task(course())
                 looks = min(_LOOK_SECONDS, self._settings.repeat_seconds)
                 tasks.create_task(self._every(looks, self._repeat, 0.0))
-                tasks.create_task(self._every(_FACTS_SECONDS, self._tell_facts, SPREAD))
+                tasks.create_task(self._every(_FACTS_SECONDS, self.tell_facts, SPREAD))
         except ExceptionGroup as problems:  # except* would wrap what is raised here once more
             raise _telling(problems.exceptions) from None
         finally:
@@ -117,7 +122,8 @@ class Session:
         while self._runs.has_givebacks and time.monotonic() < until:
             await asyncio.sleep(0.05)
 
-    async def _introduce(self) -> Welcome:
+    async def introduce(self) -> Welcome:
+        """Up to the server's welcome, of which nothing is heeded yet."""
         challenge = await self._receive()
         if not isinstance(challenge, Challenge):
             raise ProtocolError("the server did not begin with a challenge")
@@ -192,7 +198,7 @@ class Session:
             case Source():
                 runs.on_source(frame)
             case Update():
-                log.info("the server sent %s: of no use here", type(frame).__name__)
+                self._updater.on_update(frame, self._signed_by)
             case _:
                 raise ProtocolError(f"{type(frame).__name__} at this point")
 
@@ -231,7 +237,8 @@ class Session:
     async def _repeat(self) -> None:
         self._runs.repeat()
 
-    async def _tell_facts(self) -> None:
+    async def tell_facts(self) -> None:
+        """Where they have changed, and once a day."""
         facts = await asyncio.to_thread(self._gather)
         if facts != self._facts or time.monotonic() - self._told_facts_at > _DAY_SECONDS:
             self._facts, self._told_facts_at = facts, time.monotonic()
@@ -241,6 +248,8 @@ class Session:
         facts = gather()
         if self._journal.damaged:
             facts["journal_damaged"] = True
+        if failed := updating.failure(self._state):
+            facts["update_failed"] = failed
         return facts
 
 

@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from websockets.asyncio.server import Server as SocketServer
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from devices.agent import protocol
@@ -77,6 +78,10 @@ class FakeServer:
         self.hangs_up_on: type[AgentFrame] | None = None
         self.hangs_up_after_taking_it = False
         self.problem: Exception | None = None
+        self.files: dict[str, bytes] = {}
+        self.fetched: list[str] = []
+        self.gives_files = asyncio.Event()
+        self.gives_files.set()
         self.closed_with: list[int | None] = []
         self.told_server_id = ""
         self.session = ""
@@ -113,6 +118,7 @@ class FakeServer:
             self.port,
             subprotocols=[Subprotocol(protocol.SUBPROTOCOL)],
             compression=None,
+            process_request=self._give_file,
         )
         self.port = next(iter(self._listener.sockets)).getsockname()[1]
 
@@ -251,6 +257,23 @@ class FakeServer:
             async with self._changed:
                 self.closed_with.append(socket.close_code)
                 self._changed.notify_all()
+
+    async def _give_file(self, socket: ServerConnection, request: Request) -> Response | None:
+        """Plain HTTP, for what is not the agents' socket."""
+        if request.path == protocol.SOCKET_PATH:
+            return None
+        async with self._changed:
+            self.fetched.append(request.path)
+            self._changed.notify_all()
+        await self.gives_files.wait()
+        content = self.files.get(request.path)
+        if content is None:
+            return socket.respond(404, "There is no such file.\n")
+        answer = socket.respond(200, "")
+        del answer.headers["Content-Length"]
+        answer.headers["Content-Length"] = str(len(content))
+        answer.body = content
+        return answer
 
     async def _hear(self, socket: ServerConnection, frame: AgentFrame) -> None:
         if isinstance(frame, Output) and frame.data:
