@@ -48,7 +48,7 @@ class Served:
             capture_output=True,
             text=True,
             check=False,
-            timeout=90,
+            timeout=240,
         )
         assert not check or done.returncode == 0, done.stderr
         return done

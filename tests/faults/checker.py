@@ -100,13 +100,25 @@ class Checker:
         with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
             return connection.execute(sql, parameters or None).fetchall()
 
+    def runs(self) -> int:
+        """How many there are; 0 while the database is away."""
+        try:
+            ((number,),) = self._rows("SELECT count(*) FROM scheduled_task_device_runs")
+        except psycopg.Error:
+            return 0
+        return int(number)
+
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+        # One that hangs is away as well.
+        with psycopg.connect(self.database_url, connect_timeout=2) as connection:
+            return connection.execute(sql).fetchall()
+
     def wait_until_calm(self, seconds: float = 180.0) -> None:
         """Every run and every execution has ended. Fails with what had not."""
 
         def is_calm() -> bool:
             try:
-                with psycopg.connect(self.database_url) as connection:
-                    return connection.execute(_CALM).fetchone() == (0, 0)
+                return self._rows(_CALM) == [(0, 0)]
             except psycopg.OperationalError:
                 return False
 
@@ -166,7 +178,7 @@ class Checker:
             found.doubled += trace is not None and len(trace.starts) > 1
         elif before not in (run["status"], "lost"):
             found.violations.append(f"{run['id']} was {before} and is {run['status']}")
-        found.violations += [f"{run['id']} {text}: {run} {trace}" for text in _broken(run, trace)]
+        found.violations += [f"{run['id']} {text}: {run} {trace}" for text in broken(run, trace)]
 
     def _check_output(self, traces: dict[str, Trace], found: Findings) -> None:
         fresh = [run for run in traces if run not in self._ended]
@@ -190,7 +202,7 @@ class Checker:
                     ]
 
 
-def _broken(run: dict[str, Any], trace: Trace | None) -> Iterator[str]:
+def broken(run: dict[str, Any], trace: Trace | None) -> Iterator[str]:
     """The promises P1 to P4 on one run that should have ended."""
     status = run["status"]
     if status in UNENDED:
@@ -267,7 +279,9 @@ def _wrongly_judged(execution: dict[str, Any], runs: list[dict[str, Any]]) -> It
     counts = Counter(run["status"] for run in last.values())
     if not runs and execution["status"] in ("skipped", "missed", "cancelled"):
         return
-    expected = _judgement(counts, execution["threshold"] or 100, bool(execution["is_cancelled"]))
+    expected = judgement(
+        counts, execution["threshold"] or 100, is_cancelled=bool(execution["is_cancelled"])
+    )
     if execution["status"] != expected:
         yield f"execution {execution['id']} is {execution['status']}, its runs say {dict(counts)}"
     told = {name: n for name, n in execution["result"].get("counts", {}).items() if n}
@@ -275,7 +289,7 @@ def _wrongly_judged(execution: dict[str, Any], runs: list[dict[str, Any]]) -> It
         yield f"execution {execution['id']} counts {told}, its runs say {dict(counts)}"
 
 
-def _judgement(counts: Counter[str], threshold: int, is_cancelled: bool) -> str:
+def judgement(counts: Counter[str], threshold: int, *, is_cancelled: bool) -> str:
     succeeded = counts["succeeded"]
     judged = succeeded + sum(counts[status] for status in AGAINST)
     if is_cancelled:

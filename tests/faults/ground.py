@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,11 @@ class Ground:
         return self.site.kills + self.fleet.kills
 
     @contextmanager
-    def case(self, name: str, seed: int, *, cases: int, load: Load | None = None) -> Iterator[None]:
+    def case(
+        self, name: str, seed: int, *, cases: int | Callable[[], int], load: Load | None = None
+    ) -> Iterator[None]:
         """What happens in the block, the load that goes on meanwhile, and what must be true once
-        everything works again. Raises Violated."""
+        everything works again. `cases` is how often the fault is tried. Raises Violated."""
         kills, began = self.kills, time.monotonic()
         with load.running() if load is not None else ExitStack():
             yield
@@ -39,7 +41,7 @@ class Ground:
         self.checker.check(
             name,
             seed=seed,
-            cases=cases,
+            cases=cases if isinstance(cases, int) else cases(),
             kills=self.kills - kills,
             seconds=time.monotonic() - began,
             load=load,

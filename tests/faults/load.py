@@ -29,6 +29,7 @@ class Load:
     chance: random.Random
     executions_per_second: float
     tasks: list[dict[str, Any]] = field(default_factory=list)
+    repeating: list[dict[str, Any]] = field(default_factory=list)
     answered: dict[str, tuple[str, str]] = field(default_factory=dict)
     cancels: int = 0
     failure: BaseException | None = None
@@ -60,6 +61,16 @@ class Load:
         """One more sort; `fields` are those of Fleet.task."""
         self.tasks.append(self.fleet.task(**fields))
 
+    def repeat(self) -> None:
+        """Two tasks that fall due by themselves as well, every few seconds while the load lasts."""
+        for seconds in (2, 3):
+            interval = {"every": seconds, "unit": "seconds"}
+            rule: dict[str, Any] = {
+                "recurrence_type": "interval",
+                "recurrence_config": interval,
+            }
+            self.repeating.append(self.fleet.task(seed=self.chance.randrange(2**32), **rule))
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """Works until the block ends, and until every key has its answer."""
@@ -84,14 +95,22 @@ class Load:
                     self._cancel()
                 pause = 1 / self.executions_per_second - (time.monotonic() - began)
                 self._stopping.wait(max(0.0, pause))
+            for task in self.repeating:
+                self._pause(task)
         except BaseException as problem:
             self.failure = problem
 
     def _execute(self, task: dict[str, Any]) -> None:
         key = str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
-        answer = self._ask(f"/api/schedule/tasks/{task['id']}/execute", key)
+        answer = self._ask(f"/api/schedule/tasks/{task['id']}/execute", {"Idempotency-Key": key})
         assert answer.status_code == 202, answer.text
         self.answered[key] = (task["id"], answer.json()["id"])
+
+    def _pause(self, task: dict[str, Any]) -> None:
+        """409 says that it is paused: an earlier try of ours did it, and its answer was lost."""
+        path = f"/api/schedule/tasks/{task['id']}/pause"
+        answer = self._ask(path, {}, _NOT_NOW - {409})
+        assert answer.status_code in (200, 409), answer.text
 
     def _cancel(self) -> None:
         """Something that was started lately; it may have ended meanwhile, which is 409."""
@@ -99,11 +118,13 @@ class Load:
         answer = self._try(f"/api/schedule/executions/{execution}/cancel", {})
         self.cancels += answer is not None and answer.status_code == 202
 
-    def _ask(self, path: str, key: str) -> httpx.Response:
+    def _ask(
+        self, path: str, headers: dict[str, str], not_now: frozenset[int] = _NOT_NOW
+    ) -> httpx.Response:
         """The answer, which may be that of a try whose own answer was lost."""
         while True:
-            answer = self._try(path, {"Idempotency-Key": key})
-            if answer is not None and answer.status_code not in _NOT_NOW:
+            answer = self._try(path, headers)
+            if answer is not None and answer.status_code not in not_now:
                 return answer
             # Not `_stopping`: who asked for something wants to know what became of it.
             time.sleep(_AGAIN_SECONDS)

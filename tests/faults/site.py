@@ -35,14 +35,17 @@ class Site(Served):
     system: System
     kills: int = 0
     _programs: dict[str, Process] = field(default_factory=dict)
-    _logs: ExitStack = field(default_factory=ExitStack)
 
     def start(self, name: str) -> None:
         """web, worker or beat, where it does not run; answers when it works."""
+        self.launch(name)
+        self._programs[name].wait_until_ready(180)
+
+    def launch(self, name: str) -> None:
+        """The same, without waiting."""
         if name not in self._programs or self._programs[name].has_ended:
-            log = self._logs.enter_context((self.home / f"{name}.log").open("ab"))
-            self._programs[name] = getattr(self.system, name)().start(log.fileno())
-        self._programs[name].wait_until_ready()
+            with (self.home / f"{name}.log").open("ab") as log:
+                self._programs[name] = getattr(self.system, name)().start(log.fileno())
 
     def kill(self, name: str) -> None:
         """SIGKILL to one of the programs or services, and nothing to its children: what the
@@ -110,7 +113,6 @@ class Site(Served):
         _gone, left = psutil.wait_procs(family, timeout=10)
         for one in left:
             one.kill()
-        self._logs.close()
         self.api.close()
         assert not left, f"left behind: {left}"
 

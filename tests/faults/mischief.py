@@ -1,0 +1,50 @@
+"""What can be done to one program of a running system, beyond killing it."""
+
+from __future__ import annotations
+
+import random
+
+import psutil
+from redis import Redis
+
+from tests.faults.fleet import Fleet
+from tests.faults.site import Site, pause
+from tests.running import until
+
+
+def kill_a_pool_child(site: Site, chance: random.Random) -> None:
+    """What a worker's memory limit does; the worker makes another."""
+    children = psutil.Process(site.pid("worker")).children()
+    chance.choice(children).kill()
+    site.kills += 1
+
+
+def kill_an_agent(fleet: Fleet, chance: random.Random) -> None:
+    device = chance.choice(fleet.devices)
+    device.kill()
+    pause(chance.uniform(0, 1))
+    device.start()
+
+
+def kill_a_shim(fleet: Fleet, chance: random.Random) -> None:
+    """Of a device that runs something; what it ran may live on for a while."""
+
+    def some() -> list[psutil.Process] | None:
+        return chance.choice(fleet.devices).shims() or None
+
+    chance.choice(until(some, what="a shim")).kill()
+    fleet.devices[0].kills += 1
+
+
+def flush(site: Site) -> None:
+    with Redis.from_url(site.services.redis_url, socket_timeout=2) as client:
+        client.flushall()
+    site.kills += 1
+
+
+def limit_memory(site: Site, number: str) -> None:
+    """0 is no limit; past it nothing is thrown out, writes are refused."""
+    with Redis.from_url(site.services.redis_url, socket_timeout=2) as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", number)
+    site.kills += number != "0"
