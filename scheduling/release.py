@@ -16,7 +16,7 @@ from devices import keys
 from devices.agent import kinds
 from devices.agent.protocol import Terms, build_terms
 from devices.models import Device
-from scheduling import live, payloads, progress
+from scheduling import clock, live, payloads, progress
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 
 BATCH = 1_000
@@ -55,11 +55,23 @@ def release(execution: Execution, slots: int, now: datetime) -> bool:
 
 def take_back_slots(execution: Execution) -> int:
     """Queued runs whose device went away, or whose rollout is paused, give their slot back."""
+    if execution.definition["offline_policy"] == ScheduledTask.OfflinePolicy.SKIP:
+        _skip_gone(execution)
     queued = execution.runs.filter(status="queued", has_slot=True)
     if execution.rollout_paused_at is None:
         queued = queued.filter(device__is_online=False)
     return DeviceRun.objects.filter(pk__in=queued.values("pk"), status="queued").update(
         has_slot=False
+    )
+
+
+def _skip_gone(execution: Execution) -> None:
+    """Whoever says that devices offline are skipped waits for none that has gone since."""
+    gone = execution.runs.filter(status="queued", rolls_back=None, device__is_online=False)
+    DeviceRun.objects.filter(pk__in=gone.out_of_recovery().values("pk"), status="queued").move(
+        DeviceRun.Status.SKIPPED,
+        finished_at=clock.now(),
+        error_message=_("The device went offline before it could start."),
     )
 
 

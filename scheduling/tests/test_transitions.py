@@ -106,6 +106,37 @@ def test_only_in_recovery_a_run_starts_from_before_its_claim(admin: User, source
     assert refused(start) == ""
 
 
+@pytest.mark.parametrize("source", DeviceRun.Status.values)
+def test_recovery_lets_no_other_pair_through(admin: User, source: str) -> None:
+    run = factories.run(factories.execution(factories.task(admin)), status=source)
+    assert run.device is not None
+    Device.objects.filter(pk=run.device.pk).update(in_recovery=True)
+    row = DeviceRun.objects.filter(pk=run.pk)
+    allowed = runs.TRANSITIONS[source] | runs.IN_RECOVERY.get(source, frozenset())
+    for target in set(DeviceRun.Status.values) - {source} - allowed:
+        said = refused(lambda: row.update(status=target, **run_columns(target)))  # noqa: B023
+        assert f"may not go from {source} to {target}" in said
+
+
+def test_the_mark_that_counts_is_the_runs_own_devices(admin: User) -> None:
+    run = factories.run(factories.execution(factories.task(admin)))
+    factories.device(in_recovery=True)
+    row = DeviceRun.objects.filter(pk=run.pk)
+    assert "may not go from" in refused(
+        lambda: row.update(status="running", **run_columns("running"))
+    )
+
+
+def test_only_what_was_never_released_here_runs_unsigned(admin: User) -> None:
+    execution = factories.execution(factories.task(admin))
+    pending, queued = (factories.run(execution, status=name) for name in ("pending", "queued"))
+    Device.objects.update(in_recovery=True)
+    rows = [DeviceRun.objects.filter(pk=run.pk) for run in (pending, queued)]
+    assert refused(lambda: rows[0].update(status="running")) == ""
+    said = refused(lambda: rows[1].update(status="running", terms=None))
+    assert "released_run_is_signed" in said
+
+
 def test_what_is_released_is_signed(admin: User) -> None:
     run = factories.run(factories.execution(factories.task(admin)))
     row = DeviceRun.objects.filter(pk=run.pk)
