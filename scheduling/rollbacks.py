@@ -11,7 +11,6 @@ from django.db.models import Exists, OuterRef
 
 from scheduling import live, progress
 from scheduling.models import DeviceRun, Execution
-from scheduling.models.device_run import DeviceRunQuerySet
 from scheduling.options import TRANSACTIONAL, Rollout
 
 BATCH = 1_000
@@ -48,10 +47,10 @@ def _to_undo(execution: Execution) -> list[DeviceRun]:
         was_lost=False,
         device__isnull=False,
     )
-    return [*ended.defer(*_BULKY)[:BATCH], *_left_by_an_attempt_that_never_was(execution)[:BATCH]]
+    return [*ended.defer(*_BULKY)[:BATCH], *_left_by_an_attempt_that_never_was(execution)]
 
 
-def _left_by_an_attempt_that_never_was(execution: Execution) -> DeviceRunQuerySet:
+def _left_by_an_attempt_that_never_was(execution: Execution) -> list[DeviceRun]:
     """The attempts before those that an abort skipped, or that expired: they stand as they failed."""
     never_was = execution.runs.filter(
         progress.COUNTED,
@@ -60,15 +59,15 @@ def _left_by_an_attempt_that_never_was(execution: Execution) -> DeviceRunQuerySe
         started_at=None,
         device__isnull=False,
     )
-    undone = execution.runs.filter(rolls_back__isnull=False)
-    before = execution.runs.filter(rolls_back=None, is_last_attempt=False)
-    return (
-        before.filter(device__in=never_was.values("device"))
-        .exclude(device__in=undone.values("device"))
-        .order_by("device_id", "-attempt")
-        .distinct("device_id")
-        .defer(*_BULKY)
-    )
+    device_ids = set(never_was.values_list("device", flat=True))
+    if device_ids:
+        # Set against set here: joined, the database may compare each with each.
+        undone = execution.runs.filter(rolls_back__isnull=False)
+        device_ids -= set(undone.values_list("device", flat=True))
+    chosen = sorted(filter(None, device_ids))[:BATCH]
+    before = execution.runs.filter(device__in=chosen, rolls_back=None, is_last_attempt=False)
+    by_device = {run.device_id: run for run in before.order_by("attempt").defer(*_BULKY)}
+    return list(by_device.values())
 
 
 def _rollback_of(run: DeviceRun) -> DeviceRun:
