@@ -18,13 +18,14 @@ from django.utils.translation import gettext as _
 from scheduling.models import DeviceRun, OutputChunk, OutputGap
 
 LIMIT = 256 * 1024
+MOST_GAPS = 1_000
 _MOST_UNFINISHED = 3
 
 
 @dataclass(slots=True)
 class OutputSlice:
     """A stretch of output. `data` is the bytes as kept; `text` shows gaps and undecodable bytes.
-    `gaps` are those from its first byte to its last, `dropped_bytes` all of the run's."""
+    `gaps` are the whole run's, the first 1,000, and `dropped_bytes` all it has."""
 
     next_offset: int
     finished: bool
@@ -69,11 +70,7 @@ def read(
         finished=is_at_end and run.has_ended,
         truncated=run.output_truncated,
         dropped_bytes=run.dropped_bytes,
-        gaps=[
-            {"offset": one.offset, "bytes": one.end - one.offset}
-            for one in found
-            if one.stream is None
-        ],
+        gaps=list(run.output_gaps.order_by("offset").values("offset", "bytes")[:MOST_GAPS]),
         text=text.written,
         data=b"".join(one.data[: max(0, reached - one.offset)] for one in shown),
     )

@@ -15,7 +15,8 @@ RESULT_WEIGHT = 4_096
 BATCH_BYTES = 4 * 1024 * 1024
 FULL_BYTES = 64 * 1024 * 1024
 
-# A result has no offset. Output stays one entry per offset, so that a repeat replaces it.
+# A result has no offset. Output stays one entry per first byte, those it skips included, so that a
+# repeat replaces it, and what follows a gap does not replace the gap.
 Key = tuple[UUID, UUID, int | None]
 
 
@@ -43,7 +44,7 @@ class Evidence:
             chunk = RunOutput(
                 session.device, run, frame.offset, frame.stream.value, frame.data, frame.skipped
             )
-            self.lane.put((session.device, run, frame.offset), chunk)
+            self.lane.put((session.device, run, frame.offset - frame.skipped), chunk)
         else:
             result = RunResult(
                 session.device,

@@ -213,6 +213,8 @@ class FakeLedger:
         run = self._of(chunk.device, chunk.run)
         if run is None:
             return OutputNext(chunk.device, chunk.run, -1)
+        if chunk.skipped and chunk.offset - chunk.skipped == len(run.output):
+            run.output += bytes(chunk.skipped)
         if chunk.offset == len(run.output):
             run.output += chunk.data
         return OutputNext(chunk.device, chunk.run, len(run.output))

@@ -160,6 +160,16 @@ async def test_output_is_answered_with_where_to_go_on(web: Web, agent: FakeAgent
     assert run.output == b"one "
 
 
+async def test_what_follows_a_gap_does_not_take_its_place(web: Web, agent: FakeAgent) -> None:
+    run = await started(web, agent)
+    gap = protocol.Output(str(run.id), 5, protocol.Stream.STDOUT, b"", 5)
+    await agent.send(gap)
+    await agent.send(output(run, 5, b"on"))
+    while (await agent.receive(protocol.OutputAck)).next < 7:
+        pass
+    assert run.output.endswith(b"on")
+
+
 async def test_without_the_database_nothing_is_acknowledged_and_repeats_make_up_for_it(
     web: Web, agent: FakeAgent
 ) -> None:

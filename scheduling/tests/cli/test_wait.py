@@ -20,7 +20,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
     """`meanwhile(a, b)`: while the command pauses for the first time a happens, then b."""
     left: list[Callable[[], object]] = []
 
-    def pause() -> None:
+    def pause(look_took_seconds: float) -> None:
         assert left, "it goes on waiting although nothing more will happen"
         left.pop(0)()
 
