@@ -37,6 +37,15 @@ async def test_a_revoked_device_is_disconnected(web: Web) -> None:
     assert await leaves(web, fleet.revoke) == protocol.CLOSE_REVOKED
 
 
+async def test_a_revocation_that_no_hint_tells_of_is_noticed_within_five_seconds(web: Web) -> None:
+    assert upkeep.CHECK_SECONDS <= 5
+    agent = await web.connect(await make_agent())
+    device = await stored(agent)
+    admin = await in_thread(lambda: User.objects.create_superuser("admin"))
+    await in_thread(lambda: fleet.revoke(device, admin))
+    assert await code(agent.socket) == protocol.CLOSE_REVOKED
+
+
 async def test_a_deleted_device_is_disconnected(web: Web) -> None:
     assert await leaves(web, fleet.delete) == protocol.CLOSE_REVOKED
 
