@@ -27,7 +27,7 @@ def gather() -> dict[str, Any]:
         "os_name": name,
         "os_version": version,
         "kernel": platform.release(),
-        "architecture": _architecture(),
+        "architecture": architecture(),
         "cpus": psutil.cpu_count() or 1,
         "memory_bytes": psutil.virtual_memory().total,
         "disk_bytes": shutil.disk_usage(os.path.abspath(os.sep)).total,
@@ -47,7 +47,8 @@ def load_per_cpu() -> float:
     return round(max(0.0, psutil.getloadavg()[0]) / (psutil.cpu_count() or 1), 3)
 
 
-def _architecture() -> str:
+def architecture() -> str:
+    """amd64 or arm64, as packages are named; else what the machine calls itself."""
     machine = platform.machine().lower()
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 

@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ _RESERVE = "exit.reserve"
 _RESERVED_BYTES = 32 * 1024
 _DRAIN_SECONDS = 2.0
 _LOOK_SECONDS = 0.05
+_MOST_ANSWER_BYTES = 64 * 1024
 _READ_BYTES = 256 * 1024
 _MOST_DETAIL_BYTES = 12 * 1024
 
@@ -180,6 +182,16 @@ class Shim:
         account = run_as or self._work.run_as
         return self._tree.run(argv, variables, working_directory, account, self._outlet.ends)
 
+    def ask(
+        self, argv: Sequence[str], *, environment: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        variables = {**(environment or {}), **self._work.environment}
+        with tempfile.TemporaryFile(dir=self.scratch, buffering=0) as printed:
+            output = (printed, self._outlet.ends[1])
+            code = self._tree.run(argv, variables, None, self._work.run_as, output)
+            printed.seek(0)
+            return code, printed.read(_MOST_ANSWER_BYTES) or b""
+
     def write(self, stream: StreamName, data: bytes) -> None:
         self._spool.append(stream, data)
 
@@ -196,6 +208,12 @@ class Shim:
             self.check()
             time.sleep(_LOOK_SECONDS)
         return place
+
+    @property
+    def scratch(self) -> Path:
+        folder = self._folder / "scratch"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        return folder
 
     @property
     def run_id(self) -> str:

@@ -9,6 +9,7 @@ from devices.api.devices import DeviceDoor
 from devices.api.enroll import enroll
 from devices.api.enrollment_tokens import EnrollmentTokenDoor
 from devices.api.groups import GroupDoor
+from devices.api.software import DeviceSoftware
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path(ENROLL_PATH.removeprefix("/api/"), enroll, name="agent-enroll"),
@@ -22,6 +23,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "devices/<uuid:pk>/revoke",
         DeviceDoor.as_view({"post": "revoke"}),
         name="api-device-revoke",
+    ),
+    path(
+        "devices/<uuid:pk>/software",
+        DeviceSoftware.as_view({"get": "list"}),
+        name="api-device-software",
     ),
     path("groups", GroupDoor.as_view({"get": "list", "post": "create"}), name="api-group-list"),
     path(

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from devices.ledger_port import RunAck, RunGiveback, RunReject, RunResult
 from devices.models import Device
-from scheduling import alarms, clock, hints, live, settling
+from scheduling import alarms, clock, hints, inventory, live, settling
 from scheduling.ledger.grants import DEADLINE_GRACE_SECONDS
 from scheduling.models import DeviceRun, OutputGap
 
@@ -128,6 +128,8 @@ def _settle_lost(run: DeviceRun, result: RunResult) -> None:
         output_finished=True,
         output_sha256=result.output_sha256 if result.output_length == run.output_sent else "",
     )
+    if run.device_id is not None:
+        inventory.note(run.device_id, result.detail, clock.now())
     log.info("lost_run_settled", run=str(run.pk), status=outcome)
     settling.rewrite_by_late_evidence(run.execution_id)
 
@@ -147,7 +149,18 @@ def _record(given: Sequence[RunResult]) -> list[tuple[UUID, UUID, str, UUID, int
                 "digests": [one.output_sha256 for one in given],
             },
         )
-        return list(cursor.fetchall())
+        moved = list(cursor.fetchall())
+    _note_software(given, moved)
+    return moved
+
+
+def _note_software(
+    given: Sequence[RunResult], moved: Iterable[tuple[UUID, UUID, str, UUID, int]]
+) -> None:
+    told = {one.run: one.detail for one in given if "installed" in one.detail}
+    for device_id, run_id, *_rest in moved if told else ():
+        if run_id in told:
+            inventory.note(device_id, told[run_id], clock.now())
 
 
 def _message(result: RunResult) -> str:

@@ -128,6 +128,12 @@ class Context(Protocol):
         """Run a program to its end, its output going to the run's output, and answer its exit
         code (128 + n when signal n ended it). Raises CannotStart and Stopped."""
 
+    def ask(
+        self, argv: Sequence[str], *, environment: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Run a program for what it prints: its exit code, and the first 64 KiB of its standard
+        output, which go nowhere else. Raises CannotStart and Stopped."""
+
     def write(self, stream: StreamName, data: bytes) -> None:
         """Put the kind's own words into the run's output."""
 
@@ -140,6 +146,10 @@ class Context(Protocol):
 
     @property
     def run_id(self) -> str: ...
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for this run alone, which goes with it."""
 
     @property
     def execution(self) -> str:

@@ -1,0 +1,321 @@
+"""What the kind `software_deployment` does on the device: find, fetch, install, and look again.
+
+Detection comes first and last: what is there is not installed again, and a command that says it succeeded
+is believed when what it installed is found. Where nothing can detect it, its exit code alone counts, and
+within one execution a step that succeeded is not repeated by a later attempt.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from . import durable
+from .facts import architecture
+from .kinds import CannotStart, Context, FileFacts, Finished, JsonObject, NotFetched
+from .kinds.command import SHELLS
+from .packages import APT_ENVIRONMENT, WAYS, Subject, version_in
+from .software_formats import ANY_ARCHITECTURE, FORMATS
+
+_CANNOT_START = 127
+_MOST_VERSION = 200
+_MEGABYTE = 1024 * 1024
+_WANTS_REBOOT = Path("/run/reboot-required")
+_KEPT_EXECUTIONS = 100
+
+
+class Failed(Exception):
+    """A step did not work out; the text says why, for a person."""
+
+    def __init__(self, said: str, exit_code: int | None = None) -> None:
+        super().__init__(said)
+        self.exit_code = exit_code
+
+
+@dataclass(slots=True)
+class Step:
+    """One software of the order on this device."""
+
+    entry: JsonObject
+    source: JsonObject
+    context: Context
+    wants_reboot: bool = False
+    exit_code: int | None = 0
+    _path: Path | None = None
+    _package: str | None = field(default=None)
+
+    @property
+    def name(self) -> str:
+        return str(self.entry["name"])
+
+    @property
+    def can_detect(self) -> bool:
+        has_way = WAYS[self.source["format"]].detect is not None
+        return "detect_command" in self.source or has_way
+
+    def detect(self) -> str | None:
+        """The installed version; None where it is not there."""
+        if "detect_command" in self.source:
+            code, printed = self.context.ask(
+                self._shell(self.source["detect_command"]), environment=self._environment()
+            )
+            lines = printed.decode(errors="replace").strip().splitlines()
+            return (lines[0].strip() if lines else "?")[:_MOST_VERSION] if code == 0 else None
+        way = WAYS[self.source["format"]].detect
+        if way is None:
+            return None
+        try:
+            code, printed = self.context.ask(way(self._subject()))
+        except CannotStart as problem:
+            raise Failed(str(problem)) from None
+        lines = printed.decode(errors="replace").splitlines()
+        return version_in(self.source["format"], lines) if code == 0 else None
+
+    def act(self, action: str) -> None:
+        """Runs the action's command. Raises Failed, NotFetched, Stopped."""
+        given = self.source.get(f"{action}_command")
+        if given is None and action == "upgrade":
+            given = self.source.get("install_command")  # who says how to install means both
+        way = getattr(WAYS[self.source["format"]], action)
+        if given is None and way is None:
+            raise Failed(f"format {self.source['format']} needs a command to {action} it")
+        directory = self._directory() if given or self.source["format"] == "tarball" else None
+        argv = self._shell(given) if given is not None else way(self._subject())
+        variables = {**APT_ENVIRONMENT, **self._environment()}
+        try:
+            self.exit_code = self.context.execute(
+                argv, environment=variables, working_directory=directory
+            )
+        except CannotStart as problem:
+            raise Failed(str(problem), _CANNOT_START) from None
+        self._judge()
+
+    def _judge(self) -> None:
+        form = FORMATS[self.source["format"]]
+        rebooting = self.source.get("reboot_exit_codes") or form.reboot
+        succeeding = self.source.get("success_exit_codes") or form.success
+        self.wants_reboot = self.exit_code in rebooting
+        if not self.wants_reboot and self.exit_code not in succeeding:
+            raise Failed(f"exit code {self.exit_code}", self.exit_code)
+
+    def _subject(self) -> Subject:
+        form = self.source["format"]
+        path = str(self._file()) if "file" in self.source and self._needs_file() else ""
+        return Subject(path, self._named(form, path), self.entry["version"])
+
+    def _needs_file(self) -> bool:
+        return self._path is not None or "package_name" not in self.source
+
+    def _named(self, form: str, path: str) -> str:
+        """The package's name: as the source says, else as the file itself does."""
+        if "package_name" in self.source:
+            return str(self.source["package_name"])
+        way = WAYS[form].named
+        if self._package is None and way is not None:
+            code, printed = self.context.ask(way(Subject(path, "", self.entry["version"])))
+            words = printed.decode(errors="replace").split()
+            if code != 0 or not words or words[0].startswith("-"):
+                raise Failed(f"the file is no {form} package")
+            self._package = words[0]
+        return self._package or self.name
+
+    def bring(self) -> None:
+        """The file, where the source has one. Raises NotFetched, Stopped."""
+        if "file" in self.source:
+            self._file()
+
+    def _file(self) -> Path:
+        """On this device and under its own name, which some installers look at."""
+        if self._path is None:
+            given = self.source["file"]
+            facts = FileFacts(given["name"], given["sha256"], given["size"])
+            fetched = self.context.fetch(facts)
+            folder = self.context.scratch / facts.sha256[:16]
+            folder.mkdir(exist_ok=True)
+            self._path = folder / facts.name
+            if not self._path.exists():
+                shutil.copyfile(fetched, self._path)
+        return self._path
+
+    def _directory(self) -> str | None:
+        """Where commands run: in an unpacked archive, or beside the file."""
+        if "file" not in self.source:
+            return None
+        path = self._file()
+        if self.source["format"] != "tarball":
+            return str(path.parent)
+        unpacked = path.parent / "unpacked"
+        if not unpacked.exists():
+            unpacked.mkdir()
+            argv = ["tar", "-x", "-f", str(path), "-C", str(unpacked), "--no-same-owner"]
+            if (code := self.context.execute(argv)) != 0:
+                raise Failed(f"the archive cannot be unpacked: exit code {code}", code)
+        inside = list(unpacked.iterdir())
+        only = inside[0] if len(inside) == 1 and inside[0].is_dir() else unpacked
+        return str(only)
+
+    def _shell(self, command: str) -> Sequence[str]:
+        shell = "powershell" if self.context.system == "windows" else "sh"
+        return (*SHELLS[shell], command)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "DEPLOYX_FILE": str(self._path or ""),
+            "DEPLOYX_PACKAGE": str(self.source.get("package_name", "")),
+            "DEPLOYX_SOFTWARE_NAME": self.name,
+            "DEPLOYX_SOFTWARE_VERSION": str(self.entry["version"]),
+        }
+
+
+def run(order: JsonObject, context: Context) -> Finished:
+    """Everything in order; the first step that fails ends it. Raises Stopped."""
+    action = order["action"]
+    done = Done(context.memory / f"{context.execution}.json")
+    steps: list[JsonObject] = []
+    found: list[JsonObject] = []
+    for entry in order["software"]:
+        began = time.monotonic()
+        said: JsonObject = {"software": f"{entry['name']} {entry['version']}"}
+        steps.append(said)
+        context.write("stdout", f"== {action} {said['software']}\n".encode())
+        try:
+            said |= _one(entry, action, context, done, found)
+        except (Failed, NotFetched) as problem:
+            code = getattr(problem, "exit_code", None)
+            said |= {"state": "failed", "why": str(problem)[:500], "exit_code": code}
+            context.write("stderr", f"{problem}\n".encode())
+            break
+        finally:
+            said["seconds"] = round(time.monotonic() - began, 3)
+    return _finished(steps, found, len(order["software"]))
+
+
+def _one(
+    entry: JsonObject, action: str, context: Context, done: Done, found: list[JsonObject]
+) -> JsonObject:
+    """What became of one entry. Raises Failed, NotFetched, Stopped."""
+    step = Step(entry, _source_for(entry, context.system), context)
+    if action != "uninstall":
+        _require_room(entry["requirements"])
+    before = step.detect() if step.can_detect else done.version_of(entry)
+    if state := _nothing_to_do(step, action, before):
+        _note(found, entry, before)
+        return {"state": state, "found": before}
+    step.bring()
+    rebooted_before = _WANTS_REBOOT.exists()
+    step.act(action)
+    after = step.detect() if step.can_detect else _believed(entry, action)
+    if action != "uninstall" and after is None:
+        raise Failed("its command succeeded, but it is not found afterwards", step.exit_code)
+    if action == "uninstall" and after is not None and step.can_detect:
+        raise Failed(f"its command succeeded, but version {after} is still there", step.exit_code)
+    done.record(entry, after)
+    _note(found, entry, after)
+    wants_reboot = step.wants_reboot or (_WANTS_REBOOT.exists() and not rebooted_before)
+    return {
+        "state": _state(action, before, after),
+        "found": after,
+        "exit_code": step.exit_code,
+        **({"reboot_required": True} if wants_reboot else {}),
+    }
+
+
+def _nothing_to_do(step: Step, action: str, before: str | None) -> str:
+    wanted = step.entry["version"]
+    is_packaged = FORMATS[step.source["format"]].is_packaged
+    if action == "install" and before is not None and (before == wanted or is_packaged):
+        return "already installed"
+    if action == "upgrade":
+        if before is None and step.can_detect:
+            return "not installed"
+        if before == wanted and not is_packaged:
+            return "already up to date"
+    if action == "uninstall" and before is None and step.can_detect:
+        return "not installed"
+    return ""
+
+
+def _state(action: str, before: str | None, after: str | None) -> str:
+    if action == "uninstall":
+        return "uninstalled"
+    if before is None:
+        return "installed"
+    return "unchanged" if before == after else "upgraded"
+
+
+def _source_for(entry: JsonObject, system: str) -> JsonObject:
+    """The source for this very machine, else the one for any of its system. Raises Failed."""
+    machine = architecture()
+    for wanted in (machine, ANY_ARCHITECTURE):
+        for source in entry["sources"]:
+            if (source["os"], source["architecture"]) == (system, wanted):
+                if source["format"] not in FORMATS:
+                    raise Failed(f"this agent does not know the format {source['format']}")
+                chosen: JsonObject = source
+                return chosen
+    raise Failed(f"there is no source for {system} on {machine}")
+
+
+def _require_room(requirements: JsonObject) -> None:
+    free = shutil.disk_usage(Path.cwd().anchor).free // _MEGABYTE
+    if free < requirements.get("free_disk_mb", 0):
+        raise Failed(f"it needs {requirements['free_disk_mb']} MB of disk; {free} are free")
+    memory = psutil.virtual_memory().total // _MEGABYTE
+    if memory < requirements.get("memory_mb", 0):
+        raise Failed(f"it needs {requirements['memory_mb']} MB of memory; there are {memory}")
+
+
+def _believed(entry: JsonObject, action: str) -> str | None:
+    return None if action == "uninstall" else str(entry["version"])
+
+
+def _note(found: list[JsonObject], entry: JsonObject, version: str | None) -> None:
+    found.append({"id": entry["id"], "name": entry["name"], "version": version})
+
+
+def _finished(steps: list[JsonObject], found: list[JsonObject], number: int) -> Finished:
+    last = steps[-1]
+    has_failed = last["state"] == "failed"
+    changed = any(one["state"] in ("installed", "upgraded", "uninstalled") for one in steps)
+    reboots = any(one.get("reboot_required") for one in steps)
+    if has_failed:
+        said = f"step {len(steps)} of {number}, {last['software']}: {last['why']}"
+    elif number == 1:
+        said = f"{last['software']}: {last['state']}"
+    else:
+        states = [one["state"] for one in steps]
+        counted = ", ".join(f"{states.count(one)} {one}" for one in dict.fromkeys(states))
+        said = f"{number} pieces of software: {counted}"
+    code = last.get("exit_code") if has_failed else 0
+    return Finished(not has_failed, code, said, tuple(steps), changed, reboots, tuple(found))
+
+
+class Done:
+    """The steps of one execution that succeeded here, for what cannot be detected."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def version_of(self, entry: JsonObject) -> str | None:
+        return self._read().get(entry["id"])
+
+    def record(self, entry: JsonObject, version: str | None) -> None:
+        known = {**self._read(), entry["id"]: version}
+        durable.write(self._path, json.dumps(known).encode())
+        notes = sorted(self._path.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)
+        for old in notes[:-_KEPT_EXECUTIONS]:
+            old.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            known: dict[str, Any] = json.loads(self._path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return known

@@ -1,0 +1,51 @@
+"""What software runs found on their devices, kept as each device's inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from devices.models import InstalledSoftware
+
+MOST_PER_RUN = 200
+
+
+def note(device: UUID, detail: Mapping[str, Any], now: datetime) -> None:
+    """Takes over what a run says of the software it dealt with, in the caller's transaction. The
+    detail is a device's word and is read with care."""
+    found = list(_entries(detail))
+    gone = [name for name, version, _ in found if version is None]
+    if gone:
+        InstalledSoftware.objects.filter(device=device, name__in=gone).delete()
+    there = {name: (version, entry) for name, version, entry in found if version is not None}
+    InstalledSoftware.objects.bulk_create(
+        [
+            InstalledSoftware(
+                device_id=device, name=name, version=version, catalogue_id=entry, seen_at=now
+            )
+            for name, (version, entry) in there.items()
+        ],
+        update_conflicts=True,
+        unique_fields=["device", "name"],
+        update_fields=["version", "catalogue_id", "seen_at"],
+    )
+
+
+def _entries(detail: Mapping[str, Any]) -> Iterable[tuple[str, str | None, UUID | None]]:
+    listed = detail.get("installed")
+    for one in listed[:MOST_PER_RUN] if isinstance(listed, list) else []:
+        if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
+            continue
+        version = one.get("version")
+        if version is None or isinstance(version, str):
+            name = one["name"].replace("\0", "")[:200]
+            yield name, version and version.replace("\0", "")[:200], _id(one.get("id"))
+
+
+def _id(value: object) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
