@@ -157,6 +157,15 @@ class Ledger(Protocol):
         answered of the runs `asked`; `is_whole` is false where its journal is damaged."""
         ...
 
+    def unsettled(self, devices: Collection[UUID]) -> set[UUID]:
+        """Those of these devices that have runs claimed or running: a hello of theirs is judged even
+        where their journal is empty. Of all others, such a hello settles nothing."""
+        ...
+
+    def waiting(self) -> set[UUID]:
+        """The devices, connected here or not, for which `claim` may find something."""
+        ...
+
     def claim(self, sessions: Sequence[Session]) -> list[RunGrant]:
         """Claims what is queued for these sessions, within each device's limit."""
         ...
@@ -164,6 +173,12 @@ class Ledger(Protocol):
     def poll(self, session: Session, holding: Mapping[UUID, str]) -> PollAnswer:
         """What this session claimed and the agent does not hold, and the GOs it may have missed.
         `holding` maps a run to the agent's state of it. Claims nothing new."""
+        ...
+
+    def polls(
+        self, asked: Sequence[tuple[Session, Mapping[UUID, str]]]
+    ) -> list[tuple[Session, PollAnswer]]:
+        """The same for many sessions, each with an answer."""
         ...
 
     def start(self, starts: Sequence[tuple[Session, UUID]]) -> list[RunGo | RunStop]:

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from django.db import connection
 
-from scheduling import clock
 from scheduling.models import DeviceRun
 
 BATCH = 1_000
@@ -34,11 +33,10 @@ class NewRun(NamedTuple):
 def insert(runs: Sequence[NewRun]) -> None:
     """Everything else about them is as the model begins it."""
     statement, constants = _statement()
-    now = clock.now()
     for first in range(0, len(runs), BATCH):
         columns = zip(*runs[first : first + BATCH], strict=True)
         with connection.cursor() as cursor:
-            cursor.execute(statement, [now, *constants, *map(list, columns)])
+            cursor.execute(statement, [*constants, *map(list, columns)])
 
 
 @cache
@@ -54,7 +52,7 @@ def _statement() -> tuple[str, list[Any]]:
     statement = f"""
         INSERT INTO {DeviceRun._meta.db_table}
                (created_at, {", ".join(same)}, {", ".join(NewRun._fields)})
-        SELECT %s, {", ".join(f"%s::{types[name]}" for name in same)}, given.*
+        SELECT statement_timestamp(), {", ".join(f"%s::{types[name]}" for name in same)}, given.*
           FROM unnest({given}) AS given ({", ".join(NewRun._fields)})
     """  # noqa: S608 - the model's own names
     return statement, constants

@@ -42,7 +42,15 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     opening: sessions.Opening
-    answer: asyncio.Future[sessions.Admission]
+    answer: asyncio.Future[_Admitted]
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """`is_settled`: the device has no runs under way, as far as the server knows."""
+
+    admission: sessions.Admission
+    is_settled: bool
 
 
 class Admissions:
@@ -71,7 +79,8 @@ class Admissions:
         """Welcomes the device, and answers whether it had been offline. Raises Refused."""
         if hello.protocol != protocol.SUBPROTOCOL:
             raise Refused(protocol.CLOSE_NOT_THE_PROTOCOL)
-        admission = await self._judged(link, nonce, hello, identity)
+        admitted = await self._judged(link, nonce, hello, identity)
+        admission = admitted.admission
         if admission.refused_with is not None:
             raise Refused(admission.refused_with)
         session = admission.session
@@ -79,6 +88,8 @@ class Admissions:
         try:
             if admission.in_recovery:
                 verdicts = await self._recovered(link, session, hello, next_frame)
+            elif admitted.is_settled and not journal:
+                verdicts = []
             else:
                 verdicts = await self._judge(lambda: self._ledger.hello(session, journal))
         except Unavailable:
@@ -100,7 +111,7 @@ class Admissions:
 
     async def _judged(
         self, link: Link, nonce: bytes, hello: protocol.Hello, identity: Identity
-    ) -> sessions.Admission:
+    ) -> _Admitted:
         opening = sessions.Opening(
             Session(UUID(hello.device_id), uuid4()),
             protocol.hello_bytes(nonce, identity.server_id, hello.device_id),
@@ -118,14 +129,24 @@ class Admissions:
         openings = [waiting.opening for waiting in batch.values()]
         now = asyncio.get_running_loop().time()
         try:
-            for admission in await self._threads.call_each(sessions.admit, openings):
+            for admitted in await self._threads.call_each(self._write, openings):
+                admission = admitted.admission
                 # Registered here, before the next batch: the register keeps the rows' order.
                 if admission.refused_with is None:
                     self._register.enter(links[admission.session], admission.session, now)
-                _settle_future(answers[admission.session], admission)
+                _settle_future(answers[admission.session], admitted)
         finally:
             for session, answer in answers.items():
-                _settle_future(answer, sessions.Admission(session, CLOSE_TRY_AGAIN_LATER))
+                refused = sessions.Admission(session, CLOSE_TRY_AGAIN_LATER)
+                _settle_future(answer, _Admitted(refused, False))
+
+    def _write(self, openings: Sequence[sessions.Opening]) -> list[_Admitted]:
+        """Thousands that reconnect at once have nothing to settle: one question serves them all. What
+        an earlier session's last claim has still to commit is queued again by its age."""
+        admissions = sessions.admit(openings)
+        devices = {one.session.device for one in admissions if one.refused_with is None}
+        unsettled = self._ledger.unsettled(devices)
+        return [_Admitted(one, one.session.device not in unsettled) for one in admissions]
 
     async def _judge(self, judge: Callable[[], list[RunVerdict]]) -> list[RunVerdict]:
         async with self._hellos:
@@ -162,12 +183,10 @@ def _on_every(
     ]
 
 
-def _settle_future(
-    future: asyncio.Future[sessions.Admission], admission: sessions.Admission
-) -> None:
+def _settle_future(future: asyncio.Future[_Admitted], admitted: _Admitted) -> None:
     # The consumer may have been cancelled meanwhile.
     if not future.done():
-        future.set_result(admission)
+        future.set_result(admitted)
 
 
 def _welcome(

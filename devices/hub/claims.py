@@ -18,6 +18,8 @@ from devices.ledger_port import Ledger, RunGrant, Session
 log = structlog.get_logger(__name__)
 SESSIONS_AT_ONCE = 1_000
 RETRY_SECONDS = 1.0
+FEW = 20
+"""For more devices than these it is asked first which of them anything waits for."""
 
 
 class Claims:
@@ -49,7 +51,7 @@ class Claims:
         while True:
             await self._wanted.wait()
             await asyncio.sleep(GATHER_SECONDS)
-            sessions = self._take()
+            sessions = await self._take()
             for first in range(0, len(sessions), SESSIONS_AT_ONCE):
                 await self._claim(sessions[first : first + SESSIONS_AT_ONCE])
 
@@ -86,14 +88,27 @@ class Claims:
                 )
             )
 
-    def _take(self) -> list[Session]:
+    async def _take(self) -> list[Session]:
         wants_all, devices = self._wants_all, self._devices
         self._wants_all, self._devices = False, set()
         self._wanted.clear()
+        if wants_all or len(devices) > FEW:
+            waiting = await self._waiting()
+            devices = waiting if wants_all else devices & waiting
+        links = [self._register.of(device) for device in devices]
         return [
             link.session
-            for link in self._register.open()
-            if link.is_ready
-            and link.session is not None
-            and (wants_all or link.session.device in devices)
+            for link in links
+            if link is not None and link.is_open and link.is_ready and link.session is not None
         ]
+
+    async def _waiting(self) -> set[UUID]:
+        try:
+            return await self._threads.call(self._ledger.waiting)
+        except Unavailable as error:
+            log.warning("claim_failed", why=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+            self.want_all()
+        except Exception:
+            log.exception("claim_failed")
+        return set()

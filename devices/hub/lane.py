@@ -32,12 +32,14 @@ class Lane(Generic[Key, Item]):
         weigh: Callable[[Item], int] = lambda item: 1,
         batch_weight: int = 1_000,
         full_weight: int = 100_000,
+        gather_seconds: float = GATHER_SECONDS,
     ) -> None:
         self._name = name
         self._handle = handle
         self._weigh = weigh
         self._batch_weight = batch_weight
         self._full_weight = full_weight
+        self._gather_seconds = gather_seconds
         self._waiting: dict[Key, Item] = {}
         self._weight = 0
         self._filled = asyncio.Event()
@@ -67,7 +69,7 @@ class Lane(Generic[Key, Item]):
         """Runs until cancelled."""
         while True:
             await self._filled.wait()
-            await asyncio.sleep(GATHER_SECONDS)
+            await asyncio.sleep(self._gather_seconds)
             batch = self._take()
             try:
                 await self._handle(batch)

@@ -55,11 +55,13 @@ class Answer:
 @dataclass
 class FakeLedger:
     """Keeps the rules the hub relies on; `is_away` makes every call fail as PostgreSQL's absence
-    does, `poison` the calls that carry that output. `forgotten` and `told` are what else `devices`
-    asked of the packages above. A device in recovery is asked for its `recalls`."""
+    does, `failing` those of these names, `poison` the calls that carry that output. `forgotten` and
+    `told` are what else `devices` asked of the packages above. A device in recovery is asked for its
+    `recalls`."""
 
     runs: dict[UUID, FakeRun] = field(default_factory=dict)
     is_away: bool = False
+    failing: set[str] = field(default_factory=set)
     poison: bytes | None = None
     calls: list[str] = field(default_factory=list)
     came_online: list[UUID] = field(default_factory=list)
@@ -121,6 +123,21 @@ class FakeLedger:
             for run in claimed:
                 run.status, run.session = "claimed", live[run.device]
             return [_grant(run, self.key_id) for run in claimed]
+
+    def waiting(self) -> set[UUID]:
+        with self._called("waiting"):
+            return {run.device for run in self.runs.values() if run.status == "queued"}
+
+    def unsettled(self, devices: Collection[UUID]) -> set[UUID]:
+        with self._called("unsettled"):
+            under_way = ("claimed", "running")
+            mine = [run for run in self.runs.values() if run.status in under_way]
+            return {run.device for run in mine if run.device in devices}
+
+    def polls(
+        self, asked: Sequence[tuple[Session, Mapping[UUID, str]]]
+    ) -> list[tuple[Session, PollAnswer]]:
+        return [(session, self.poll(session, holding)) for session, holding in asked]
 
     def poll(self, session: Session, holding: Mapping[UUID, str]) -> PollAnswer:
         with self._called("poll"):
@@ -188,7 +205,7 @@ class FakeLedger:
 
     def _called(self, name: str) -> threading.RLock:
         self.calls.append(name)
-        if self.is_away:
+        if self.is_away or name in self.failing:
             raise OperationalError("the server closed the connection unexpectedly")
         return self._lock
 

@@ -185,14 +185,15 @@ async def test_without_the_database_nothing_is_acknowledged_and_repeats_make_up_
     assert await agent.receive(protocol.Ack) == protocol.Ack(str(run.id), "succeeded")
 
 
+@pytest.mark.parametrize("call", ["waiting", "claim"])
 async def test_a_claim_that_met_no_database_is_made_when_it_is_back(
-    web: Web, agent: FakeAgent
+    web: Web, agent: FakeAgent, call: str
 ) -> None:
     run = web.ledger.add(agent.device)
-    web.ledger.is_away = True
+    web.ledger.failing.add(call)
     web.hub.wake()
-    await until(lambda: "claim" in web.ledger.calls)
-    web.ledger.is_away = False
+    await until(lambda: call in web.ledger.calls)
+    web.ledger.failing.clear()
     assert (await agent.receive(protocol.Grant)).run == str(run.id)
 
 

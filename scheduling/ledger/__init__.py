@@ -6,7 +6,7 @@ normal answer, and the agent's own repeats make up for a call that failed.
 
 from scheduling.catalogue.handing import fetch
 from scheduling.ledger.evidence import givebacks, rejects, results
-from scheduling.ledger.grants import cancels, claim, poll, start
+from scheduling.ledger.grants import cancels, claim, poll, polls, start, unsettled, waiting
 from scheduling.ledger.output import output
 from scheduling.ledger.presence import device_came_online, device_revoked
 from scheduling.ledger.recalling import recall, recalled
@@ -22,9 +22,12 @@ __all__ = [
     "hello",
     "output",
     "poll",
+    "polls",
     "recall",
     "recalled",
     "rejects",
     "results",
     "start",
+    "unsettled",
+    "waiting",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from devices.ledger_port import PollAnswer, RunGo, RunGrant, RunStop, Session
 from scheduling import live
@@ -72,6 +73,17 @@ UPDATE scheduled_task_device_runs AS run
 RETURNING run.id, run.device_id, run.timeout_seconds, run.execution_id
 """
 
+_UNDER_WAY = """
+SELECT run.device_id, run.claim_session, run.id, run.status, run.timeout_seconds
+  FROM unnest(%(devices)s::uuid[], %(sessions)s::uuid[]) AS given (device_id, session)
+  JOIN scheduled_task_device_runs AS run
+    ON run.device_id = given.device_id AND run.claim_session = given.session
+   AND run.status IN ('claimed', 'running')
+  JOIN devices_device AS device
+    ON device.id = given.device_id AND device.session = given.session
+   AND NOT device.in_recovery
+"""
+
 
 @transaction.atomic
 def claim(sessions: Sequence[Session]) -> list[RunGrant]:
@@ -108,19 +120,46 @@ def start(starts: Sequence[tuple[Session, UUID]]) -> list[RunGo | RunStop]:
     return [*gone.values(), *_answers(rest)]
 
 
-@transaction.atomic
 def poll(session: Session, holding: Mapping[UUID, str]) -> PollAnswer:
     """Grants this session's claims that the agent does not hold, and GOs it may have missed."""
-    mine = DeviceRun.objects.filter(
-        device=session.device, claim_session=session.session, device__session=session.session
-    ).out_of_recovery()
-    claimed = mine.filter(status="claimed").exclude(pk__in=list(holding))
-    waiting = [run_id for run_id, state in holding.items() if state == "claimed"]
-    gone = mine.filter(status="running", pk__in=waiting).values_list("pk", "timeout_seconds")
-    return PollAnswer(
-        grants=_grants(claimed.values_list("pk", flat=True)),
-        gos=[RunGo(session.device, run_id, timeout) for run_id, timeout in gone],
-    )
+    return dict(polls([(session, holding)]))[session]
+
+
+@transaction.atomic
+def polls(
+    asked: Sequence[tuple[Session, Mapping[UUID, str]]],
+) -> list[tuple[Session, PollAnswer]]:
+    """The same for many sessions."""
+    held = dict(asked)
+    answers = {session: PollAnswer() for session in held}
+    missing: dict[UUID, Session] = {}
+    for device, claimed_in, run_id, status, timeout in _under_way(list(held)):
+        session = Session(device, claimed_in)
+        if status == "claimed" and run_id not in held[session]:
+            missing[run_id] = session
+        elif status == "running" and held[session].get(run_id) == "claimed":
+            answers[session].gos.append(RunGo(device, run_id, timeout))
+    for grant in _grants(missing) if missing else ():
+        answers[missing[grant.run]].grants.append(grant)
+    return list(answers.items())
+
+
+def _under_way(sessions: Sequence[Session]) -> list[tuple[Any, ...]]:
+    """The runs that these sessions claimed, while each is still its device's live one."""
+    given = {"devices": [s.device for s in sessions], "sessions": [s.session for s in sessions]}
+    return _fetch(_UNDER_WAY, given)
+
+
+def unsettled(devices: Collection[UUID]) -> set[UUID]:
+    """Those of these devices that have runs claimed or running."""
+    runs = DeviceRun.objects.filter(device__in=devices, status__in=["claimed", "running"])
+    return {pk for pk in runs.values_list("device", flat=True).distinct() if pk is not None}
+
+
+def waiting() -> set[UUID]:
+    """The devices that may have something to claim."""
+    queued = DeviceRun.objects.filter(status="queued", has_slot=True, not_after__gt=Now())
+    return {pk for pk in queued.values_list("device", flat=True).distinct() if pk is not None}
 
 
 def cancels(devices: Sequence[UUID]) -> dict[UUID, list[UUID]]:
