@@ -64,6 +64,12 @@ DEPLOYX_RECONCILE_SECONDS: float = env.float(
 DEPLOYX_HEARTBEAT_SECONDS: float = env.float("DEPLOYX_HEARTBEAT_SECONDS", 20.0, validate=_positive)
 DEPLOYX_POLL_SECONDS: float = env.float("DEPLOYX_POLL_SECONDS", 60.0, validate=_positive)
 DEPLOYX_RUNS_PER_DEVICE: int = env.int("DEPLOYX_RUNS_PER_DEVICE", 4, validate=_positive)
+DEPLOYX_AGENT_UPDATES_PER_MINUTE: int = env.int(
+    "DEPLOYX_AGENT_UPDATES_PER_MINUTE", 60, validate=validate.Range(min=0)
+)
+DEPLOYX_AGENT_UPDATE_PERCENT: int = env.int(
+    "DEPLOYX_AGENT_UPDATE_PERCENT", 0, validate=validate.Range(min=0, max=100)
+)
 DEPLOYX_OUTPUT_BYTES_PER_RUN: int = env.int(
     "DEPLOYX_OUTPUT_BYTES_PER_RUN", 10 * 1024 * 1024, validate=_positive
 )

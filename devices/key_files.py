@@ -19,8 +19,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from django.conf import settings
 
-from devices.agent import durable
-
 
 class SigningKeyError(Exception):
     """There is no key this process may sign with; the text says what to do about it."""
@@ -70,13 +68,13 @@ def write_new(path: Path) -> None:
             os.link(draft, path)
     finally:
         draft.unlink()
-    durable.sync_folder(path.parent)
+    _sync_folder(path.parent)
 
 
 def succeed() -> None:
     """The successor's file takes the place of the key's, whose private half is then gone."""
     successor().replace(place())
-    durable.sync_folder(place().parent)
+    _sync_folder(place().parent)
 
 
 @contextmanager
@@ -99,3 +97,11 @@ def _give_to_owner_of(path: Path, descriptor: int) -> None:
     owner, mine = path.stat(), os.fstat(descriptor)
     if (owner.st_uid, owner.st_gid) != (mine.st_uid, mine.st_gid):
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

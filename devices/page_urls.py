@@ -13,6 +13,9 @@ urlpatterns = [
         name="enrollment-token-revoke",
     ),
     path("devices/<uuid:pk>/edit", devices.device_edit, name="device-edit"),
+    path(
+        "devices/<uuid:pk>/update-agent", devices.device_update_agent, name="device-update-agent"
+    ),
     path("groups/", groups.group_list, name="group-list"),
     path("groups/new", groups.group_new, name="group-new"),
     path("groups/<uuid:pk>/", groups.group_detail, name="group"),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Q
+from django.db.models.functions import Now
 from psycopg.types.json import Jsonb
 
 from devices.agent import protocol
 from devices.facts import described, one_line, storable
 from devices.ledger_port import Session
 from devices.models import Device
+from devices.upward import upward
 
+CONTEST_EVERY = timedelta(minutes=1)
 # Rows are locked in the order of their ids, as everywhere, so that two hubs cannot deadlock.
 _ADMIT = """
     UPDATE devices_device AS device
@@ -124,6 +129,16 @@ def describe(facts: dict[UUID, dict[str, Any]]) -> None:
 def set_ready(session: Session, is_ready: bool) -> None:
     """Whether this session takes new runs; another session's word is not overwritten."""
     Device.objects.filter(pk=session.device, session=session.session).update(is_ready=is_ready)
+
+
+def note_contested(devices: Collection[UUID]) -> None:
+    """These devices' sessions fence each other: two machines use one identity."""
+    told = Device.objects.filter(pk__in=devices, revoked_at=None)
+    stale = Q(contested_at=None) | Q(contested_at__lt=Now() - CONTEST_EVERY)
+    noted = list(told.filter(stale).values_list("pk", flat=True))
+    if noted:
+        Device.objects.filter(pk__in=noted).update(contested_at=Now())
+        upward().devices_changed(noted)
 
 
 def _write(openings: list[Opening]) -> list[Admission]:

@@ -23,7 +23,7 @@ from django.db.models import F, Max, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from devices import presence
+from devices import agent_updates, keys, presence
 from scheduling import clock, due, hints, live, merging, opening, rollout, settling
 from scheduling.models import DeviceRun, Execution, ScheduledTask, ServiceHeartbeat
 
@@ -142,6 +142,16 @@ def wake_hubs() -> int:
     return 0
 
 
+def update_agents() -> int:
+    """Signs the agent's wheel, asks for those that update by themselves, and closes what ended."""
+    try:
+        signed = agent_updates.sign()
+    except keys.SigningKeyError as error:
+        log.warning("agent_release_not_signed", why=str(error))
+        return 0
+    return signed + agent_updates.ask_share() + agent_updates.settle()
+
+
 STEPS: tuple[Callable[[], int], ...] = (
     sweep_presence,
     open_due,
@@ -152,6 +162,7 @@ STEPS: tuple[Callable[[], int], ...] = (
     InTurn("release_queue", _queueing, _release_queued),
     InTurn("settle_tasks", _running, _settle),
     open_dependents,
+    update_agents,
     wake_hubs,
     merging.merge_some,
 )

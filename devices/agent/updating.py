@@ -25,7 +25,14 @@ from typing import Any
 from . import __version__, durable
 from .config import StateDir
 from .identity import Server
-from .protocol import ProtocolError, Update, parse_object, update_bytes, verify
+from .protocol import (
+    ProtocolError,
+    Update,
+    parse_object,
+    update_bytes,
+    verify,
+    version_number,
+)
 
 log = logging.getLogger("deployx_agent.updating")
 
@@ -68,17 +75,9 @@ def read_offer(update: Update, server: Server | None) -> Offer:
     if not verify(server.public_key, update.signature, update_bytes(update.terms)):
         raise UpdateFailed("the signature is not over these terms")
     offer = _parse(update.terms)
-    if number(offer.version) <= number(__version__):
+    if version_number(offer.version) <= version_number(__version__):
         raise UpdateFailed(f"{offer.version} is not newer than {__version__}")
     return offer
-
-
-def number(version: str) -> tuple[int, ...]:
-    """To compare versions by; 1.0 and 1.0.0 are the same."""
-    parts = [int(part) for part in version.split(".")]
-    while parts and parts[-1] == 0:
-        parts.pop()
-    return tuple(parts)
 
 
 def _parse(terms: bytes) -> Offer:
@@ -151,7 +150,7 @@ def newer(state: StateDir) -> Chosen | None:
     """The version that is to run instead of this program."""
     try:
         chosen = Chosen(**(_read(_choice(state)) or {}))
-        is_newer = number(chosen.version) > number(__version__)
+        is_newer = version_number(chosen.version) > version_number(__version__)
     except (TypeError, ValueError):
         return None
     return chosen if is_newer and os.access(chosen.python, os.X_OK) else None

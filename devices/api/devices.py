@@ -14,7 +14,7 @@ from accounts.api.authentication import person
 from accounts.api.bodies import body
 from accounts.api.doors import Door
 from accounts.api.etags import tagged
-from devices import fleet
+from devices import agent_updates, fleet
 from devices.api.filters import DeviceFilters
 from devices.api.inputs import DeviceInput
 from devices.api.serializers import DeviceSerializer
@@ -62,3 +62,11 @@ class DeviceDoor(Door):
     def revoke(self, request: Request, pk: str) -> Response:
         """Ends its work for good and keeps it; 409 where that has happened already."""
         return self.changed(lambda device: fleet.revoke(device, person(request)))
+
+    @extend_schema(request=None, responses={202: DeviceSerializer})
+    def update_agent(self, request: Request, pk: str) -> Response:
+        """Has its agent become the version this server serves, at the settings' pace; 409 where it
+        is that already, or about to be."""
+        device = self.one()
+        agent_updates.ask_one(device, person(request))
+        return Response(self.shown(device), status=202)

@@ -29,6 +29,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         DeviceSoftware.as_view({"get": "list"}),
         name="api-device-software",
     ),
+    path(
+        "devices/<uuid:pk>/update-agent",
+        DeviceDoor.as_view({"post": "update_agent"}),
+        name="api-device-update-agent",
+    ),
     path("groups", GroupDoor.as_view({"get": "list", "post": "create"}), name="api-group-list"),
     path(
         "groups/<uuid:pk>",

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from devices import presence, sessions
+from devices import agent_updates, presence, sessions
 from devices.agent import protocol
 from devices.hub.admission import Identity
 from devices.hub.lane import GATHER_SECONDS
@@ -69,6 +69,8 @@ class Upkeep:
                 round_at = loop.time() + CHECK_SECONDS
                 self._close_silent()
                 self._is_identity_old = True
+                await self._attempt("agent_updates_not_offered", self._offer_updates)
+                await self._attempt("contest_not_written", self._write_contested)
             self._check_wanted.clear()
             if self._is_identity_old:
                 await self._attempt("hub_identity_not_read", self._read_identity)
@@ -126,6 +128,22 @@ class Upkeep:
         for link in links:
             if link.session is not None:
                 _push(link, tuple(str(run) for run in wanted.get(link.session.device, ())))
+
+    async def _offer_updates(self) -> None:
+        known = self.identity.key_ids if self.identity is not None else frozenset()
+        links = {link.session: link for link in self._register.open() if link.known_keys == known}
+        held = [session for session in links if session is not None]
+        if not held:
+            return
+        chosen, frame = await self._threads.call(lambda: agent_updates.offer(held))
+        for session in chosen:
+            if frame is not None:
+                links[session].send(frame)
+
+    async def _write_contested(self) -> None:
+        contested = self._register.contested(asyncio.get_running_loop().time())
+        if contested:
+            await self._threads.call(lambda: sessions.note_contested(contested))
 
     def _close_silent(self) -> None:
         before = asyncio.get_running_loop().time() - SILENT_SECONDS

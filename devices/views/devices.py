@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -9,11 +10,12 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch, Q
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.acting import attempt
 from accounts.errors import InvalidInput
-from accounts.pages import identifier, paginate, person, render_page
-from devices import fleet, presence
+from accounts.pages import administrator, identifier, paginate, person, render_page
+from devices import agent_updates, fleet, presence
 from devices.forms import DeviceForm, typed_tags
 from devices.models import Device, DeviceGroup
 
@@ -66,6 +68,16 @@ def device_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
         messages.success(request, _("Saved."))
         return redirect("device", pk)
     return render(request, "devices/edit.html", {"device": device, "form": form})
+
+
+@require_POST
+@login_required
+def device_update_agent(request: HttpRequest, pk: UUID) -> HttpResponse:
+    user = administrator(request)
+    device = get_object_or_404(Device.objects.visible_to(user), pk=pk)
+    said = _("The agent of “%s” will be updated.") % device.name
+    attempt(request, partial(agent_updates.ask_one, device, user), said)
+    return redirect("device", pk)
 
 
 def _describe(device: Device, user: User, form: DeviceForm) -> bool:

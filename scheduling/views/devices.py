@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.acting import attempt
 from accounts.pages import administrator, newest_first, person, render_page
-from devices import fleet, groups
+from devices import agent_updates, fleet, groups
 from devices.models import Device, DeviceGroup
 from scheduling import alarms, recovery
 from scheduling.models import DeviceRun, ScheduledTask
@@ -34,6 +34,7 @@ def device_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     runs = DeviceRun.objects.visible_to(user).filter(device=device).select_related("execution")
     context = {
         "device": device,
+        "can_update_agent": user.is_superuser and agent_updates.may_be_asked(device),
         "facts": _facts(device.facts),
         "groups": DeviceGroup.objects.visible_to(user).filter(devices=device),
         "history": newest_first(request, runs),

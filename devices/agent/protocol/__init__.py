@@ -95,6 +95,7 @@ from .terms import (
     build_terms,
     parse_terms,
 )
+from .versions import version_number
 
 SUBPROTOCOL = "deployx.v1"
 SOCKET_PATH = "/ws/agent"
@@ -211,5 +212,6 @@ __all__ = [
     "sign",
     "update_bytes",
     "verify",
+    "version_number",
     "write_object",
 ]
