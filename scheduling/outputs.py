@@ -70,7 +70,12 @@ def read(
         finished=is_at_end and run.has_ended,
         truncated=run.output_truncated,
         dropped_bytes=run.dropped_bytes,
-        gaps=list(run.output_gaps.order_by("offset").values("offset", "bytes")[:MOST_GAPS]),
+        gaps=[
+            {"offset": begin, "bytes": length}
+            for begin, length in run.output_gaps.order_by("offset").values_list("offset", "bytes")[
+                :MOST_GAPS
+            ]
+        ],
         text=text.written,
         data=b"".join(one.data[: max(0, reached - one.offset)] for one in shown),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import bare, beat, floor, recurrence, report
+from benchmarks import bare, beat, floor, output, recurrence, report
 from benchmarks.first_line import FirstLine
 
 
@@ -52,3 +52,26 @@ def test_the_report_of_the_beats_counts_what_never_came_as_the_latest() -> None:
     assert "| 50,000 | ours | 100 ms | 1.0 ms | 5 ms | 100 MiB | 0.50 s · 0.50 s |" in text
     assert "| 30.00 s · over 400 s | 500 |" in text
     assert "**40** times and sees a change **1000** times" in text
+
+
+def test_the_report_of_the_flood_names_its_ratios() -> None:
+    seen = output.Seen((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    flood = output.Flood(
+        size=output.MIB,
+        alone={"null": 1.0, "file": 2.0, "pipe": 4.0},
+        by_agent=5.0,
+        delivered=9.0,
+        memory_before=output.MIB,
+        memory_peak=3 * output.MIB,
+        memory_after=2 * output.MIB,
+        quiet=(0.1, 0.2),
+        meanwhile=(0.3, 0.3),
+        written_ahead=7 * output.MIB,
+        output={"dropped_bytes": output.MIB, "gaps": [{}, {}]},
+        stored=output.MIB,
+    )
+    text = output.render(output.Output(seen, flood), "0.0")
+    assert "| `?wait=`, as pages do | 0.20 · 0.30 · 0.30 s |" in text
+    assert "5.00 s, **1.25** times the pipe" in text
+    assert "1 · 3 · 2 MiB" in text
+    assert "**2.00** times the median" in text

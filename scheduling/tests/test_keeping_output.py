@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -213,3 +214,27 @@ def test_another_execution_has_its_own(run: DeviceRun, admin: User, settings: An
     other = factories.run(factories.execution(factories.task(admin)), status="running")
     send(other, (0, b"a" * 20))
     assert other.output_truncated is False
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_frames_that_are_lost_doubled_and_reordered_come_to_what_was_sent(
+    run: DeviceRun, seed: int
+) -> None:
+    """The other end does what an agent does: goes on where the answer says, and sends again."""
+    chance = random.Random(seed)
+    written = chance.randbytes(3_000)
+    dropped = (1_000, 400)
+    frames = [(at, written[at : at + 70], 0) for at in range(0, 1_000, 70)]
+    frames[-1] = (980, written[980:1_000], 0)
+    frames += [(1_400, written[1_400:1_450], 400)]
+    frames += [(at, written[at : at + 70], 0) for at in range(1_450, 3_000, 70)]
+    while run.output_next < len(written):
+        left = [one for one in frames if one[0] + len(one[1]) > run.output_next]
+        batch = [one for one in left[:6] if chance.random() > 0.2]
+        batch += chance.sample(frames, 2)
+        chance.shuffle(batch)
+        answer = send(run, *batch)
+        assert answer == run.output_next
+    assert gaps(run) == [dropped]
+    assert b"".join(data for _at, data in kept(run)) == written[:1_000] + written[1_400:]
+    assert run.output_sent == run.output_kept == 2_600
