@@ -103,9 +103,15 @@ class DeviceRun(models.Model):
     AGAINST: ClassVar = ("failed", "timed_out", "rejected", "expired", "lost")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="runs")
+    # Each change of state writes into every index. Two of foreign keys are left out, for others
+    # begin with the same column.
+    execution = models.ForeignKey(
+        Execution, on_delete=models.CASCADE, related_name="runs", db_index=False
+    )
     task_id = models.UUIDField(null=True, editable=False)
-    device = models.ForeignKey(Device, null=True, on_delete=models.SET_NULL, related_name="runs")
+    device = models.ForeignKey(
+        Device, null=True, on_delete=models.SET_NULL, related_name="runs", db_index=False
+    )
     device_name = models.CharField(max_length=200)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     attempt = models.PositiveSmallIntegerField(default=1)
@@ -213,6 +219,11 @@ class DeviceRun(models.Model):
                 fields=["device", "queued_at", "id"],
                 name="run_queued",
                 condition=Q(status="queued"),
+            ),
+            models.Index(
+                fields=["device", "queued_at", "id"],
+                name="run_claimable",
+                condition=Q(status="queued", has_slot=True),
             ),
             models.Index(
                 fields=["device", "task_id"],
