@@ -98,9 +98,11 @@ def cancel_as_asked(device_ids: Collection[UUID]) -> None:
     live.changed("execution", affected)
 
 
-def supersede_on(device_ids: Collection[UUID]) -> None:
-    """Skips, of what piled up while these devices were in recovery, all but each task's latest."""
+def supersede_on(device_ids: Collection[UUID], since: datetime) -> None:
+    """Skips, of what piled up on these devices while they were in recovery, since this instant, all
+    but each task's latest."""
     newer = DeviceRun.objects.filter(
+        created_at__gte=since,
         device=OuterRef("device"),
         task_id=OuterRef("task_id"),
         execution__gt=OuterRef("execution"),

@@ -180,7 +180,8 @@ def let_mark_fall(device_ids: Collection[UUID]) -> None:
     """These devices are as any other again, and what people asked for meanwhile is done."""
     Device.objects.filter(pk__in=device_ids, in_recovery=True).update(in_recovery=False)
     cancelling.cancel_as_asked(device_ids)
-    cancelling.supersede_on(device_ids)
+    if began_at := horizon().began_at:
+        cancelling.supersede_on(device_ids, began_at)
     live.changed("device", device_ids)
 
 

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from devices.ledger_port import PollAnswer, RunGo, RunGrant, RunStop, Session
-from scheduling import live
+from scheduling import clock, live
 from scheduling.models import DeviceRun, Execution
 
 # A run past its own deadline for this long will not come back by the agent's own timeout.
@@ -228,11 +228,14 @@ def _answer(session: Session, run_id: UUID, run: DeviceRun | None) -> RunGo | Ru
         return RunGo(device, run_id, run.timeout_seconds)
     if run.status == "cancelled" or run.cancel_requested_at is not None:
         return RunStop(device, run_id, "cancelled")
-    # What is left is claimed and past its time, expired, skipped, or another session's: not yours.
-    return RunStop(device, run_id, "expired" if run.status in _TOO_LATE else "unknown")
+    # What is left is past its time or skipped, another session's, or of a device in recovery.
+    return RunStop(device, run_id, "expired" if _is_too_late(run) else "unknown")
 
 
-_TOO_LATE = frozenset({"claimed", "expired", "skipped"})
+def _is_too_late(run: DeviceRun) -> bool:
+    if run.status == "claimed":
+        return run.not_after is not None and run.not_after <= clock.now()
+    return run.status in ("expired", "skipped")
 
 
 def _fetch(sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:

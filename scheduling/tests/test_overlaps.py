@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from devices.models import Device
-from scheduling import executions, opening, rollout
+from scheduling import executions, opening, rollout, schedules
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.tests import factories
 
@@ -136,6 +136,15 @@ def test_where_both_may_run_nothing_is_superseded(admin: User, web_device: Devic
     waiting = factories.run(factories.execution(task), web_device, status="queued")
     factories.go_offline(web_device)
     open_next(task)
+    assert DeviceRun.objects.get(pk=waiting.pk).status == "queued"
+
+
+def test_what_waits_for_a_device_that_is_there_is_not_superseded(
+    admin: User, web_device: Device
+) -> None:
+    task = factories.task(admin, devices=[web_device])
+    waiting = factories.run(factories.execution(task), web_device, status="queued")
+    schedules.execute(task, admin)
     assert DeviceRun.objects.get(pk=waiting.pk).status == "queued"
 
 

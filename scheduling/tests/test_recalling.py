@@ -214,6 +214,16 @@ def test_of_what_piled_up_meanwhile_the_latest_runs(admin: User, web_device: Dev
     assert (status_of(older), status_of(newer)) == ("skipped", "pending")
 
 
+def test_what_both_waited_when_the_backup_was_taken_both_run(
+    admin: User, web_device: Device
+) -> None:
+    task = factories.task(admin)
+    waiting = [factories.run(factories.execution(task), web_device) for _ in range(2)]
+    mark(web_device)
+    answer(web_device, [])
+    assert [status_of(run) for run in waiting] == ["pending", "pending"]
+
+
 def test_a_result_that_comes_in_recovery_is_believed(
     execution: Execution, web_device: Device
 ) -> None:

@@ -67,7 +67,8 @@ def stop(run: DeviceRun, reason: str) -> RunStop:
         ({"cancel_requested_at": timezone.now()}, {}, "cancelled"),
         ({"not_after": timezone.now() - timedelta(seconds=1)}, {}, "expired"),
         ({}, {"revoked_at": timezone.now()}, "revoked"),
-        ({"claim_session": uuid.uuid4()}, {}, "expired"),
+        ({"claim_session": uuid.uuid4()}, {}, "unknown"),
+        ({}, {"in_recovery": True}, "unknown"),
     ],
 )
 def test_what_bars_a_start_stops_it(
