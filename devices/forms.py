@@ -34,6 +34,23 @@ class GroupForm(AskingForm):
     description = forms.CharField(
         label=_("Description"), required=False, widget=forms.Textarea(attrs={"rows": 2})
     )
+    query = forms.CharField(
+        label=_("Query"),
+        required=False,
+        help_text=_(
+            "Such as: os = linux and tag.site = berlin. The devices it finds are the group. Left empty,"
+            " you put devices in yourself."
+        ),
+        widget=forms.Textarea(attrs={"rows": 2, "class": "code", "spellcheck": "false"}),
+    )
+
+    def given(self) -> dict[str, Any]:
+        """The input of the verbs: whether there is a query makes the kind."""
+        query = self.cleaned_data["query"].strip()
+        plain = {name: self.cleaned_data[name] for name in ("name", "description")}
+        if not query:
+            return {**plain, "kind": "static", "query": None}
+        return {**plain, "kind": "dynamic", "query": query, "device_ids": []}
 
 
 class DeviceForm(AskingForm):

@@ -1,13 +1,14 @@
 """Verbs on groups. Administrators make and name them and say who may use them; whoever may use a
 group moves devices in and out of it, as far as they may use those devices.
 
-Input is a mapping of a group's fields: `name`, `description`, `kind`, `device_ids`, `people`; and
-`query`, null until there are groups by query.
+Input is a mapping of a group's fields: `name`, `description`, `kind`, `people`, and either `device_ids`
+(static) or `query` (dynamic), whose members follow from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from django.utils.translation import gettext_lazy
 from accounts import fields
 from accounts.errors import InvalidInput, NotAllowed
 from accounts.rights import is_administrator, require_administrator
+from devices import membership, queries
 from devices.models import Device, DeviceGroup
 from devices.upward import upward
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 MOST_DEVICES = 10_000
 MOST_PEOPLE = 1_000
+FEW = 20
 Input = dict[str, Any]
 _TAKEN = gettext_lazy("Another group has this name.")
 
@@ -64,8 +67,10 @@ def delete(group: DeviceGroup, user: User) -> None:
 
 @transaction.atomic
 def add_devices(group: DeviceGroup, user: User, device_ids: Collection[UUID]) -> None:
-    """Raises NotAllowed without the right on the group, InvalidInput for devices not seen."""
+    """Raises NotAllowed without the right on the group, InvalidInput for devices not seen and for a
+    group by query."""
     _require_use(group, user)
+    _require_static(group)
     new = set(device_ids) - _device_ids(group)
     if missing := _not_usable(new, user):
         raise InvalidInput({"device_ids": [_not_found(missing)]})
@@ -74,9 +79,30 @@ def add_devices(group: DeviceGroup, user: User, device_ids: Collection[UUID]) ->
 
 @transaction.atomic
 def remove_devices(group: DeviceGroup, user: User, device_ids: Collection[UUID]) -> None:
-    """Raises NotAllowed without the right on the group."""
+    """Raises NotAllowed without the right on the group, InvalidInput for a group by query."""
     _require_use(group, user)
+    _require_static(group)
     _move(group, added=set(), removed=set(device_ids) & _device_ids(group))
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a query finds: how many, and the first few by name."""
+
+    device_count: int
+    devices: list[Device]
+
+
+def preview(user: User, data: Mapping[str, Any]) -> Preview:
+    """For `query`, among the devices this person sees. Raises InvalidInput."""
+    errors: fields.Errors = {}
+    query = fields.checked({"query": _query}, {"query": "", **data}, errors).get("query")
+    if not query and not errors:
+        errors["query"] = [_("This field is required.")]
+    if errors or query is None:
+        raise InvalidInput(errors)
+    found = membership.found(query) & Device.objects.visible_to(user)
+    return Preview(found.count(), list(found.order_by("name", "pk")[:FEW]))
 
 
 def as_input(group: DeviceGroup) -> Input:
@@ -87,9 +113,9 @@ def as_input(group: DeviceGroup) -> Input:
         "name": group.name,
         "description": group.description,
         "kind": group.kind,
-        "device_ids": [str(pk) for pk in sorted(_device_ids(group))],
+        "device_ids": [] if group.query else [str(pk) for pk in sorted(_device_ids(group))],
         "people": sorted(group.people.values_list("pk", flat=True)),
-        "query": None,
+        "query": group.query or None,
     }
 
 
@@ -118,6 +144,7 @@ def _checked(
         errors["name"] = [_("This field is required.")]
     elif _is_taken(group, values.get("name")):
         errors["name"] = [str(_TAKEN)]
+    _check_kind(values, errors)
     new = {UUID(one) for one in values.get("device_ids", [])}
     new -= {UUID(one) for one in before["device_ids"]}
     if missing := _not_usable(new, user):
@@ -135,8 +162,12 @@ def _write(group: DeviceGroup, user: User, before: Input, after: Input) -> None:
         if any(after[name] != before[name] for name in CHECKS if name != "device_ids"):
             raise NotAllowed(_("Only an administrator may change more than a group's devices."))
     group.name, group.description, group.kind = after["name"], after["description"], after["kind"]
+    group.query = after["query"] or ""
     group.save()
     group.people.set(after["people"])
+    if group.query:
+        membership.refresh_named([group.pk])
+        return
     were, are = ({UUID(one) for one in state["device_ids"]} for state in (before, after))
     _move(group, added=are - were, removed=were - are)
 
@@ -170,19 +201,36 @@ def _require_use(group: DeviceGroup, user: User) -> None:
         raise NotAllowed(_("You may not use this group."))
 
 
+def _require_static(group: DeviceGroup) -> None:
+    if group.query:
+        raise InvalidInput({"device_ids": [_("The devices of a group by query follow from it.")]})
+
+
 def _device_ids(group: DeviceGroup) -> set[UUID]:
     return set(group.devices.values_list("pk", flat=True))
 
 
-def _kind(value: object) -> str:
-    if value == "dynamic":
-        raise ValueError(_("Groups by query are not offered yet; it must be static."))
-    return str(fields.one_of(DeviceGroup.Kind.values)(value))
+def _check_kind(values: Input, errors: fields.Errors) -> None:
+    """A group has either devices or a query."""
+    kind = values.get("kind")
+    if kind == DeviceGroup.Kind.DYNAMIC:
+        if "query" in values and not values["query"]:
+            errors.setdefault("query", []).append(_("A group by query needs one."))
+        if values.get("device_ids"):
+            errors.setdefault("device_ids", []).append(
+                _("The devices of a group by query follow from it.")
+            )
+    elif kind == DeviceGroup.Kind.STATIC and values.get("query"):
+        errors.setdefault("query", []).append(_("Only a dynamic group has a query."))
 
 
-def _query(value: object) -> None:
-    if value is not None:
-        raise ValueError(_("Groups by query are not offered yet; it must be null."))
+def _query(value: object) -> str | None:
+    if value is None:
+        return None
+    text = str(fields.text(queries.MOST_CHARACTERS)(value))
+    if text:
+        queries.parse(text)
+    return text or None
 
 
 def _people(value: object) -> list[int]:
@@ -196,7 +244,7 @@ def _people(value: object) -> list[int]:
 CHECKS: dict[str, fields.Check] = {
     "name": fields.text(100, shortest=1, one_line=True),
     "description": fields.text(2_000),
-    "kind": _kind,
+    "kind": fields.one_of(DeviceGroup.Kind.values),
     "device_ids": fields.identifiers(MOST_DEVICES),
     "people": _people,
     "query": _query,

@@ -13,11 +13,10 @@ urlpatterns = [
         name="enrollment-token-revoke",
     ),
     path("devices/<uuid:pk>/edit", devices.device_edit, name="device-edit"),
-    path(
-        "devices/<uuid:pk>/update-agent", devices.device_update_agent, name="device-update-agent"
-    ),
+    path("devices/<uuid:pk>/update-agent", devices.device_update_agent, name="device-update-agent"),
     path("groups/", groups.group_list, name="group-list"),
     path("groups/new", groups.group_new, name="group-new"),
+    path("groups/preview", groups.group_preview, name="group-preview"),
     path("groups/<uuid:pk>/", groups.group_detail, name="group"),
     path("groups/<uuid:pk>/edit", groups.group_edit, name="group-edit"),
     path("groups/<uuid:pk>/devices", groups.group_devices, name="group-devices"),

@@ -17,7 +17,7 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import F
 
-from devices import fleet
+from devices import fleet, membership
 from devices.agent import kinds
 from devices.models import Device, DeviceGroup
 from scheduling import clock, drafts, hints, live, newruns, planning, progress
@@ -176,6 +176,7 @@ class _Targets:
     def of(cls, tasks: Sequence[ScheduledTask]) -> _Targets:
         device_ids = {one for task in tasks for one in task.device_ids}
         group_ids = {one for task in tasks for one in task.group_ids}
+        membership.refresh_named(group_ids)
         present = Device.objects.present().only("id", "name", "is_online")
         named = {str(one.pk): one for one in present.filter(pk__in=device_ids)}
         members = DeviceGroup.devices.through.objects.filter(devicegroup__in=group_ids)

@@ -14,7 +14,7 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from accounts.errors import StateConflict
-from devices import fleet
+from devices import fleet, membership
 from devices.agent import kinds
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
 from devices.models import Device
@@ -264,6 +264,7 @@ def _order(task: ScheduledTask) -> tuple[kinds.JsonObject, str]:
 
 def _targets(task: ScheduledTask) -> list[Device]:
     """The devices of the task's groups and those named, each once, the revoked left out."""
+    membership.refresh_named(task.group_ids)
     present = Device.objects.present().only("id", "name", "is_online")
     named = present.filter(pk__in=task.device_ids)
     grouped = present.filter(groups__in=task.group_ids)

@@ -23,7 +23,7 @@ from django.db.models import F, Max, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from devices import agent_updates, keys, presence
+from devices import agent_updates, keys, membership, presence
 from scheduling import clock, due, hints, live, merging, opening, rollout, settling
 from scheduling.models import DeviceRun, Execution, ScheduledTask, ServiceHeartbeat
 
@@ -134,6 +134,11 @@ def open_dependents() -> int:
     return sum(len(opening.open_dependents(execution_id)) for execution_id in ids)
 
 
+def refresh_groups() -> int:
+    """Brings the members of groups by query up to date."""
+    return membership.refresh_stale()
+
+
 def wake_hubs() -> int:
     waiting = DeviceRun.objects.filter(status="queued", has_slot=True, device__is_online=True)
     if waiting.exists():
@@ -162,6 +167,7 @@ STEPS: tuple[Callable[[], int], ...] = (
     InTurn("release_queue", _queueing, _release_queued),
     InTurn("settle_tasks", _running, _settle),
     open_dependents,
+    refresh_groups,
     update_agents,
     wake_hubs,
     merging.merge_some,

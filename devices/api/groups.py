@@ -11,14 +11,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import person
-from accounts.api.bodies import body
+from accounts.api.bodies import body, only
 from accounts.api.doors import Door
 from accounts.api.etags import tagged
 from accounts.api.idempotency import idempotent
 from devices import groups
 from devices.api.filters import GroupFilters
-from devices.api.inputs import GroupInput
-from devices.api.serializers import GroupSerializer
+from devices.api.inputs import GroupInput, QueryInput
+from devices.api.serializers import GroupSerializer, QueryPreviewSerializer
 from devices.models import DeviceGroup
 
 READ_ONLY = [name for name in GroupSerializer.Meta.fields if name not in groups.CHECKS]
@@ -35,7 +35,7 @@ class GroupDoor(Door):
             super()
             .visible()
             .annotate(
-                device_ids=_ids(DeviceGroup.devices.through, "device"),
+                member_ids=_ids(DeviceGroup.devices.through, "device"),
                 people_ids=_ids(DeviceGroup.people.through, "user"),
                 device_count=Count("devices"),
             )
@@ -72,6 +72,12 @@ class GroupDoor(Door):
         """Removes it and takes it off every target list; its devices stay."""
         self.removed(lambda group: groups.delete(group, person(request)))
         return Response(status=204)
+
+    @extend_schema(request=QueryInput, responses=QueryPreviewSerializer)
+    def preview(self, request: Request) -> Response:
+        """What a query finds now, among the devices this person may use."""
+        found = groups.preview(person(request), only(request, "query"))
+        return Response(QueryPreviewSerializer(found).data)
 
     def _update(self, request: Request, *, partial: bool) -> Response:
         given = body(request, read_only=READ_ONLY)

@@ -28,9 +28,19 @@ class GroupInput(serializers.Serializer[Any]):
     device_ids = serializers.ListField(
         child=serializers.UUIDField(), max_length=10_000, required=False
     )
+    query = serializers.CharField(
+        max_length=2_000,
+        required=False,
+        allow_null=True,
+        help_text="Of a dynamic group, such as `os = linux and tag.site = berlin`.",
+    )
     people = serializers.ListField(
         child=serializers.IntegerField(min_value=1), required=False, help_text="Who may use it."
     )
+
+
+class QueryInput(serializers.Serializer[Any]):
+    query = serializers.CharField(max_length=2_000)
 
 
 class EnrollmentTokenInput(serializers.Serializer[Any]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from rest_framework import serializers
 
@@ -27,7 +28,7 @@ class DeviceSerializer(serializers.ModelSerializer[Device]):
 
 
 class GroupSerializer(serializers.ModelSerializer[DeviceGroup]):
-    device_ids = serializers.ListField(child=serializers.UUIDField())
+    device_ids = serializers.SerializerMethodField(help_text="Of a static group.")
     query = serializers.SerializerMethodField(help_text="Null for a static group.")
     device_count = serializers.IntegerField()
     people = serializers.ListField(
@@ -41,8 +42,23 @@ class GroupSerializer(serializers.ModelSerializer[DeviceGroup]):
         )  # fmt: skip
         read_only_fields: ClassVar = fields
 
+    def get_device_ids(self, group: Any) -> list[UUID]:
+        return [] if group.query else list(group.member_ids)
+
     def get_query(self, group: DeviceGroup) -> str | None:
-        return None
+        return group.query or None
+
+
+class FoundDeviceSerializer(serializers.ModelSerializer[Device]):
+    class Meta:
+        model = Device
+        fields: ClassVar = ("id", "name")
+        read_only_fields: ClassVar = fields
+
+
+class QueryPreviewSerializer(serializers.Serializer[Any]):
+    device_count = serializers.IntegerField()
+    devices = FoundDeviceSerializer(many=True, help_text="The first few, by name.")
 
 
 class EnrollmentTokenSerializer(serializers.ModelSerializer[EnrollmentToken]):

@@ -35,6 +35,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="api-device-update-agent",
     ),
     path("groups", GroupDoor.as_view({"get": "list", "post": "create"}), name="api-group-list"),
+    path("groups/preview", GroupDoor.as_view({"post": "preview"}), name="api-group-preview"),
     path(
         "groups/<uuid:pk>",
         GroupDoor.as_view(

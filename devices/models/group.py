@@ -24,6 +24,9 @@ class DeviceGroupQuerySet(models.QuerySet["DeviceGroup"]):
             pk__in=DeviceGroup.people.through.objects.filter(user=user.pk).values("devicegroup")
         )
 
+    def by_query(self) -> DeviceGroupQuerySet:
+        return self.filter(kind=DeviceGroup.Kind.DYNAMIC)
+
 
 class DeviceGroup(models.Model):
     """Devices that are addressed together, and the people who may use them."""
@@ -44,6 +47,12 @@ class DeviceGroup(models.Model):
         settings.AUTH_USER_MODEL, related_name="device_groups", blank=True
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    refreshed_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When the members of a group by query were last looked up."),
+    )
 
     objects = DeviceGroupQuerySet.as_manager()
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from accounts.errors import InvalidInput, NotAllowed
-from devices import groups
+from devices import groups, membership
 from devices.models import Device, DeviceGroup
 from devices.tests.conftest import make_device
 from devices.tests.fakes import FakeLedger
@@ -53,8 +55,8 @@ def test_every_wrong_field_is_named_at_once(admin: User, web_group: DeviceGroup)
             admin,
             {
                 "name": "web",
-                "kind": "dynamic",
-                "query": "os = linux",
+                "kind": "lively",
+                "query": "os == linux",
                 "device_ids": ["01a20fd9-e4fd-7456-ae63-fef3ff4a090f"],
                 "people": [2**30],
                 "colour": "red",
@@ -62,7 +64,8 @@ def test_every_wrong_field_is_named_at_once(admin: User, web_group: DeviceGroup)
         )
     errors = refused.value.errors
     assert set(errors) == {"name", "kind", "query", "device_ids", "people", "colour"}
-    assert errors["kind"] == ["Groups by query are not offered yet; it must be static."]
+    assert errors["kind"] == ["must be one of static, dynamic."]
+    assert errors["query"] == ["Line 1, column 5: '= linux' is not expected here."]
     assert errors["name"] == ["Another group has this name."]
 
 
@@ -180,3 +183,66 @@ def test_a_deleted_group_leaves_the_target_lists_and_its_devices_stay(
     groups.delete(web_group, admin)
     assert ledger.forgotten == [pk]
     assert list(Device.objects.all()) == [device]
+
+
+def test_a_group_by_query_holds_what_the_query_finds(
+    admin: User, web_group: DeviceGroup, device: Device, ledger: FakeLedger
+) -> None:
+    linux = make_device("linux", os="linux")[0]
+    group = groups.create(admin, {"name": "All", "kind": "dynamic", "query": "os = linux"})
+    assert list(group.devices.all()) == [linux]
+    later = make_device("later", os="linux")[0]
+    Device.objects.filter(pk=linux.pk).update(os="macos")
+    membership.refresh_named([group.pk, web_group.pk])
+    assert list(group.devices.all()) == [later]
+    assert list(web_group.devices.all()) == [device]
+
+
+def test_a_minute_later_it_is_brought_up_to_date(admin: User, ledger: FakeLedger) -> None:
+    group = groups.create(admin, {"name": "All", "kind": "dynamic", "query": "os = linux"})
+    make_device("linux", os="linux")
+    assert membership.refresh_stale() == 0
+    assert membership.refresh_stale(timezone.now() + timedelta(minutes=2)) == 1
+    assert group.devices.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"kind": "dynamic"}, {"query"}),
+        ({"kind": "dynamic", "query": "os ="}, {"query"}),
+        ({"kind": "static", "query": "os = linux"}, {"query"}),
+        ({"query": 7}, {"query"}),
+    ],
+)
+def test_kind_and_query_belong_together(
+    admin: User, wrong: dict[str, Any], named: set[str]
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        groups.create(admin, {"name": "All", **wrong})
+    assert set(refused.value.errors) == named
+
+
+def test_nobody_puts_devices_into_a_group_by_query(
+    admin: User, device: Device, ledger: FakeLedger
+) -> None:
+    group = groups.create(admin, {"name": "All", "kind": "dynamic", "query": "os = beos"})
+    for verb in (groups.add_devices, groups.remove_devices):
+        with pytest.raises(InvalidInput, match="follow from it"):
+            verb(group, admin, [device.pk])
+    with pytest.raises(InvalidInput, match="device_ids"):
+        groups.update(group, admin, {"device_ids": [str(device.pk)]}, partial=True)
+
+
+def test_turned_static_it_keeps_whom_it_has(admin: User, ledger: FakeLedger) -> None:
+    device = make_device("linux", os="linux")[0]
+    group = groups.create(admin, {"name": "All", "kind": "dynamic", "query": "os = linux"})
+    groups.update(group, admin, {"kind": "static", "query": None}, partial=True)
+    assert list(group.devices.all()) == [device]
+
+
+def test_what_a_query_finds_is_shown_before_it_is_written(operator: User, device: Device) -> None:
+    make_device("hidden", os="linux")
+    Device.objects.filter(pk=device.pk).update(os="linux")
+    found = groups.preview(operator, {"query": "os = linux"})
+    assert (found.device_count, found.devices) == (1, [device])

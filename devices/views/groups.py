@@ -54,11 +54,12 @@ def group_new(request: HttpRequest) -> HttpResponse:
     form = GroupForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            group = groups.create(user, form.cleaned_data)
+            group = groups.create(user, form.given())
         except InvalidInput as refusal:
             form.refuse(refusal)
         else:
-            messages.success(request, _("“%s” is there. Put devices into it.") % group.name)
+            said = _("“%s” is there.") if group.query else _("“%s” is there. Put devices into it.")
+            messages.success(request, said % group.name)
             return redirect("group", group.pk)
     return render(request, "groups/form.html", {"form": form})
 
@@ -89,17 +90,31 @@ def group_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
 def group_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = administrator(request)
     group = visible_group(user, pk)
-    initial = {"name": group.name, "description": group.description}
+    initial = {name: getattr(group, name) for name in ("name", "description", "query")}
     form = GroupForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            groups.update(group, user, form.cleaned_data, partial=True)
+            groups.update(group, user, form.given(), partial=True)
         except InvalidInput as refusal:
             form.refuse(refusal)
         else:
             messages.success(request, _("Saved."))
             return redirect("group", group.pk)
     return render(request, "groups/form.html", {"form": form, "group": group})
+
+
+@require_POST
+@login_required
+def group_preview(request: HttpRequest) -> HttpResponse:
+    """What the query that is being typed finds, or what is wrong with it."""
+    context: dict[str, object] = {}
+    query = request.POST.get("query", "").strip()
+    if query:
+        try:
+            context["preview"] = groups.preview(person(request), {"query": query})
+        except InvalidInput as refusal:
+            context["errors"] = refusal.errors["query"]
+    return render(request, "groups/_preview.html", context)
 
 
 @require_POST

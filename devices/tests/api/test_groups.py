@@ -41,7 +41,7 @@ def test_a_group_is_made_once_however_often_it_is_sent(as_: As, admin: User) -> 
 def test_every_wrong_field_is_named(as_: As, admin: User, web_group: DeviceGroup) -> None:
     wrong = {
         "name": "web",
-        "kind": "dynamic",
+        "kind": "lively",
         "device_ids": ["web-1"],
         "people": "operator",
         "colour": "red",

@@ -1,0 +1,72 @@
+"""Groups by query: their members are rows like those of any group, brought up to date when a run opens,
+when the query changes, and once a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from devices import queries
+from devices.models import Device, DeviceGroup
+
+log = structlog.get_logger(__name__)
+STALE_AFTER = timedelta(minutes=1)
+BATCH = 1_000
+
+
+def refresh_named(group_ids: Collection[Any]) -> None:
+    """Those of these groups that are by query; the caller is about to read their members. One that
+    somebody else is refreshing at this very moment is left to them."""
+    if group_ids:
+        _refresh(DeviceGroup.objects.by_query().filter(pk__in=group_ids))
+
+
+def refresh_stale(now: datetime | None = None) -> int:
+    """Those nobody looked at for a minute; how many memberships came or went."""
+    before = (now or timezone.now()) - STALE_AFTER
+    is_stale = Q(refreshed_at=None) | Q(refreshed_at__lt=before)
+    return _refresh(DeviceGroup.objects.by_query().filter(is_stale))
+
+
+def found(query: str) -> Any:
+    """The devices a query finds, as a queryset. Raises queries.BadQuery."""
+    return Device.objects.present().filter(queries.parse(query))
+
+
+def _refresh(groups: Any) -> int:
+    changed = 0
+    for pk in list(groups.values_list("pk", flat=True)):
+        with transaction.atomic():
+            rows = DeviceGroup.objects.select_for_update(no_key=True, skip_locked=True)
+            if (group := rows.by_query().filter(pk=pk).first()) is not None:
+                changed += _bring_up_to_date(group)
+    return changed
+
+
+def _bring_up_to_date(group: DeviceGroup) -> int:
+    try:
+        wanted = found(group.query)
+    except queries.BadQuery as problem:
+        # Checked when it was written; this version of the language no longer reads it.
+        log.error("group_query_unreadable", group=str(group.pk), why=str(problem))
+        return 0
+    through = DeviceGroup.devices.through
+    members = through.objects.filter(devicegroup=group.pk)
+    gone, _by_model = members.exclude(device__in=wanted.values("pk")).delete()
+    new: list[UUID] = list(
+        wanted.exclude(pk__in=members.values("device")).values_list("pk", flat=True)
+    )
+    through.objects.bulk_create(
+        [through(devicegroup_id=group.pk, device_id=device) for device in new],
+        batch_size=BATCH,
+        ignore_conflicts=True,
+    )
+    DeviceGroup.objects.filter(pk=group.pk).update(refreshed_at=timezone.now())
+    return gone + len(new)
