@@ -97,6 +97,8 @@ def measure_flood(system: RunningSystem, folder: Path, size: int, runs: int) -> 
         with _peak(web) as peak:
             began = time.monotonic()
             run_id = _start(system, TIMED.format(command=command, file=folder / "agent"))
+            # What the command costs is its own machine's; next to it is felt what the server does.
+            until((folder / "agent").exists, what="the command's end")
             meanwhile = tuple(_empty_run(system, other) for _ in range(runs))
             until(
                 lambda: _run(system, run_id)["finished_at"],

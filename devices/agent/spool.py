@@ -31,6 +31,7 @@ _RELEASED = "released"
 _MOST_TAIL_BYTES = 8 * 1024 * 1024
 _PIECE_BYTES = 64 * 1024
 _RETRY_SECONDS = 1.0
+_LOOK_SECONDS = 0.05
 _SWITCHES_PER_SECOND = 20.0
 _SWITCHES_BURST = 60.0
 
@@ -61,7 +62,7 @@ class SpoolWriter:
         self._size = 0
         self._tail: deque[tuple[bytes, bytearray]] = deque()
         self._tail_held = 0
-        self._failed_at = -_RETRY_SECONDS
+        self._look_at = 0.0
         self._is_closed = False
         self._lock = threading.Lock()
         self._digest = hashlib.sha256()
@@ -96,7 +97,7 @@ class SpoolWriter:
         with self._lock:
             self._is_closed = True
             self._room += self._tail_bytes + (len(self._tail) + 1) * HEAD.size
-            self._failed_at = -_RETRY_SECONDS
+            self._look_at = 0.0
             self._write_tail()
             if self._descriptor >= 0:
                 os.close(self._descriptor)
@@ -114,7 +115,7 @@ class SpoolWriter:
             durable.write_all(self._descriptor, record)
         except OSError:
             # A full disk as a rule. Whatever it is, the command must not come to feel it.
-            self._failed_at = time.monotonic()
+            self._look_at = time.monotonic() + _RETRY_SECONDS
             self._cut_torn()
             return False
         self._size += len(record)
@@ -139,12 +140,13 @@ class SpoolWriter:
                 os.lseek(self._descriptor, self._size, os.SEEK_SET)
 
     def _has_room(self, wanted: int) -> bool:
-        if time.monotonic() - self._failed_at < _RETRY_SECONDS:
+        if time.monotonic() < self._look_at:
             return False
         used = self._size + sum(size for _, size in self._segments)
         while used + wanted > self._room and len(self._segments) > 1:
             path, size = self._segments[0]
             if path.exists():
+                self._look_at = time.monotonic() + _LOOK_SECONDS
                 return False
             self._segments.popleft()
             used -= size
@@ -152,6 +154,7 @@ class SpoolWriter:
 
     def _write_tail(self) -> None:
         """What it cannot write it goes on holding."""
+        self._cut_tail()
         start = self.end - self._tail_held
         gap = start - self.spooled_end
         if gap and not self._write(_GAP, self.spooled_end, b"", gap):
@@ -167,12 +170,15 @@ class SpoolWriter:
         else:
             self._tail.append((kind, bytearray(data)))
         self._tail_held += len(data)
-        while self._tail_held > self._tail_bytes:
-            kind, oldest = self._tail.popleft()
-            surplus = self._tail_held - self._tail_bytes
-            self._tail_held -= min(surplus, len(oldest))
-            if surplus < len(oldest):
-                self._tail.appendleft((kind, oldest[surplus:]))
+        while self._tail_held - len(self._tail[0][1]) >= self._tail_bytes:
+            self._tail_held -= len(self._tail.popleft()[1])
+
+    def _cut_tail(self) -> None:
+        """To its size: whole pieces alone go while a command floods."""
+        surplus = self._tail_held - self._tail_bytes
+        if surplus > 0:
+            del self._tail[0][1][:surplus]
+            self._tail_held -= surplus
 
     def _pause(self, kind: bytes) -> float:
         now = time.monotonic()

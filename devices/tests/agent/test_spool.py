@@ -191,8 +191,9 @@ def test_what_the_server_has_makes_room_for_more(path: Path, reader: SpoolReader
 
 
 def test_once_there_is_room_again_it_goes_on_with_what_it_held_and_marks_the_rest(
-    path: Path, reader: SpoolReader
+    path: Path, reader: SpoolReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(spool, "_LOOK_SECONDS", 0.0)
     data = noise(400_000)
     writer = SpoolWriter(path, 64_000)
     for begin in range(0, 200_000, 1_000):
