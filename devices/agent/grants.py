@@ -87,7 +87,7 @@ def _check_here(order: Order, settings: Settings, state: StateDir) -> None:
     terms = order.terms
     needs = _kind(terms.kind).requires(order.payload)
     rules = policy.load(settings)
-    for account in {needs.run_as, terms.run_as}:
+    for account in {needs.run_as, terms.run_as} - {None} or {None}:
         wanted = kinds.Requirements(needs.shell, account, needs.directories)
         if objection := rules.objection(terms.kind, terms.timeout_seconds, wanted):
             raise Refused(RejectCode.POLICY, objection)

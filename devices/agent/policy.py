@@ -6,7 +6,8 @@
     directories = ["/srv", "/opt/app"]
     longest_timeout_seconds = 3600
 
-A name left out restricts nothing, except `run_as`: without it only the agent's own account.
+A name left out restricts nothing, except `run_as`: without it only the agent's own account. With it
+only those named, the agent's own account too: a payload that names none means that one.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ class Policy:
             return f"kind {kind} is not allowed on this device"
         if kind == "command" and self.shells is not None and shell not in self.shells:
             return f"shell {shell} is not allowed on this device"
-        if needs.run_as is not None and needs.run_as not in (self.run_as or (account_name(),)):
-            return f"running as {needs.run_as} is not allowed on this device"
+        account = needs.run_as or account_name()
+        if account not in ((account_name(),) if self.run_as is None else self.run_as):
+            return f"running as {account} is not allowed on this device"
         longest = self.longest_timeout_seconds
         if longest is not None and timeout_seconds > longest:
             return f"the timeout is over the {longest} s this device allows"
@@ -65,8 +67,10 @@ def load(settings: Settings) -> Policy:
     path = settings.policy
     try:
         with path.open("rb") as file:
-            if complaint := _ownership(os.fstat(file.fileno()), settings.policy_is_default):
-                return Policy(broken=f"the policy file {path} {complaint}")
+            for what, found in (("file", os.fstat(file.fileno())), ("folder", path.parent.stat())):
+                if complaint := _ownership(found, settings.policy_is_default):
+                    place = path if what == "file" else path.parent
+                    return Policy(broken=f"the policy {what} {place} {complaint}")
             return _parse(tomllib.load(file))
     except FileNotFoundError:
         return Policy()
@@ -80,7 +84,8 @@ def _ownership(found: os.stat_result, is_default: bool) -> str | None:
     owners = {0} if is_default else {0, os.geteuid()}
     if found.st_uid not in owners:
         return "is not owned by root"
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    is_sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not is_sticky:
         return "can be written by others than its owner"
     return None
 

@@ -45,6 +45,9 @@ def test_without_a_file_only_the_agents_own_account_is_allowed(file: Path) -> No
         ('shells = ["bash"]', {"shell": "bash"}, None),
         ('run_as = ["deploy"]', {"run_as": "deploy"}, None),
         ('run_as = ["deploy"]', {"run_as": "root"}, "running as root"),
+        ('run_as = ["deploy"]', {}, f"running as {account_name()}"),
+        (f'run_as = ["deploy", "{account_name()}"]', {}, None),
+        ("run_as = []", {"run_as": account_name()}, "running as"),
         ('directories = ["/srv"]', {"directories": ("/srv/app",)}, None),
         ('directories = ["/srv"]', {"directories": ("/srv/../etc",)}, "outside"),
         ('directories = ["/srv"]', {"directories": ("/srvx",)}, "outside"),
@@ -101,3 +104,12 @@ def test_a_link_does_not_lead_out_of_the_allowed_directories(file: Path, tmp_pat
     file.chmod(0o644)
 
     assert "outside" in str(objection(load(file), directories=(str(way_out),)))
+
+
+def test_in_a_folder_of_others_the_file_allows_nothing(file: Path) -> None:
+    file.write_text('kinds = ["command"]')
+    file.chmod(0o644)
+    file.parent.chmod(0o777)
+    assert "can be written by others" in str(objection(load(file)))
+    file.parent.chmod(0o1777)
+    assert objection(load(file)) is None
