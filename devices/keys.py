@@ -44,6 +44,10 @@ class Signer:
         """The signature over a run's terms, 64 bytes."""
         return protocol.sign(self._private_key, protocol.run_bytes(terms))
 
+    def sign_all(self, terms: Iterable[bytes]) -> list[bytes]:
+        """The same for many runs."""
+        return protocol.sign_all(self._private_key, map(protocol.run_bytes, terms))
+
     def sign_update(self, terms: bytes) -> bytes:
         """The signature over an agent update's terms, 64 bytes."""
         return protocol.sign(self._private_key, protocol.update_bytes(terms))

@@ -84,6 +84,7 @@ from .signing import (
     public_key_of,
     run_bytes,
     sign,
+    sign_all,
     update_bytes,
     verify,
 )
@@ -210,6 +211,7 @@ __all__ = [
     "public_key_of",
     "run_bytes",
     "sign",
+    "sign_all",
     "update_bytes",
     "verify",
     "version_number",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -64,6 +64,12 @@ def public_key_of(private_key: bytes) -> bytes:
 
 def sign(private_key: bytes, message: bytes) -> bytes:
     return Ed25519PrivateKey.from_private_bytes(private_key).sign(message)
+
+
+def sign_all(private_key: bytes, messages: Iterable[bytes]) -> list[bytes]:
+    """The signature over each; the key is made ready once, which takes as long as to sign."""
+    key = Ed25519PrivateKey.from_private_bytes(private_key)
+    return [key.sign(message) for message in messages]
 
 
 def verify(public_key: bytes, signature: bytes, message: bytes) -> bool:
