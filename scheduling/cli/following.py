@@ -102,7 +102,9 @@ class Follower:
                 continue
             self._waiting[run.pk] = reason
             name = terminal.plain(run.device_name)
-            self._remarks.print(_("%(name)s waits: %(why)s") % {"name": name, "why": reason.label})
+            says = _("The rollback of %(name)s waits: %(why)s")
+            says = says if run.rolls_back_id else _("%(name)s waits: %(why)s")
+            self._remarks.print(says % {"name": name, "why": reason.label})
 
     @contextmanager
     def _progress(self) -> Iterator[Progress | None]:

@@ -241,3 +241,24 @@ def test_pages_hear_of_what_ended_unstarted(
     with after_commit():
         assert reconcile.expire() == 1
     assert ("execution", str(execution.pk)) in told_of(groups)
+
+
+def test_nothing_is_waited_for_before_the_run_was_made(
+    execution: Execution, web_device: Device
+) -> None:
+    long_ago = timezone.now() - timedelta(days=30)
+    Device.objects.filter(pk=web_device.pk).update(is_online=False, last_seen_at=long_ago)
+    Execution.objects.filter(pk=execution.pk).update(open_wave=1)
+    made = factories.run(execution, web_device)
+    row = DeviceRun.objects.select_related("execution", "device").get(pk=made.pk)
+    waiting.explain([row])
+    assert row.waiting_since == made.created_at  # type: ignore[attr-defined]
+    Execution.objects.filter(pk=execution.pk).update(rollout_paused_at=long_ago)
+    row = DeviceRun.objects.select_related("execution", "device").get(pk=made.pk)
+    waiting.explain([row])
+    assert row.waiting_since == made.created_at  # type: ignore[attr-defined]
+
+
+def test_every_reason_is_one_that_a_run_was_seen_to_have() -> None:
+    seen = {reason for *_row, reason in REASONS} | {"device_busy"}
+    assert seen == set(waiting.WaitingFor.values)

@@ -72,7 +72,7 @@ def execution_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     execution = visible_execution(person(request), pk)
     executions.with_results([execution])
     show = request.GET.get("show", "")
-    runs = execution.runs.filter(rolls_back=None).select_related("execution", "device")
+    runs = execution.runs.select_related("execution", "device")
     page = paginate(request, _filtered(runs, show, request.GET.get("search", "")), RUNS_PER_PAGE)
     waiting.explain(list(page.object_list))
     can = steering.possible(execution)
@@ -117,7 +117,7 @@ def _filtered(runs: DeviceRunQuerySet, show: str, search: str) -> Any:
         runs = runs.filter(progress.COUNTED, progress.WAITS_OFFLINE)
     if search.strip():
         runs = runs.filter(device_name__icontains=search.strip())
-    return runs.order_by("wave", "device_name", "attempt")
+    return runs.order_by("wave", "device_name", "id")
 
 
 def _chosen(request: HttpRequest, runs: DeviceRunQuerySet, shown: Any) -> dict[str, Any]:

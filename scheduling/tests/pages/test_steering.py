@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
@@ -296,3 +297,17 @@ def test_of_many_waves_those_around_the_open_one_show(
 def test_waves_say_so_where_there_is_only_one(as_operator: Client, ended: Execution) -> None:
     assert as_operator.get(ended.get_absolute_url()).context["waves"] is None
     assert DeviceRun.objects.get().wave == 1
+
+
+def test_a_rollback_stands_below_the_run_it_undoes_and_is_named(
+    client: Client, admin: User, task: ScheduledTask, web_device: Device
+) -> None:
+    client.force_login(admin)
+    execution = factories.execution(task)
+    failed = factories.run(execution, web_device, status="failed")
+    rollback = DeviceRun.objects.create(
+        execution=execution, device=web_device, device_name=web_device.name, rolls_back=failed
+    )
+    page = page_of(client, execution)
+    assert page.index(f"run-{failed.pk}") < page.index(f"run-{rollback.pk}")
+    assert page.count("<small>rollback</small>") == 1
