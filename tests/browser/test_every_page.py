@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from accounts import tokens
 from devices import enrollment, keys
 from devices.models import Device, DeviceGroup
+from scheduling import alarms
 from scheduling.models import Execution, ScheduledTask
 from scheduling.tests import factories
 from tests.browser.conftest import Visitor
@@ -27,6 +28,7 @@ def pages(admin: User, web_group: DeviceGroup, web_device: Device) -> list[str]:
     enrollment.issue(web_group, created_by=admin, name="a kiosk")
     tokens.issue(admin, "laptop", ["tasks:read"])
     factories.device("away", online=False)
+    Device.objects.update(in_recovery=True)
     task = factories.task(
         admin,
         groups=[web_group],
@@ -39,6 +41,7 @@ def pages(admin: User, web_group: DeviceGroup, web_device: Device) -> list[str]:
     for status in ("succeeded", "failed", "queued", "skipped", "lost"):
         factories.run(execution, status=status)
     factories.write_output(run, b"some output\n")
+    alarms.unknown_runs(web_device, [execution.pk])
     factories.execution(task, status="skipped", error_message="Nobody was there.")
     of_task = [f"/tasks/{task.pk}/{part}" for part in ("", "edit", "delete")]
     of_execution = [
@@ -48,7 +51,13 @@ def pages(admin: User, web_group: DeviceGroup, web_device: Device) -> list[str]:
     of_device = [f"/devices/{web_device.pk}/{part}" for part in ("", "edit", "revoke", "delete")]
     of_group = [f"/groups/{web_group.pk}/{part}" for part in ("", "edit", "delete")]
     lists = ["/", "/tasks/", "/tasks/new", "/executions/", "/devices/", "/devices/new", "/groups/"]
-    others = ["/groups/new", "/settings/tokens/", "/accounts/password/change/", "/accounts/logout/"]
+    others = [
+        "/health/",
+        "/groups/new",
+        "/settings/tokens/",
+        "/accounts/password/change/",
+        "/accounts/logout/",
+    ]
     return [*lists, *of_task, *of_execution, *of_run, *of_device, *of_group, *others]
 
 
