@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -24,10 +25,12 @@ from accounts.models import IdempotencyKey
 from devices.models import EnrollmentToken
 from scheduling import clock
 from scheduling.beat import mirror
+from scheduling.catalogue import files, uploads
 from scheduling.models import (
     Alarm,
     DeviceRun,
     Execution,
+    ExecutionBlob,
     OutputChunk,
     OutputGap,
     ScheduledTask,
@@ -74,6 +77,11 @@ def kinds(now: datetime) -> list[Kind]:
         _plain("sessions", Session.objects.filter(expire_date__lt=now)),
         _plain("enrollment_tokens", EnrollmentToken.objects.filter(expires_at__lt=tokens_before)),
         _plain("alarms", Alarm.objects.filter(last_seen_at__lt=history_before)),
+        _plain(
+            "held_files", ExecutionBlob.objects.filter(execution__completed_at__lt=output_before)
+        ),
+        _counted("uploads", uploads.abandoned(now), partial(uploads.forget, now)),
+        _counted("stored_bytes", files.idle(now), partial(files.collect, now)),
         _plain("heartbeats", ServiceHeartbeat.objects.filter(seen_at__lt=_before(now, 1))),
     ]
 
@@ -128,6 +136,16 @@ def _alone() -> Iterator[bool]:
 
 def _before(now: datetime, days: int) -> datetime:
     return now - timedelta(days=days)
+
+
+def _counted(name: str, past: QuerySet[Any], forget: Callable[[], int]) -> Kind:
+    """What has a way of its own to go; `forget` says how many went."""
+
+    def take() -> Numbers:
+        number = forget()
+        return {name: number} if number else {}
+
+    return Kind({name: past}, take)
 
 
 def _plain(name: str, past: QuerySet[Any]) -> Kind:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.db.models.deletion import ProtectedError
 from django.utils.translation import gettext as _
 
 from accounts import fields
 from accounts.errors import InvalidInput, StateConflict
 from accounts.uuid7 import uuid7
-from scheduling import clock
 from scheduling.catalogue import sniffing, store
-from scheduling.models import Blob, Execution, ExecutionBlob, ScheduledTask, StoredFile
+from scheduling.models import Blob, Execution, ScheduledTask, StoredFile
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -124,32 +123,25 @@ def used_by(file: StoredFile) -> list[str]:
     ]
 
 
-def collect(batch: int = 100) -> int:
-    """Removes bytes that nothing refers to; how many. Those of executions that ended longer ago
-    than output is kept are no longer held for a retry."""
-    now = clock.now()
-    past = now - timedelta(days=settings.DEPLOYX_KEEP_OUTPUT_DAYS)
-    ExecutionBlob.objects.filter(execution__completed_at__lt=past).delete()
-    removed = 0
-    while True:
-        gone = _collect_some(now, batch)
-        removed += gone
-        if gone < batch:
-            return removed
+def idle(now: datetime) -> QuerySet[Blob]:
+    """Bytes that nothing refers to, and that did not come just now."""
+    return Blob.objects.filter(created_at__lt=now - _YOUNG, files=None, executions=None)
 
 
 @transaction.atomic
-def _collect_some(now: Any, batch: int) -> int:
-    idle = Blob.objects.filter(created_at__lt=now - _YOUNG, files=None, executions=None)
-    rows = Blob.objects.select_for_update(skip_locked=True).filter(pk__in=idle.values("pk")[:batch])
+def collect(now: datetime, most: int = 100) -> int:
+    """Removes bytes that nothing refers to; how many."""
+    chosen = list(idle(now).values_list("pk", flat=True)[:most])
+    rows = Blob.objects.select_for_update(skip_locked=True).filter(pk__in=chosen)
     gone = 0
     for blob in rows:
         if blob.files.exists() or blob.executions.exists():
             continue  # referred to since the look, before the lock
+        sha256 = blob.pk
         blob.delete()
         # Before the commit: where that fails, the row stands for nothing and nobody refers to it;
         # the next upload of these bytes brings them again.
-        store.discard(blob.sha256)
+        store.discard(sha256)
         gone += 1
     return gone
 

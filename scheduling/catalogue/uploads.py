@@ -6,12 +6,13 @@ The row's `received` says how much of the draft counts; a piece that was cut off
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput, StateConflict
@@ -89,16 +90,20 @@ def cancel(upload: Upload) -> None:
     path.unlink(missing_ok=True)
 
 
-def expire(now: Any) -> int:
-    """Forgets uploads that nobody went on with for a day; how many. Drafts without a row go too."""
-    gone = 0
-    for upload in Upload.objects.filter(expires_at__lt=now).iterator():
+def abandoned(now: datetime) -> QuerySet[Upload]:
+    """Uploads that nobody went on with for a day, complete ones among them."""
+    return Upload.objects.filter(expires_at__lt=now)
+
+
+def forget(now: datetime, most: int = 100) -> int:
+    """Forgets abandoned uploads, and drafts that no row speaks of; how many uploads."""
+    gone = list(abandoned(now)[:most])
+    for upload in gone:
         cancel(upload)
-        gone += 1
     for path in store.draft("").iterdir():
         if path.stat().st_mtime < (now - 2 * LIFE).timestamp():
             path.unlink(missing_ok=True)
-    return gone
+    return len(gone)
 
 
 def _draft(upload: Upload) -> Path:

@@ -19,7 +19,8 @@ from django.utils import timezone
 from devices.ledger_port import RunOutput, RunResult, Session
 from devices.models import Device, DeviceGroup
 from scheduling import drafts, ledger, payloads, progress, schedules
-from scheduling.models import DeviceRun, Execution, ScheduledTask
+from scheduling.catalogue import software as catalogue
+from scheduling.models import DeviceRun, Execution, ScheduledTask, Software
 from scheduling.options import Retry, Rollout
 
 _number = itertools.count(1)
@@ -123,6 +124,11 @@ def task(
 def by_hand(user: User, **options: Any) -> ScheduledTask:
     """A task without a time of its own."""
     return task(user, recurrence_type="once", recurrence_config={"run_at": None}, **options)
+
+
+def software(user: User, **changes: Any) -> Software:
+    """An entry of the catalogue, made by `catalogue.software.create`."""
+    return catalogue.create(user, {"name": "Tool", "version": "1.0", **changes})
 
 
 def make_due(one: ScheduledTask, *, ago: timedelta = timedelta(seconds=5)) -> datetime:

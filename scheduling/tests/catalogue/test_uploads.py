@@ -1,0 +1,162 @@
+"""Uploads in pieces, by the verbs and by tus over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts import tokens
+from accounts.errors import InvalidInput, StateConflict
+from scheduling.catalogue import store, uploads
+from scheduling.models import StoredFile, Upload
+from scheduling.tests.catalogue.conftest import sha256
+
+pytestmark = pytest.mark.django_db
+TUS: dict[str, Any] = {"HTTP_TUS_RESUMABLE": "1.0.0"}
+PIECE = "application/offset+octet-stream"
+
+
+def content_of(file: StoredFile | None) -> bytes:
+    assert file is not None
+    with store.opened(file.blob.sha256) as source:
+        return source.read()
+
+
+def test_cut_anywhere_it_goes_on_where_it_was(operator: User) -> None:
+    content = os.urandom(100_000)
+    upload = uploads.begin(operator, {"name": "big.bin"}, len(content))
+    dice = random.Random(7)
+
+    def cut(piece: bytes) -> Iterator[bytes]:
+        yield piece[: dice.randrange(len(piece))]
+        raise OSError("the connection was cut")
+
+    while upload.file_id is None:
+        piece = content[upload.received : upload.received + dice.randrange(1, 20_000)]
+        if dice.random() < 0.4:
+            with pytest.raises(OSError, match="cut"):
+                uploads.append(upload, upload.received, cut(piece), len(piece))
+        else:
+            upload = uploads.append(upload, upload.received, iter([piece]), len(piece))
+    assert content_of(upload.file) == content
+
+
+def test_a_piece_elsewhere_than_at_the_end_changes_nothing(operator: User) -> None:
+    upload = uploads.begin(operator, {"name": "a"}, 10)
+    upload = uploads.append(upload, 0, iter([b"1234"]), 4)
+    for offset in (0, 3, 5):
+        with pytest.raises(uploads.Misplaced) as refused:
+            uploads.append(upload, offset, iter([b"xx"]), 2)
+        assert refused.value.received == 4
+    with pytest.raises(InvalidInput, match="10 bytes"):
+        uploads.append(upload, 4, iter([b"1234567"]), 7)
+    upload = uploads.append(upload, 4, iter([b"567890"]), 6)
+    assert content_of(upload.file) == b"1234567890"
+    with pytest.raises(StateConflict, match="complete"):
+        uploads.append(upload, 10, iter([b""]), 0)
+
+
+def test_an_empty_file_is_complete_at_once(operator: User) -> None:
+    assert content_of(uploads.begin(operator, {"name": "empty"}, 0).file) == b""
+
+
+def test_what_was_left_lying_is_forgotten(operator: User, files_dir: Path) -> None:
+    upload = uploads.begin(operator, {"name": "a"}, 10)
+    uploads.append(upload, 0, iter([b"1234"]), 4)
+    now = timezone.now()
+    assert uploads.forget(now) == 0
+    assert uploads.forget(now + timedelta(days=2)) == 1
+    assert not Upload.objects.exists()
+    assert not list((files_dir / "drafts").iterdir())
+
+
+def test_nobody_has_too_many_open(operator: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MOST_OPEN", 1)
+    uploads.begin(operator, {"name": "a"}, 10)
+    with pytest.raises(InvalidInput, match="At most 1 uploads"):
+        uploads.begin(operator, {"name": "b"}, 10)
+
+
+@pytest.fixture
+def api(operator: User) -> APIClient:
+    return client_of(operator)
+
+
+def client_of(user: User) -> APIClient:
+    client = APIClient()
+    _row, key = tokens.issue(user, "test", ())
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+    return client
+
+
+def begin(api: APIClient, size: int, **metadata: str) -> Any:
+    pairs = {"filename": "big.bin", **metadata}
+    text = ",".join(f"{n} {base64.b64encode(v.encode()).decode()}" for n, v in pairs.items())
+    return api.post(
+        "/api/files/uploads", HTTP_UPLOAD_LENGTH=str(size), HTTP_UPLOAD_METADATA=text, **TUS
+    )
+
+
+def piece(api: APIClient, url: str, offset: int, content: bytes) -> Any:
+    headers: dict[str, Any] = {"HTTP_UPLOAD_OFFSET": str(offset), **TUS}
+    body: Any = content
+    return api.generic("PATCH", url, body, content_type=PIECE, **headers)
+
+
+def test_a_client_of_tus_uploads_a_file(api: APIClient) -> None:
+    assert api.options("/api/files/uploads")["Tus-Extension"] == "creation,termination,expiration"
+    begun = begin(api, 10, description="a probe")
+    assert begun.status_code == 201
+    url = begun["Location"]
+    assert piece(api, url, 0, b"12345")["Upload-Offset"] == "5"
+    state = api.head(url, **TUS)
+    assert (state["Upload-Offset"], state["Upload-Length"]) == ("5", "10")
+    last = piece(api, url, 5, b"67890")
+    assert last.status_code == 204
+    file = api.get(f"/api/files/{last['X-DeployX-File']}").json()
+    assert (file["name"], file["size"], file["description"]) == ("big.bin", 10, "a probe")
+    assert file["sha256"] == sha256(b"1234567890")
+
+
+def test_what_does_not_fit_is_answered_as_tus_says(api: APIClient) -> None:
+    url = begin(api, 10)["Location"]
+    wrong = piece(api, url, 3, b"x")
+    assert (wrong.status_code, wrong["Upload-Offset"]) == (409, "0")
+    assert api.post("/api/files/uploads", HTTP_UPLOAD_LENGTH="1").status_code == 400
+    assert begin(api, 2**40).status_code == 413
+    too_long = piece(api, url, 0, b"x" * (uploads.PIECE_BYTES + 1))
+    assert too_long.status_code == 413
+    assert api.delete(url, **TUS).status_code == 204
+    assert api.head(url, **TUS).status_code == 404
+
+
+def test_another_persons_upload_is_not_there(api: APIClient, outsider: User) -> None:
+    url = begin(api, 10)["Location"]
+    other = client_of(outsider)
+    assert other.head(url, **TUS).status_code == 404
+    assert piece(other, url, 0, b"x").status_code == 404
+    assert other.delete(url, **TUS).status_code == 404
+
+
+def test_a_small_file_comes_as_a_form(api: APIClient, outsider: User) -> None:
+    part = SimpleUploadedFile("motd", b"hello\n")
+    made = api.post("/api/files", {"file": part, "description": "x"}, format="multipart")
+    assert made.status_code == 201, made.content
+    assert api.post("/api/files", {"name": "x"}, format="multipart").json()["file"]
+    assert [one["name"] for one in api.get("/api/files").json()["results"]] == ["motd"]
+    url = f"/api/files/{made.json()['id']}"
+    assert client_of(outsider).get(url).status_code == 404
+    assert client_of(outsider).delete(url).status_code == 404
+    assert api.patch(url, {"name": "issue"}, format="json").json()["name"] == "issue"
+    assert api.delete(url).status_code == 204
