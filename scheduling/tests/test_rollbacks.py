@@ -14,7 +14,17 @@ from django.utils import timezone
 from accounts.errors import InvalidInput, StateConflict
 from devices import keys
 from devices.agent import kinds, protocol
-from scheduling import executions, ledger, opening, reconcile, release, rollout, schedules, steering
+from scheduling import (
+    executions,
+    ledger,
+    opening,
+    reconcile,
+    release,
+    rollbacks,
+    rollout,
+    schedules,
+    steering,
+)
 from scheduling.models import DeviceRun, Execution
 from scheduling.tests import factories
 
@@ -300,7 +310,7 @@ def test_a_cancel_stops_the_rollbacks_too(admin: User) -> None:
 
 
 def test_many_are_rolled_back_batch_by_batch(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout.rollbacks, "BATCH", 2)
+    monkeypatch.setattr(rollbacks, "BATCH", 2)
     monkeypatch.setattr(release, "BATCH", 2)
     execution = begun(admin, 6)
     end(execution, d0="succeeded", d1="succeeded", d2="succeeded", d3="succeeded", d4="failed")

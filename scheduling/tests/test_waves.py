@@ -222,10 +222,10 @@ def test_nothing_is_left_to_pause_or_abort_once_all_have_started(admin: User) ->
 def test_what_an_abort_could_not_end_in_recovery_is_skipped_afterwards(admin: User) -> None:
     execution = begun(admin, some(2), strategy="rolling", batch_size=1)
     held = execution.runs.get(wave=2)
-    Device.objects.filter(pk=held.device_id).update(in_recovery=True)
+    Device.objects.filter(runs=held).update(in_recovery=True)
     executions.abort(execution, admin)
     moved_on(execution)
-    Device.objects.filter(pk=held.device_id).update(in_recovery=False)
+    Device.objects.filter(runs=held).update(in_recovery=False)
     moved_on(execution)
     held.refresh_from_db()
     assert (held.status, execution.status) == ("skipped", "skipped")
