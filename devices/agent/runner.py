@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import durable, shim
+from . import cgroups, durable, shim
 from .journal import ShimMark
 from .leftovers import kill_leftovers
 from .platforms import boot_id, detached_options, nudge, signals_held, start_mark
@@ -89,6 +89,8 @@ class Runner:
             child = self._children.pop(mark.pid, None)
             if child is not None:
                 child.wait()
+            else:
+                _collect(mark.pid)
         ending = read_ending(folder)
         if ending.outcome is Outcome.UNKNOWN:
             await asyncio.to_thread(_end_leftovers, folder)
@@ -137,9 +139,21 @@ def read_ending(folder: Path) -> Ending:
     )
 
 
+def _collect(pid: int) -> None:
+    """After an update this process is another program, and may still be the shim's parent."""
+    if hasattr(os, "WNOHANG"):
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+
+
 def _end_leftovers(folder: Path) -> None:
+    group = cgroups.of(folder.name)
+    if group is not None:
+        group.kill()
     if folder.exists() and (killed := kill_leftovers(folder.name)):
         log.error("run %s lost its shim: killed what was left, %s", folder.name, killed)
+    if group is not None:
+        group.discard()
 
 
 def _environment() -> dict[str, str]:

@@ -39,6 +39,8 @@ KillMode=process
 # One command without memory ends by itself, not with the agent and all others.
 OOMPolicy=continue
 TasksMax=infinity
+# A cgroup for each run below its own: what is to be killed is killed in one step.
+Delegate=yes
 UMask=0077
 {state}
 [Install]

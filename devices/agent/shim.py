@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from . import durable, kinds, transfers
+from . import cgroups, durable, kinds, transfers
 from .kinds import FileFacts, Finished, JsonObject, NotFetched, Stopped
 from .kinds.contract import StreamName
 from .platforms import SYSTEM, become_reaper, release_signals, swallow, widen_pipe
@@ -159,7 +159,7 @@ class Shim:
         self._alarm = Alarm()
         self._told_to_end = False
         self._are_all_gone = True
-        self._tree = Tree(self._alarm.ring)
+        self._tree = Tree(self._alarm.ring, cgroups.make(work.run))
         self._spool = SpoolWriter(folder / SPOOL, work.spool_bytes)
         self._outlet = Outlet(self._spool)
         self._finished: Finished | None = None
@@ -243,6 +243,7 @@ class Shim:
         if stopped is not None:
             self._are_all_gone = self._end_all()
             thread.join(_DRAIN_SECONDS)
+        self._tree.leave()
         self._outlet.drain()
         self._spool.close()
         self._outlet.leave_open(self._folder)

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from . import kinds
+from . import cgroups, kinds
 from .config import Settings, StateDir
 from .grants import Order
 from .journal import Entry, Journal, JournalFull
@@ -98,6 +98,7 @@ class Supervisor:
             if folder.name not in self._journal.entries:
                 shutil.rmtree(folder, ignore_errors=True)
         self._transfers.sweep()
+        cgroups.sweep()
 
     def folder(self, run: str) -> Path:
         return self._state.run(run)

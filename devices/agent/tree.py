@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
+from .cgroups import Group
 from .kinds import CannotStart, Stopped
 from .platforms import (
     SYSTEM,
@@ -28,8 +30,9 @@ class Tree:
     """The shim's main thread reaps; the thread of the kind starts programs and waits for them.
     `wake` is called when a wait may be over."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], group: Group | None = None) -> None:
         self._wake = wake
+        self._group = group
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)
         self._waited: dict[int, subprocess.Popen[bytes]] = {}
@@ -56,15 +59,16 @@ class Tree:
             if self._is_stopping:
                 raise Stopped
             try:
-                process = subprocess.Popen(
-                    list(argv),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output[0],
-                    stderr=output[1],
-                    cwd=cwd,
-                    env={**environment, **variables},
-                    **options,
-                )
+                with self._group.entered() if self._group else contextlib.nullcontext():
+                    process = subprocess.Popen(
+                        list(argv),
+                        stdin=subprocess.DEVNULL,
+                        stdout=output[0],
+                        stderr=output[1],
+                        cwd=cwd,
+                        env={**environment, **variables},
+                        **options,
+                    )
             except (OSError, subprocess.SubprocessError, ValueError) as problem:
                 raise CannotStart(_reason(problem, argv[0], cwd, account)) from problem
             self._waited[process.pid] = process
@@ -101,12 +105,19 @@ class Tree:
         every orphan becomes the shim's child. False when that took too long."""
         give_up_at = time.monotonic() + _GIVE_UP_SECONDS
         while time.monotonic() < give_up_at:
+            if self._group is not None:
+                self._group.kill()
             for pid in descendants(os.getpid()):
                 kill_process(pid)
             if not self.reap():
                 return True
             time.sleep(0.005)
         return False
+
+    def leave(self) -> None:
+        """The run has ended; what was put into the background on purpose stays where it is."""
+        if self._group is not None:
+            self._group.discard()
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
         if SYSTEM == "windows":
