@@ -8,7 +8,8 @@ import pytest
 
 from devices.agent import protocol
 from devices.hub import recalling
-from devices.tests.conftest import Web, make_agent
+from devices.models import Device
+from devices.tests.conftest import Web, in_thread, make_agent
 from devices.tests.fakes import FakeAgent
 from devices.tests.test_hub import EMPTY_SHA256
 from devices.tests.test_hub_admission import code
@@ -114,3 +115,28 @@ async def test_a_device_out_of_recovery_is_not_asked(web: Web) -> None:
     web.ledger.recalls[agent.device] = [uuid4()]
     await web.connect(agent)
     assert "recall" not in web.ledger.calls
+
+
+async def test_a_connection_that_outlived_the_restore_says_hello_again(web: Web) -> None:
+    run = uuid4()
+    agent = await web.connect(await make_agent())
+    web.ledger.recalls[agent.device] = [run]
+    device = Device.objects.filter(pk=agent.device)
+    await in_thread(lambda: device.update(in_recovery=True, session=None))
+    web.hub.wake()
+    assert await code(agent.socket) == protocol.CLOSE_FENCED
+    await agent.say_hello(await web.open())
+    assert (await agent.receive(protocol.Recall)).runs == (str(run),)
+
+
+async def test_a_newer_session_ends_one_that_is_being_asked(web: Web) -> None:
+    agent = await make_marked(web, [uuid4()])
+    first = await web.open()
+    await agent.say_hello(first)
+    await agent.receive(protocol.Recall)
+    await agent.say_hello(await web.open())
+    await agent.receive(protocol.Recall)
+    assert await code(first) == protocol.CLOSE_FENCED
+    await agent.send(protocol.Recalled((), False))
+    await agent.receive(protocol.Welcome)
+    assert len(web.ledger.answers) == 1
