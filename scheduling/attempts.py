@@ -26,6 +26,13 @@ def add(execution: Execution, now: datetime) -> bool:
     return len(failed) == BATCH
 
 
+def are_due(execution: Execution) -> bool:
+    """Whether a device is owed its next attempt: a result that came since `add` looked."""
+    if execution.abort_requested_at is not None:
+        return False
+    return _to_repeat(execution, Retry.parse(execution.definition["retry"])).exists()
+
+
 def _to_repeat(execution: Execution, retry: Retry) -> DeviceRunQuerySet:
     """What somebody asked to cancel stays as it ended, and so does what late evidence settled."""
     if retry.max_attempts == 1:

@@ -29,6 +29,11 @@ def add(execution: Execution, rollout: Rollout) -> bool:
     return len(undone) >= BATCH
 
 
+def are_due(execution: Execution, rollout: Rollout) -> bool:
+    """Whether a device is owed its rollback: a result that came since `add` looked."""
+    return rollout.strategy == TRANSACTIONAL and bool(_to_undo(execution))
+
+
 def unsuccessful(execution: Execution) -> int:
     """Rollbacks that ended otherwise than well."""
     ended = execution.runs.filter(rolls_back__isnull=False).exclude(status="succeeded")

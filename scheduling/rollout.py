@@ -66,9 +66,18 @@ def _round(execution_id: UUID, skip_locked: bool) -> bool:
         return False
     now = clock.now()
     more = execution.cancel_requested_at is None and _move_on(execution, now)
-    if not more:
-        settling.end_if_done(execution, now)
-    return more
+    if more or execution.runs.unended().exists():
+        return more
+    # In this order: whatever has ended in the middle of this round is seen here.
+    if execution.cancel_requested_at is None and _owes(execution):
+        return True
+    settling.end_if_done(execution, now)
+    return False
+
+
+def _owes(execution: Execution) -> bool:
+    rollout = Rollout.parse(execution.definition["rollout"])
+    return attempts.are_due(execution) or rollbacks.are_due(execution, rollout)
 
 
 def _move_on(execution: Execution, now: datetime) -> bool:
@@ -101,7 +110,8 @@ def _abort_where_due(execution: Execution, rollout: Rollout) -> None:
     if rollout.abort_after_failures is None and rollout.strategy != TRANSACTIONAL:
         return
     reason = _why_abort(rollout, _standing(execution))
-    if reason:
+    # A result that has just come may have an attempt left; the next round counts it rightly.
+    if reason and not attempts.are_due(execution):
         _abort(execution, reason)
 
 
@@ -158,6 +168,8 @@ def _open_next_wave(execution: Execution, rollout: Rollout, now: datetime) -> bo
         return False
     if execution.open_wave > 0 and not _has_soaked(execution, rollout, now):
         return False
+    if attempts.are_due(execution):
+        return False
     _set_wave(execution, following)
     return True
 
@@ -198,8 +210,10 @@ def _wave_is_closed(execution: Execution, rollout: Rollout) -> bool:
     judged = succeeded + against
     if judged and succeeded * 100 < rollout.success_threshold_percent * judged:
         reason = _("The rollout was aborted: too few devices of the first wave succeeded.")
-        _abort(execution, reason)
-    elif succeeded == 0 and not wave.unended().exclude(progress.OVERDUE).exists():
+        if not attempts.are_due(execution):
+            _abort(execution, reason)
+        return False
+    if succeeded == 0 and not wave.unended().exclude(progress.OVERDUE).exists():
         # Nobody is left to wait for.
         _abort(execution, _("The rollout was aborted: no device of the first wave succeeded."))
     return succeeded > 0 and execution.abort_requested_at is None

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from devices.models import Device, DeviceGroup
-from scheduling import attempts, executions, reconcile, rollout, schedules
+from scheduling import attempts, executions, reconcile, release, rollout, schedules
 from scheduling.models import DeviceRun, Execution
 from scheduling.tests import factories
 
@@ -247,3 +247,21 @@ def test_many_failures_get_their_attempts_before_any_counts_as_used_up(
     execution.refresh_from_db()
     assert execution.abort_requested_at is None
     assert execution.runs.filter(attempt=2).count() == 5
+
+
+def test_a_result_that_comes_in_mid_round_is_still_tried_again(
+    admin: User, web_device: Device, signer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = with_retry(admin, web_device)
+    rollout.advance(execution.pk)
+    run = execution.runs.get()
+    take_back = release.take_back_slots
+
+    def meanwhile(one: Execution) -> int:
+        if execution.runs.unended().exists() and execution.runs.count() == 1:
+            factories.carry_out(run, "failed")
+        return int(take_back(one))
+
+    monkeypatch.setattr(release, "take_back_slots", meanwhile)
+    rollout.advance(execution.pk)
+    assert sorted(execution.runs.values_list("attempt", flat=True)) == [1, 2]
