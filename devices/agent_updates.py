@@ -147,7 +147,7 @@ def why_stopped() -> str:
     numbers = dict(tried.order_by().values_list("status").annotate(number=Count("pk")))
     failed = numbers.get("failed", 0)
     if failed >= STOP_AT_FAILURES and failed * 100 > STOP_AT_PERCENT * sum(numbers.values()):
-        return _("%s devices could not be updated.") % failed
+        return str(_("%s devices could not be updated.") % failed)
     return ""
 
 

@@ -112,7 +112,7 @@ def test_none_a_minute_turns_it_off(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"in_recovery": True}, {"is_ready": False}])
-def test_a_device_that_takes_nothing_new_is_left_alone(fields: dict[str, bool]) -> None:
+def test_a_device_that_takes_nothing_new_is_left_alone(fields: dict[str, Any]) -> None:
     one = device(**fields)
     agent_updates.ask(Device.objects.all(), None)
     assert offered(one) == set()
