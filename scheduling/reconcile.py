@@ -121,7 +121,9 @@ def open_dependents() -> int:
     """Opens what waits for an execution that ended within the last day and was not told."""
     since = clock.now() - DEPENDENCY_WINDOW
     succeeded = Q(ended_as="success", task__dependents__on__in=["success", "completion"])
-    failed = Q(ended_as__in=["partial", "failed"], task__dependents__on__in=["failure", "completion"])
+    failed = Q(
+        ended_as__in=["partial", "failed"], task__dependents__on__in=["failure", "completion"]
+    )
     ended = Execution.objects.filter(
         succeeded | failed,
         completed_at__gte=since,

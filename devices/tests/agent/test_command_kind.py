@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from devices.agent import kinds
-from devices.agent.kinds import CannotStart, PayloadError
+from devices.agent.kinds import CannotStart, Context, PayloadError
 
 COMMAND = kinds.get("command")
 DEFAULTS = {"stop_on_failure": True, "environment": {}, "success_exit_codes": [0]}
@@ -174,7 +174,7 @@ def test_the_schema_and_the_form_speak_of_the_fields_that_parse_knows() -> None:
 
 
 class Device:
-    """Answers the given exit codes and notes what it was asked to run."""
+    """As much of a Context as a command uses: answers the given exit codes, notes what was run."""
 
     def __init__(self, *codes: int | CannotStart, system: str = "linux") -> None:
         self.system = system
@@ -211,7 +211,7 @@ def test_commands_run_in_order_and_the_first_failure_tells(
     )
     device = Device(*codes)
 
-    finished = COMMAND.run(payload, device)
+    finished = COMMAND.run(payload, cast(Context, device))
 
     assert (finished.succeeded, finished.exit_code, len(finished.steps)) == (
         succeeded,
@@ -237,6 +237,6 @@ def test_the_shell_is_the_payloads_or_the_systems(
 ) -> None:
     device = Device(0, system=system)
 
-    COMMAND.run(COMMAND.parse({"command": "x", "shell": shell}), device)
+    COMMAND.run(COMMAND.parse({"command": "x", "shell": shell}), cast(Context, device))
 
     assert device.ran[0][0] == program
