@@ -69,8 +69,8 @@ def rotate_compromised() -> Rotated:
 def _cancel() -> int:
     """Those of a device in recovery may have started: they are only asked to end."""
     now = clock.now()
-    _waiting().filter(device__in_recovery=True).update(cancel_requested_at=now)
-    waiting = _waiting().exclude(device__in_recovery=True)
+    _waiting().in_recovery().update(cancel_requested_at=now)
+    waiting = _waiting().out_of_recovery()
     executions = set(waiting.values_list("execution", flat=True))
     cancelled = waiting.move(
         DeviceRun.Status.CANCELLED,

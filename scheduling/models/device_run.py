@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.uuid7 import uuid7
@@ -32,6 +32,9 @@ TRANSITIONS: Transitions = {
 IN_RECOVERY: Transitions = {"pending": frozenset({"running"}), "queued": frozenset({"running"})}
 
 
+_IN_RECOVERY = Device.objects.filter(pk=OuterRef("device_id"), in_recovery=True)
+
+
 class DeviceRunQuerySet(models.QuerySet["DeviceRun"]):
     def visible_to(self, user: User | AnonymousUser) -> DeviceRunQuerySet:
         """The runs of the executions this person may see."""
@@ -49,16 +52,22 @@ class DeviceRunQuerySet(models.QuerySet["DeviceRun"]):
 
     def in_recovery(self) -> DeviceRunQuerySet:
         """Those of devices that have not yet said, after a restore, what they know of them."""
-        return self.filter(device__in_recovery=True)
+        return self.filter(Exists(_IN_RECOVERY))
 
     def out_of_recovery(self) -> DeviceRunQuerySet:
         """The others: those that the server may end."""
-        return self.exclude(device__in_recovery=True)
+        return self.exclude(Exists(_IN_RECOVERY))
 
     def move(self, target: str, **changes: Any) -> int:
-        """Moves the rows that may become `target`, with `changes`; answers how many moved."""
-        sources = sources_of(TRANSITIONS, target)
-        return self.filter(status__in=sources).update(status=target, **changes)
+        """Moves the rows that may become `target`, with `changes`; answers how many moved.
+
+        Raises ValueError for a condition that joins: Django looks such rows up beforehand, and one
+        that somebody else moved in between would be moved again whatever it is now.
+        """
+        rows = self.filter(status__in=sources_of(TRANSITIONS, target))
+        if rows.query.count_active_tables() > 1:
+            raise ValueError("a move's condition joins other tables; ask with Exists instead")
+        return rows.update(status=target, **changes)
 
 
 class DeviceRun(models.Model):
