@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from devices.agent import protocol
 from devices.agent.identity import load_server, save_server
 from tests.faults.fleet import Device
 
@@ -35,18 +36,19 @@ PASSED: Fate = (0.0,)
 
 class Seen(NamedTuple):
     """A text frame on its way up to the server or down to the agent; it is the `number`th of its
-    type since the way was made, counted from 1."""
+    type since the way was made, counted from 1. `run` is "" where it is about none."""
 
     way: str
     type: str
     number: int
+    run: str
 
 
 Rule = Callable[[Seen], Fate]
 
 
 def lose_once(way: str, kind: str, number: int = 1) -> Rule:
-    return lambda seen: () if seen == (way, kind, number) else PASSED
+    return lambda seen: () if seen[:3] == (way, kind, number) else PASSED
 
 
 def lose_some(chance: random.Random, share: float) -> Rule:
@@ -82,7 +84,7 @@ class Way:
     cut_after: Callable[[], int | None] = lambda: None
     drips: float = 0.0
     is_cut: bool = False
-    address: tuple[str, int] = ("", 0)
+    listens_at: int = 0
     met: Counter[tuple[str, str]] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
 
@@ -91,9 +93,10 @@ class Way:
         while self.is_cut:  # noqa: ASYNC110 - other threads set it
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def judge(self, way: str, kind: str) -> Fate:
+    def judge(self, way: str, said: dict[str, Any]) -> Fate:
+        kind = str(said["type"])
         self.met[way, kind] += 1
-        fate = self.rule(Seen(way, kind, self.met[way, kind]))
+        fate = self.rule(Seen(way, kind, self.met[way, kind], str(said.get("run", ""))))
         self.faults["lost"] += not fate
         self.faults["doubled"] += len(fate) > 1
         self.faults["late"] += any(fate)
@@ -134,8 +137,8 @@ class _Connection:
                 self._queues[way].put_nowait(data)
             return
         while True:
-            raw, kind = await _frame(reader)
-            fate = self._way.judge(way, kind) if kind else PASSED
+            raw, said = await _frame(reader)
+            fate = PASSED if said is None else self._way.judge(way, said)
             for seconds in fate:
                 if seconds:
                     loop = asyncio.get_running_loop()
@@ -185,22 +188,16 @@ class Between:
         self._ways: list[asyncio.Server] = []
         self._open: set[asyncio.Task[Any]] = set()
 
-    def way(self, *, port: int = 0) -> Way:
-        """A new one to the system's port, or another."""
-        made = Way(port or self._port)
-        self._run(self._listen(made))
-        return made
-
-    def put_before(self, *devices: Device) -> list[Way]:
-        """Each device gets a way of its own, and reaches its server by it from its next connection on."""
+    def put_before(self, *devices: Device, address: str = "127.0.0.1") -> list[Way]:
+        """Each device gets a way of its own, and reaches its server by it from its next connection
+        on: at `address` of ours, where the device is told to look for localhost."""
         made = []
         for device in devices:
-            way = self.way()
-            host, port = way.address
+            way = Way(self._port)
+            self._run(self._listen(way, address))
             server = load_server(device.state)
-            socket_ = server.socket.replace(f"127.0.0.1:{self._port}", f"{host}:{port}")
-            assert socket_ != server.socket
-            save_server(device.state, replace(server, socket=socket_))
+            reached = f"ws://localhost:{way.listens_at}{protocol.SOCKET_PATH}"
+            save_server(device.state, replace(server, socket=reached))
             made.append(way)
         return made
 
@@ -217,7 +214,7 @@ class Between:
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
-    async def _listen(self, way: Way) -> None:
+    async def _listen(self, way: Way, address: str) -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None
@@ -229,8 +226,8 @@ class Between:
             finally:
                 self._open.discard(task)
 
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1024 * 1024)
-        way.address = server.sockets[0].getsockname()[:2]
+        server = await asyncio.start_server(serve, address, 0, limit=1024 * 1024)
+        way.listens_at = server.sockets[0].getsockname()[1]
         self._ways.append(server)
 
     async def _close(self) -> None:
@@ -266,9 +263,8 @@ async def _serve(way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamW
             await connection.relay({UP: reader, DOWN: upstream})
 
 
-async def _frame(reader: asyncio.StreamReader) -> tuple[bytes, str]:
-    """A WebSocket frame's bytes (RFC 6455, 5.2), and the `type` of what it says; "" for one of
-    the protocol's own."""
+async def _frame(reader: asyncio.StreamReader) -> tuple[bytes, dict[str, Any] | None]:
+    """A WebSocket frame's bytes (RFC 6455, 5.2), and what it says; None for one of WebSocket's."""
     head = await reader.readexactly(2)
     size = head[1] & 0x7F
     if size >= 126:
@@ -277,8 +273,8 @@ async def _frame(reader: asyncio.StreamReader) -> tuple[bytes, str]:
     mask = await reader.readexactly(4) if head[1] & 0x80 else b""
     body = await reader.readexactly(size)
     if head[0] & 0x0F != _TEXT:
-        return head + mask + body, ""
-    return head + mask + body, str(json.loads(_unmasked(body, mask))["type"])
+        return head + mask + body, None
+    return head + mask + body, json.loads(_unmasked(body, mask))
 
 
 def _unmasked(body: bytes, mask: bytes) -> bytes:

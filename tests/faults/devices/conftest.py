@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.faults.checker import Checker, Findings
-from tests.faults.fleet import Device, Fleet
+from tests.faults.fleet import Fleet
 from tests.faults.ledger import Ledger
 from tests.faults.proxy import Between
 from tests.faults.site import Site, site
-from tests.running import until
+from tests.running import Served, until
 
 _numbers = itertools.count()
 
@@ -50,6 +51,13 @@ class Case:
         )
         return dict(self.grounds.site.query(sql, execution))
 
+    def all_statuses(self, number: int) -> list[str]:
+        """Of all runs of the case's devices, of which there are so many."""
+        sql = "SELECT status FROM scheduled_task_device_runs WHERE device_id = ANY(%s::uuid[])"
+        found = [status for (status,) in self.grounds.site.query(sql, self.fleet.ids)]
+        assert len(found) == number
+        return found
+
     def until_all(self, execution: str, *wanted: str, seconds: float = 60.0) -> None:
         """Every run of the execution is in one of these states."""
 
@@ -74,18 +82,28 @@ def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grounds]:
         yield Grounds(made, ledger, Checker(made, ledger))
 
 
-@pytest.fixture
-def case(grounds: Grounds, folder: Path, seed: int) -> Iterator[Case]:
-    fleet = Fleet(
-        grounds.site,
-        folder,
-        prefix=f"case-{next(_numbers)}",
-        ledger_folder=grounds.ledger.folder,
-    )
+@contextmanager
+def case_on(grounds: Grounds, folder: Path, seed: int) -> Iterator[Case]:
+    prefix = f"case-{next(_numbers)}"
+    fleet = Fleet(grounds.site, folder / prefix, prefix=prefix, ledger_folder=grounds.ledger.folder)
+    fleet.folder.mkdir()
     try:
         yield Case(grounds, fleet, seed)
     finally:
         fleet.close()
+
+
+@pytest.fixture
+def case(grounds: Grounds, folder: Path, seed: int) -> Iterator[Case]:
+    with case_on(grounds, folder, seed) as made:
+        yield made
+
+
+@pytest.fixture
+def others(grounds: Grounds, folder: Path, seed: int) -> Iterator[Case]:
+    """A second case on the same grounds."""
+    with case_on(grounds, folder, seed) as made:
+        yield made
 
 
 @pytest.fixture
@@ -94,7 +112,18 @@ def between(grounds: Grounds) -> Iterator[Between]:
         yield made
 
 
-def device_of(case: Case, **fields: Any) -> Device:
-    """One more device, enrolled and not started."""
-    (device,) = case.fleet.join(1, **fields)
-    return device
+def execute_on(place: Served, device_ids: list[str]) -> str:
+    """A task for devices without an agent of ours, executed; the execution's id."""
+    task = place.post(
+        "/api/schedule/tasks",
+        {
+            "name": "A crowd's",
+            "task_type": "command",
+            "command_payload": {"command": "true"},
+            "recurrence_type": "once",
+            "recurrence_config": {"run_at": None},
+            "device_ids": device_ids,
+        },
+    )
+    made = place.post(f"/api/schedule/tasks/{task['id']}/execute", status=202)
+    return str(made["id"])
