@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from deployx.supervisor import Program
 from devices.agent.config import StateDir
 from devices.agent.enrolling import enroll
 from devices.agent.journal import Entry, Journal
@@ -67,16 +68,15 @@ class Device:
         """The agent, as at a boot of the device. Does nothing where it runs."""
         if self.is_running:
             return
+        agent = Program(
+            name=self.name,
+            argv=(*self.prefix, *self.program, "run", "--state-dir", str(self.folder)),
+            environment=self.environment,
+            working_directory=CHECKOUT,
+            stop_signal=signal.SIGKILL,  # what it gets should this test process die
+        )
         with self.log.open("ab") as log:
-            self.agent = subprocess.Popen(
-                [*self.prefix, *self.program, "run", "--state-dir", str(self.folder)],
-                cwd=CHECKOUT,
-                env={**os.environ, **self.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            self.agent = agent.start(log.fileno()).popen
 
     def kill(self) -> None:
         """SIGKILL for the agent alone: what it runs goes on."""

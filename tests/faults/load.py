@@ -62,8 +62,8 @@ class Load:
         self.tasks.append(self.fleet.task(**fields))
 
     def repeat(self) -> None:
-        """Two tasks that fall due by themselves as well, every few seconds while the load lasts."""
-        for seconds in (2, 3):
+        """Tasks that fall due by themselves as well, every few seconds while the load lasts."""
+        for seconds in (10, 11, 12, 13):
             interval = {"every": seconds, "unit": "seconds"}
             rule: dict[str, Any] = {
                 "recurrence_type": "interval",

@@ -14,8 +14,8 @@ from tests.running import until
 
 def kill_a_pool_child(site: Site, chance: random.Random) -> None:
     """What a worker's memory limit does; the worker makes another."""
-    children = psutil.Process(site.pid("worker")).children()
-    chance.choice(children).kill()
+    worker = psutil.Process(site.pid("worker"))
+    chance.choice(until(worker.children, what="a child of the worker's pool")).kill()
     site.kills += 1
 
 

@@ -17,7 +17,7 @@ from tests.faults.ground import Ground, ground
 from tests.faults.load import Load
 from tests.faults.site import Site, pause
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400), pytest.mark.usefixtures("root")]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900), pytest.mark.usefixtures("root")]
 AGENTS_MEGABYTES = 40
 DATABASE_MEGABYTES = 400
 

@@ -32,7 +32,7 @@ def at_steps(
             frozen.disarm()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(1_200)
 def test_a_few_agents_and_shims_are_killed_at_steps_they_take(
     common: Ground, seed: int, chance: random.Random
 ) -> None:
@@ -42,7 +42,7 @@ def test_a_few_agents_and_shims_are_killed_at_steps_they_take(
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_agents_and_shims_are_killed_at_every_step(
     common: Ground, seed: int, chance: random.Random
 ) -> None:
@@ -51,7 +51,7 @@ def test_agents_and_shims_are_killed_at_every_step(
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_devices_lose_power_at_every_step(common: Ground, seed: int, chance: random.Random) -> None:
     with common.case("device loses power at every step", seed, cases=len(STEPS)):
         at_steps(common.fleet, STEPS, Frozen.lose_power, chance)
