@@ -21,12 +21,14 @@ test: $(VENV)/dev.stamp
 test-browser: $(VENV)/dev.stamp
 	$(RUN) -m pytest -m browser tests/browser $(ARGS)
 
+# Two at a time: most of it waits. Needs root for the cases with file systems and networks.
 faults: $(VENV)/dev.stamp
-	$(RUN) -m pytest -m faults $(ARGS)
+	$(RUN) -m pytest -m faults -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
-# When things run, tried against a walk by the minute a hundred times as often as in `make test`.
+# When things run, tried against a walk by the minute a hundred times as often as in `make test`; and
+# the protocol with two things going wrong at once.
 thorough: $(VENV)/dev.stamp
-	DEPLOYX_TEST_EFFORT=100 $(RUN) -m pytest --timeout=0 scheduling/tests/recurrence $(ARGS)
+	DEPLOYX_TEST_EFFORT=100 $(RUN) -m pytest --timeout=0 scheduling/tests/recurrence tests/protocol_model $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	$(RUN) -m benchmarks $(ARGS)

@@ -1,0 +1,24 @@
+"""Without any one of its rules the protocol breaks a promise, and the model finds out which."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.protocol_model.device import Device
+from tests.protocol_model.explorer import explore
+from tests.protocol_model.mutants import DEVICE, SERVER, Mutant
+from tests.protocol_model.server import Server
+from tests.protocol_model.world import Model
+
+
+@pytest.mark.parametrize("mutant", [*DEVICE, *SERVER], ids=str)
+def test_without_one_rule_a_promise_breaks(device: Device, server: Server, mutant: Mutant) -> None:
+    changed = server.without(*mutant.words, has_triggers=mutant.has_triggers)
+    with mutant.patch():
+        found = explore(
+            Model(device if mutant.words else device.anew(), changed),
+            mutant.bounds,
+            only=mutant.breaks,
+            most_states=15_000,
+        )
+    assert found.violation is not None, f"{found.states} states, and nothing is broken"
