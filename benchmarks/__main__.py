@@ -6,10 +6,20 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import beat, first_line, floor, machine, output, recurrence, report
+from benchmarks import (
+    beat,
+    first_line,
+    fleet,
+    fleet_report,
+    floor,
+    machine,
+    output,
+    recurrence,
+    report,
+)
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-NAMES = ("floor", "first-line", "recurrence", "beat", "output")
+NAMES = ("floor", "first-line", "recurrence", "beat", "output", "fleet")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     if "output" in chosen:
         before = machine.load()
         text += output.render(output.measure(options.flood_mib * output.MIB), before)
+    if "fleet" in chosen:
+        sizes = options.agents or fleet.SIZES
+        text += fleet_report.render(fleet.measure(sizes, options.queued))
     print(text)
     if options.results is not None:
         options.results.write_text(text)
@@ -49,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
         help="of beat, rising; may be given more than once",
     )
     parser.add_argument("--flood-mib", type=int, default=1024, help="of output")
+    parser.add_argument(
+        "--agents",
+        type=int,
+        action="append",
+        help="of fleet, rising; may be given more than once",
+    )
+    parser.add_argument("--queued", type=int, default=fleet.QUEUED, help="runs waiting, of fleet")
     parser.add_argument(
         "--results",
         type=Path,

@@ -9,6 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from benchmarks import fleet as fleet_benchmark
+from benchmarks import fleet_report
+from benchmarks.others import Other
 from benchmarks.simulated import Habits, Identity, enlist, fleet, written
 from tests.end_to_end.conftest import BY_HAND
 from tests.running import RunningSystem, running_system, until
@@ -95,3 +98,18 @@ def test_a_fleet_that_streams_while_web_is_killed_loses_and_doubles_nothing(
     assert stored(database, execution) == {
         (one.run, one.device): written(one.run, 0, OUTPUT_BYTES) for one in told
     }
+
+
+def test_the_fleet_is_measured_in_all_that_its_report_names(crowded: RunningSystem) -> None:
+    found = fleet_benchmark.measure_on(crowded, [10, 20], queued=400, repeats=1, idle_seconds=1.0)
+    found.others = [Other("ansible", 20, 10.0), Other("salt", why_not="not installed")]
+    assert [one.agents for one in found.dispatches] == [10, 20]
+    assert [one.agents for one in found.beside_queued] == [10]
+    for one in (*found.dispatches, *found.beside_queued):
+        assert one.seconds > one.floor > 0
+        assert one.cpu.keys() >= {"web", "worker", "PostgreSQL", "agents"}
+    text = fleet_report.render(found)
+    assert f"| 20 | {found.of(20).seconds:.2f} |" in text
+    assert "Beside 400 queued runs" in text
+    assert "| ansible | 20 | 500.00 |" in text
+    assert "not measured: not installed" in text

@@ -1,0 +1,117 @@
+"""What was measured of a fleet, as text for `benchmarks/RESULTS.md`."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from benchmarks.fleet import PAGE, Dispatch, Found, Idle
+from benchmarks.others import Other
+
+_TEXT = """
+## One command on every agent of a fleet
+
+On the whole system as `make up` starts it: one web process, one worker with two children. The agents
+are simulated in processes of their own; they sign and speak everything and verify nothing, which
+devices do on processors of theirs. All of it shares the machine's cores. Timed is from the POST that
+executes the task to the last result committed in PostgreSQL, the best of {repeats}; `max_concurrent` is
+the number of agents. The floor is the bare exchange of frames with as many clients in the same run.
+Load average before each: {loads}.
+
+| agents | s | ms an agent | floor | times | CPU, ms an agent | web · worker · PostgreSQL · agents |
+|---|---|---|---|---|---|---|
+{dispatches}
+
+An agent at {most:,} costs **{scale:.2f}** times one at {least:,} by the clock, and
+**{cpu_scale:.2f}** times by the processor.
+
+| agents | memory, KiB | heartbeat idle | while dispatching | a page meanwhile | idle CPU, % |
+|---|---|---|---|---|---|
+{idle}
+
+Memory is what the web process takes for an agent; a heartbeat's answer and a page (`{page}`)
+in ms, p50 · p99; idle CPU of one core, web · PostgreSQL.
+
+Beside {queued:,} queued runs of a paused rollout, for agents online and away, a dispatch to {least:,}
+takes {beside:.2f} s, **{slower:.2f}** times as long ({cpu_slower:.2f} by the processor).
+
+Of {most:,} agents whose web process was killed, the last was online again after
+**{reconnected:.0f} s**: a process lets in 300 handshakes a second, and who is refused comes back with full jitter.
+
+| beside | hosts | ms a host | times DeployX at {least:,} |
+|---|---|---|---|
+{others}
+"""
+_SHOWN = ("web", "worker", "PostgreSQL", "agents")
+
+
+def render(found: Found) -> str:
+    sizes = sorted({one.agents for one in found.dispatches})
+    least, most = found.of(sizes[0]), found.of(sizes[-1])
+    beside = min(found.beside_queued, key=lambda one: one.seconds)
+    return _TEXT.format(
+        repeats=len(found.dispatches) // len(sizes),
+        loads=", ".join(one.load for one in found.dispatches),
+        dispatches="\n".join(_dispatch(found.of(size)) for size in sizes),
+        most=most.agents,
+        least=least.agents,
+        scale=most.per_host / least.per_host,
+        cpu_scale=_cpu(found, most) / _cpu(found, least),
+        page=PAGE,
+        idle="\n".join(_idle(one, _meanwhile(found, one.agents)) for one in found.idle),
+        queued=found.queued,
+        beside=beside.seconds,
+        slower=beside.seconds / least.seconds,
+        cpu_slower=min(one.cpu_per_host for one in found.beside_queued) / _cpu(found, least),
+        reconnected=found.reconnected,
+        others="\n".join(_other(one, least) for one in found.others),
+    )
+
+
+def _cpu(found: Found, like: Dispatch) -> float:
+    return min(one.cpu_per_host for one in found.dispatches if one.agents == like.agents)
+
+
+def _meanwhile(found: Found, agents: int) -> list[Dispatch]:
+    return [one for one in found.dispatches if one.agents == agents]
+
+
+def _dispatch(one: Dispatch) -> str:
+    floor = one.floor / one.agents
+    parts = " · ".join(_ms(one.cpu.get(name, 0.0) / one.agents) for name in _SHOWN)
+    return (
+        f"| {one.agents:,} | {one.seconds:.2f} | {_ms(one.per_host)} | {_ms(floor)}"
+        f" | {one.per_host / floor:.1f} | {_ms(one.cpu_per_host)} | {parts} |"
+    )
+
+
+def _idle(one: Idle, meanwhile: Sequence[Dispatch]) -> str:
+    heartbeats = [beat for dispatch in meanwhile for beat in dispatch.heartbeats]
+    pages = [page for dispatch in meanwhile for page in dispatch.pages]
+    cpu = " · ".join(f"{one.cpu.get(name, 0.0) * 100:.0f}" for name in ("web", "PostgreSQL"))
+    return (
+        f"| {one.agents:,} | {one.memory / 1024:.0f} | {_both(one.heartbeats)}"
+        f" | {_both(heartbeats)} | {_both(pages)} | {cpu} |"
+    )
+
+
+def _other(one: Other, ours: Dispatch) -> str:
+    if one.why_not:
+        return f"| {one.name} | not measured: {one.why_not} | | |"
+    return (
+        f"| {one.name} | {one.hosts} | {_ms(one.per_host)}"
+        f" | **{one.per_host / ours.per_host:.0f}** |"
+    )
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.2f}"
+
+
+def _both(seconds: Sequence[float]) -> str:
+    """Median and 99th percentile; none where nothing was heard in the time."""
+    if not seconds:
+        return "–"
+    highest = sorted(seconds)[math.ceil(0.99 * len(seconds)) - 1]
+    return f"{statistics.median(seconds) * 1000:.1f} · {highest * 1000:.1f}"
