@@ -211,7 +211,7 @@ def test_commands_run_in_order_and_the_first_failure_tells(
     )
     device = Device(*codes)
 
-    finished = COMMAND.run(payload, cast(Context, device))
+    finished = COMMAND.run(payload, cast("Context", device))
 
     assert (finished.succeeded, finished.exit_code, len(finished.steps)) == (
         succeeded,
@@ -237,6 +237,6 @@ def test_the_shell_is_the_payloads_or_the_systems(
 ) -> None:
     device = Device(0, system=system)
 
-    COMMAND.run(COMMAND.parse({"command": "x", "shell": shell}), cast(Context, device))
+    COMMAND.run(COMMAND.parse({"command": "x", "shell": shell}), cast("Context", device))
 
     assert device.ran[0][0] == program
