@@ -37,7 +37,8 @@ Beside {queued:,} queued runs of a paused rollout, for agents online and away, a
 takes {beside:.2f} s, **{slower:.2f}** times as long ({cpu_slower:.2f} by the processor).
 
 Of {most:,} agents whose web process was killed, the last was online again after
-**{reconnected:.0f} s**: a process lets in 300 handshakes a second, and who is refused comes back with full jitter.
+**{reconnected:.0f} s**: a process lets in 300 handshakes a second, and who is refused comes back
+with full jitter.
 
 | beside | hosts | ms a host | times DeployX at {least:,} |
 |---|---|---|---|
