@@ -31,8 +31,9 @@ def documented(start: str, end: str) -> set[str]:
 
 
 def product(text: str) -> float:
-    """`10 * 1024` as a number."""
+    """`10 * 1024**2` as a number."""
     number = 1.0
-    for factor in text.split("*"):
-        number *= float(factor)
+    for factor in text.replace("**", "^").split("*"):
+        base, _power, exponent = factor.partition("^")
+        number *= float(base) ** float(exponent or 1)
     return number

@@ -351,7 +351,8 @@ async def test_the_first_words_tell_who_the_device_is(
     [hello] = server.hellos
 
     assert hello.protocol == "deployx.v1"
-    assert (hello.facts["os"], hello.facts["kinds"]) == ("linux", ["command"])
+    assert hello.facts["os"] == "linux"
+    assert hello.facts["kinds"] == ["command", "file_deployment", "software_deployment"]
     assert {"hostname", "architecture", "boot_id", "agent_version"} <= set(hello.facts)
 
 
