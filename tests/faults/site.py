@@ -86,14 +86,13 @@ class Site(Served):
     def hung(self, name: str) -> Iterator[None]:
         """SIGSTOP to a program or service with all its children, and SIGCONT at the end."""
         self.kills += 1
-        leader = psutil.Process(self._process(name).pid)
-        family = [leader, *leader.children(recursive=True)]
-        for one in family:
+        pid = self._process(name).pid
+        for one in _family(pid):
             _signal(one, signal.SIGSTOP)
         try:
             yield
         finally:
-            for one in [leader, *leader.children(recursive=True)]:
+            for one in _family(pid):
                 _signal(one, signal.SIGCONT)
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -170,6 +169,15 @@ def _made(home: Path, services: Throwaway, settings: dict[str, str]) -> Site:
         services=services,
         system=System(port, home, environment),
     )
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """The process and all below it; nothing where it was killed meanwhile."""
+    try:
+        leader = psutil.Process(pid)
+        return [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:

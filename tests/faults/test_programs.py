@@ -65,7 +65,7 @@ def test_the_servers_programs_are_killed_at_every_step(
     common: Ground, seed: int, chance: random.Random, victims: Sequence[str]
 ) -> None:
     steps = [(step, moment) for step in gates.STEPS for moment in gates.MOMENTS]
-    load = Load(common.fleet, chance, 4)
+    load = Load(common.fleet, chance, 2)
     load.prepare(scale=0.2)
     load.repeat()
     name = f"{' and '.join(victims)} killed at every step"
