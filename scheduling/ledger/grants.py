@@ -17,6 +17,8 @@ from scheduling.models import DeviceRun, Execution
 # A run past its own deadline for this long will not come back by the agent's own timeout.
 DEADLINE_GRACE_SECONDS = 60
 
+# `IS TRUE` keeps the planner from the index by not_after, which holds whatever waits: chosen where
+# the statistics are old, it is read once for every device.
 _CLAIM = """
 WITH session AS (
     SELECT device.id AS device_id, given.session
@@ -40,7 +42,7 @@ WITH session AS (
         SELECT queued.id, queued.queued_at, queued.device_id
           FROM scheduled_task_device_runs AS queued
          WHERE queued.device_id = session.device_id AND queued.status = 'queued'
-           AND queued.has_slot AND queued.not_after > now()
+           AND queued.has_slot AND (queued.not_after > now()) IS TRUE
            AND NOT (queued.is_exclusive AND queued.task_id IS NOT NULL AND EXISTS (
                 SELECT 1 FROM scheduled_task_device_runs AS other
                  WHERE other.device_id = queued.device_id AND other.task_id = queued.task_id
@@ -67,7 +69,7 @@ UPDATE scheduled_task_device_runs AS run
        AS given (run_id, device_id, session), devices_device AS device
  WHERE run.id = given.run_id AND run.device_id = given.device_id AND run.status = 'claimed'
    AND run.claim_session = given.session AND run.cancel_requested_at IS NULL
-   AND run.not_after > now()
+   AND (run.not_after > now()) IS TRUE
    AND device.id = given.device_id AND device.session = given.session
    AND device.revoked_at IS NULL AND NOT device.in_recovery
 RETURNING run.id, run.device_id, run.timeout_seconds, run.execution_id
