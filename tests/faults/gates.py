@@ -12,6 +12,7 @@ import psycopg
 from tests.running import until
 
 _LOCK = 4_711
+_PATIENCE_SECONDS = 120
 _INSTALL = f"""
 CREATE OR REPLACE FUNCTION fault_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     PERFORM pg_notify('fault', '');
@@ -84,9 +85,14 @@ def gate(database_url: str, step: Step, moment: str) -> Iterator[psycopg.Connect
         _hang(connection, step)
         try:
             if moment == MOMENTS[0]:
-                until(lambda: _is_waited_for(connection), 30, what=f"{step.name} {moment}")
+                until(
+                    lambda: _is_waited_for(connection),
+                    _PATIENCE_SECONDS,
+                    what=f"{step.name} {moment}",
+                )
             else:
-                assert list(connection.notifies(timeout=30, stop_after=1)), f"never {step.name}"
+                told = list(connection.notifies(timeout=_PATIENCE_SECONDS, stop_after=1))
+                assert told, f"never {step.name}"
             yield connection
         finally:
             connection.execute("SELECT pg_advisory_unlock_all()")
