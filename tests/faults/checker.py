@@ -113,6 +113,11 @@ class Checker:
             return 0
         return int(number)
 
+    def open_runs(self) -> int:
+        """How many have not ended; 0 while the database is away."""
+        rows = self._progress()
+        return sum(row[1] for row in rows if row[0] in UNENDED)
+
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         # One that hangs is away as well.
         with psycopg.connect(self.database_url, connect_timeout=2) as connection:
@@ -134,8 +139,8 @@ class Checker:
         """What is open, and in which states; nothing while the database is away."""
         try:
             return tuple(self._rows(_OPEN))
-        except psycopg.OperationalError:
-            return ("away",)
+        except psycopg.Error:
+            return (("away", 0),)
 
     def check(
         self,

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,12 +22,14 @@ _NOT_NOW = frozenset({409, 429, 500, 502, 503, 504})
 
 @dataclass(slots=True)
 class Load:
-    """Executions of a mix of tasks. `answered` has, by idempotency key, the task and the execution
-    the server says it opened for it; a key is never given up."""
+    """Executions of a mix of tasks, as long as `is_wanted` says that there may be more. `answered`
+    has, by idempotency key, the task and the execution the server says it opened for it; a key is
+    never given up."""
 
     fleet: Fleet
     chance: random.Random
     executions_per_second: float
+    is_wanted: Callable[[], bool] = lambda: True
     tasks: list[dict[str, Any]] = field(default_factory=list)
     repeating: list[dict[str, Any]] = field(default_factory=list)
     answered: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -90,8 +92,9 @@ class Load:
         try:
             while not self._stopping.is_set():
                 began = time.monotonic()
-                self._execute(self.chance.choice(self.tasks))
-                if self.chance.random() < 0.05:
+                if self.is_wanted():
+                    self._execute(self.chance.choice(self.tasks))
+                if self.answered and self.chance.random() < 0.05:
                     self._cancel()
                 pause = 1 / self.executions_per_second - (time.monotonic() - began)
                 self._stopping.wait(max(0.0, pause))
