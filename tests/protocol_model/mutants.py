@@ -167,7 +167,7 @@ _AT_HELLO = ("hello", "recalled")
 
 SERVER = [
     Mutant("nothing starts after its last permitted start", "P3", Bounds(delays=1, sessions=1),
-           _sql(grants, "_START", ("AND run.not_after > now()", "")), ("start",)),
+           _sql(grants, "_START", ("AND (run.not_after > now()) IS TRUE", "")), ("start",)),
     Mutant("a poll grants again what was lost", "P2", Bounds(sessions=1),
            _replaced(servers.ledger, "poll", _poll_without_grants), ("poll",)),
     Mutant("a lost run is never claimed again", "P5", Bounds(cuts=2, sessions=3),
