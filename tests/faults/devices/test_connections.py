@@ -23,6 +23,7 @@ def some_resets(chance: random.Random) -> Callable[[], int | None]:
     return lambda: sizes.pop() if sizes else None
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(240)
 def test_a_connection_may_be_reset_at_any_byte(
     case: Case, between: Between, chance: random.Random
@@ -38,6 +39,7 @@ def test_a_connection_may_be_reset_at_any_byte(
     case.settled("a connection reset at a random byte", cases=RESETS * len(ways))
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(240)
 def test_a_connection_may_fall_silent_or_drip(case: Case, between: Between) -> None:
     """The server's half may still be open when the agent, tired of it, comes by another way."""

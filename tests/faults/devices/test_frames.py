@@ -114,6 +114,7 @@ def bad_weather(chance: random.Random) -> list[Rule]:
     ]
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(300)
 def test_frames_may_be_lost_by_the_dozen_doubled_reordered_and_late(
     case: Case, between: Between, chance: random.Random

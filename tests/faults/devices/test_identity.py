@@ -62,6 +62,7 @@ def is_contested(case: Case, device: Device) -> bool:
     return bool(answer)
 
 
+@pytest.mark.faults
 def test_two_agents_with_one_identity_start_nothing_twice(
     case: Case, chance: random.Random
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_state_directory_may_be_rolled_back(case: Case, chance: random.Random)
     assert case.all_statuses(28).count("succeeded") >= 20
 
 
+@pytest.mark.faults
 def test_a_wiped_device_is_a_new_one(case: Case) -> None:
     """What the old one was given ends as nobody's: expired where it never began, lost where it did."""
     (old,) = case.fleet.join(1)

@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from devices.agent.platforms import start_mark
 from tests.faults.devices import tree
 from tests.faults.devices.conftest import Case
@@ -118,6 +120,7 @@ def test_nothing_outlives_a_time_limit(case: Case) -> None:
     case.settled("a tree that will not end, at its time limit", cases=2)
 
 
+@pytest.mark.faults
 def test_nothing_outlives_a_cancel(case: Case) -> None:
     grown = grow(case)
     grown.cancel()
@@ -126,6 +129,7 @@ def test_nothing_outlives_a_cancel(case: Case) -> None:
     case.settled("a tree that will not end, cancelled", cases=2)
 
 
+@pytest.mark.faults
 def test_nothing_outlives_a_cancel_by_an_agent_that_was_killed_and_came_back(case: Case) -> None:
     grown = grow(case)
     (device,) = case.fleet.devices
@@ -138,6 +142,7 @@ def test_nothing_outlives_a_cancel_by_an_agent_that_was_killed_and_came_back(cas
     case.settled("a tree that will not end, cancelled after its agent was killed", cases=2)
 
 
+@pytest.mark.faults
 def test_nothing_outlives_a_time_limit_without_an_agent(case: Case) -> None:
     grown = grow(case, timeout_seconds=6)
     (device,) = case.fleet.devices
