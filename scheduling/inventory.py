@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from devices.models import InstalledSoftware
+from devices.models import Device, InstalledSoftware
+from scheduling.models import DeviceRun
 
 MOST_PER_RUN = 200
+MOST_LOOKED_AT = 100
 
 
 def note(device: UUID, detail: Mapping[str, Any], now: datetime) -> None:
@@ -31,6 +33,14 @@ def note(device: UUID, detail: Mapping[str, Any], now: datetime) -> None:
         unique_fields=["device", "name"],
         update_fields=["version", "catalogue_id", "seen_at"],
     )
+
+
+def wants_restart(device: Device) -> bool:
+    """Whether the latest run that dealt with software on it, of its last hundred runs, says so."""
+    recent = DeviceRun.objects.filter(device=device).order_by("-pk").values("pk")[:MOST_LOOKED_AT]
+    dealt = DeviceRun.objects.filter(pk__in=recent, detail__installed__0__isnull=False)
+    latest = dealt.order_by("-pk").values_list("detail__reboot_required", flat=True).first()
+    return latest is True
 
 
 def _entries(detail: Mapping[str, Any]) -> Iterable[tuple[str, str | None, UUID | None]]:

@@ -154,8 +154,17 @@ def _requirements(value: object) -> dict[str, int]:
         raise ValueError(
             _("%(name)s is not known; it takes %(known)s.") % {"name": unknown[0], "known": known}
         )
-    number = fields.whole_number(1, 10_000_000, optional=True)
-    return {name: checked for name, one in value.items() if (checked := number(one)) is not None}
+    return {
+        name: number for name, one in value.items() if (number := _amount(name, one)) is not None
+    }
+
+
+def _amount(name: str, value: object) -> int | None:
+    try:
+        number: int | None = fields.whole_number(1, 10_000_000, optional=True)(value)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+    return number
 
 
 REQUIREMENTS = ("free_disk_mb", "memory_mb")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from devices.agent.kinds import FormField, Kind
-from scheduling.forms import values
+from scheduling.forms import picking, values
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import User
     from django.utils.datastructures import MultiValueDict
 
     Typed = MultiValueDict[str, str]
@@ -28,6 +29,7 @@ class Input:
     texts: list[str]
     pairs: list[tuple[str, str]]
     errors: list[str] = field(default_factory=list)
+    picker: picking.Picker | None = None
 
     @property
     def text(self) -> str:
@@ -47,6 +49,7 @@ class PayloadForm:
 
     def __init__(self, kind: Kind, data: Typed) -> None:
         self.kind = kind
+        self._data = data
         self.errors: list[str] = []
         self.inputs = [_input(kind, one, data) for one in kind.form_fields()]
 
@@ -54,6 +57,12 @@ class PayloadForm:
     def opens_details(self) -> bool:
         """Whether something is wrong in a field that is folded away."""
         return any(one.errors for one in self.inputs if not one.spec.required)
+
+    def look_up(self, user: User) -> None:
+        """Gives the fields that choose out of the catalogue what this person may choose from."""
+        for one in self.inputs:
+            if one.spec.widget in picking.SHELVES:
+                one.picker = picking.picker(one.spec.widget, one.name, self._data, user)
 
     def payload(self) -> dict[str, Any]:
         """Empty is as good as not given, except where the field has to be filled in."""

@@ -14,6 +14,8 @@ from scheduling.forms.targets import chosen_ids
 from scheduling.options import Retry, Rollout
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
     from scheduling.forms.payload import PayloadForm, Typed
     from scheduling.models import ScheduledTask
 
@@ -53,6 +55,11 @@ class TaskForm:
         if self.task is not None:
             return self.task.task_type
         return self.data.get("task_type") or self.payloads[0].kind.name
+
+    def look_up(self, user: User) -> None:
+        """Before it is shown: what this person may choose from."""
+        for form in self.payloads:
+            form.look_up(user)
 
     def definition(self) -> dict[str, Any]:
         """The raw data of a task, under the input names of api.md."""
@@ -137,6 +144,16 @@ def fresh() -> Typed:
     for kind in kinds.every():
         fields |= payload.typed(kind, None)
     return MultiValueDict(fields)
+
+
+def choose(data: Typed, what: str, ids: list[str]) -> None:
+    """Ticks files or software in the first kind that deploys them, and that kind."""
+    for kind in kinds.every():
+        for field in kind.form_fields():
+            if field.widget == what:
+                data.setlist(f"{kind.name}-{field.name}", ids)
+                data["task_type"] = kind.name
+                return
 
 
 def filled(task: ScheduledTask) -> Typed:

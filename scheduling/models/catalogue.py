@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -66,6 +67,9 @@ class StoredFile(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("file", args=[self.pk])
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
@@ -138,6 +142,9 @@ class Software(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("software", args=[self.pk])
 
 
 class SoftwareSource(models.Model):

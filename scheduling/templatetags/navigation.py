@@ -31,6 +31,8 @@ PAGES = (
     ("overview", _("Overview"), "layout-dashboard"),
     ("task-list", _("Scheduled tasks"), "calendar-clock"),
     ("execution-list", _("History"), "history"),
+    ("file-list", _("Files"), "files"),
+    ("software-list", _("Software"), "package"),
     ("device-list", _("Devices"), "monitor"),
     ("group-list", _("Groups"), "boxes"),
 )

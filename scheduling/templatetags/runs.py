@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.templatetags.pages import badge_of
 from devices.agent import kinds
+from scheduling.forms.picking import Choice
 from scheduling.models import DeviceRun
 
 if TYPE_CHECKING:
@@ -34,12 +35,14 @@ def payload_summary(task: ScheduledTask) -> str:
 
 @register.filter
 def shape_of(value: object) -> str:
-    """How a value of a payload is shown: list, pairs, flag, numbers or text."""
+    """How a value of a payload is shown: list, links, pairs, flag, numbers or text."""
     if isinstance(value, bool):
         return "flag"
     if isinstance(value, dict):
         return "pairs"
     if isinstance(value, list):
+        if value and all(isinstance(one, Choice) for one in value):
+            return "links"
         return "numbers" if all(isinstance(one, int) for one in value) else "list"
     return "text"
 

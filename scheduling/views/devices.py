@@ -11,19 +11,24 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.acting import attempt
-from accounts.pages import administrator, newest_first, person, render_page
+from accounts.pages import administrator, newest_first, paginate, person, render_page
 from devices import agent_updates, fleet, groups
 from devices.models import Device, DeviceGroup
-from scheduling import alarms, recovery
-from scheduling.models import DeviceRun, ScheduledTask
+from scheduling import alarms, inventory, recovery
+from scheduling.models import DeviceRun, ScheduledTask, Software
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
     from uuid import UUID
 
+    from django.contrib.auth.models import User
     from django.http import HttpRequest, HttpResponse
 
+    from devices.models import InstalledSoftware
+
 MOST_ALARMS = 10
+MOST_SOFTWARE = 10
 
 
 @require_safe
@@ -38,12 +43,35 @@ def device_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "facts": _facts(device.facts),
         "groups": DeviceGroup.objects.visible_to(user).filter(devices=device),
         "history": newest_first(request, runs),
+        "installed": with_entries(device.software.order_by("name")[:MOST_SOFTWARE], user),
+        "installed_count": device.software.count(),
+        "wants_restart": inventory.wants_restart(device),
         "recovery": recovery.status() if device.in_recovery else None,
         "alarms": alarms.recent().visible_to(user).filter(device=device)[:MOST_ALARMS],
     }
     return render_page(
         request, "devices/detail.html", context, regions={"device": "devices/_detail.html"}
     )
+
+
+@require_safe
+@login_required
+def device_software(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Everything that software deployments found on a device."""
+    user = person(request)
+    device = get_object_or_404(Device.objects.visible_to(user), pk=pk)
+    search = request.GET.get("search", "")
+    page = paginate(
+        request, device.software.filter(name__icontains=search.strip()).order_by("name")
+    )
+    context = {
+        "device": device,
+        "page": page,
+        "installed": with_entries(page.object_list, user),
+        "search": search,
+        "wants_restart": inventory.wants_restart(device),
+    }
+    return render(request, "devices/software.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -85,6 +113,17 @@ def group_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
         "tasks": ScheduledTask.objects.filter(group_ids__contains=[str(group.pk)]).count(),
     }
     return render(request, "groups/delete.html", context)
+
+
+def with_entries(
+    rows: Iterable[InstalledSoftware], user: User
+) -> list[tuple[InstalledSoftware, Software | None]]:
+    """Each with the entry of the catalogue it came from, where that is still there."""
+    rows = list(rows)
+    entries = Software.objects.visible_to(user).in_bulk(
+        [row.catalogue_id for row in rows if row.catalogue_id]
+    )
+    return [(row, entries.get(row.catalogue_id)) for row in rows]
 
 
 def _consequences(device: Device) -> dict[str, Any]:

@@ -12,8 +12,20 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from accounts.pages import identifier, newest_first, paginate, person, render_page
-from scheduling import executions, holdups, outputs, progress, steering, terminal, waiting
+from devices.agent import kinds
+from scheduling import (
+    details,
+    executions,
+    holdups,
+    outputs,
+    progress,
+    restoring,
+    steering,
+    terminal,
+    waiting,
+)
 from scheduling.models import DeviceRun, Execution
+from scheduling.views.tasks import payload_rows
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -69,7 +81,8 @@ def execution_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def execution_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
-    execution = visible_execution(person(request), pk)
+    user = person(request)
+    execution = visible_execution(user, pk)
     executions.with_results([execution])
     show = request.GET.get("show", "")
     runs = execution.runs.select_related("execution", "device")
@@ -85,6 +98,8 @@ def execution_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "can": can,
         "holdups": holdups.sentences(execution, can),
         "waves": steering.waves(execution, can),
+        "keeping": len(restoring.kept_on(execution)) if execution.has_ended else 0,
+        "payload": _payload(execution, user),
         **_chosen(request, runs, page.object_list),
     }
     regions = {"execution": "executions/_live.html", "output": "executions/_output.html"}
@@ -96,6 +111,16 @@ def visible_execution(user: User, pk: UUID) -> Execution:
         "task", "user", "caused_by", "rollout_paused_by"
     )
     return get_object_or_404(visible, pk=pk)
+
+
+def _payload(execution: Execution, user: User) -> list[tuple[str, Any]]:
+    """What it ran, as (label, value); nothing where it opened no runs."""
+    payload = execution.definition.get("task_payload")
+    if not payload:
+        return []
+    if "restore" in payload:
+        return [("Restore", kinds.get(execution.task_type).summary(payload))]
+    return payload_rows(execution.task_type, payload, user)
 
 
 def _headlines(execution: Execution, can: steering.Possible) -> list[Headline]:
@@ -128,4 +153,10 @@ def _chosen(request: HttpRequest, runs: DeviceRunQuerySet, shown: Any) -> dict[s
         return {"run": None}
     start = max(0, run.output_next - OUTPUT_SHOWN_BYTES)
     output = outputs.read(run, offset=start, limit=OUTPUT_SHOWN_BYTES)
-    return {"run": run, "output": output, "output_text": terminal.plain(output.text), "cut": start}
+    return {
+        "run": run,
+        "said": details.read(run.detail),
+        "output": output,
+        "output_text": terminal.plain(output.text),
+        "cut": start,
+    }

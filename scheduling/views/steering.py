@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.acting import attempt, back
 from accounts.pages import person
-from scheduling import executions, steering
+from scheduling import executions, restoring, steering
 from scheduling.models import DeviceRun, Execution
 from scheduling.views.executions import visible_execution
 
@@ -107,6 +107,43 @@ def run_cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     origin = reverse("device", args=[run.device_id]) if is_from_device else page
     context = {"run": run, "origin": origin}
     return render(request, "executions/cancel_run.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def execution_restore(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """GET says how many devices get back what was there; POST starts that."""
+    user = person(request)
+    execution = visible_execution(user, pk)
+    if request.method == "POST":
+        verb = partial(restoring.restore, execution, user)
+        return redirect(attempt(request, verb, _("Putting back what was there.")) or execution)
+    context = {
+        "execution": execution,
+        "devices": len(restoring.kept_on(execution)),
+        "origin": execution.get_absolute_url(),
+    }
+    return render(request, "executions/restore.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def run_restore(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The same for the one device of a run."""
+    user = person(request)
+    runs = DeviceRun.objects.visible_to(user).select_related("execution")
+    run = get_object_or_404(runs, pk=pk)
+    origin = f"{run.execution.get_absolute_url()}?run={run.pk}"
+    if request.method == "POST":
+        verb = partial(restoring.restore_run, run, user)
+        return redirect(attempt(request, verb, _("Putting back what was there.")) or origin)
+    context = {
+        "execution": run.execution,
+        "run": run,
+        "devices": int(run.device_id in restoring.kept_on(run.execution)),
+        "origin": origin,
+    }
+    return render(request, "executions/restore.html", context)
 
 
 def _steered(

@@ -16,7 +16,7 @@ from accounts.pages import identifier, person
 from scheduling import clock, schedules, zones
 from scheduling.forms import TaskForm
 from scheduling.forms.targets import pickers
-from scheduling.forms.task import filled, fresh
+from scheduling.forms.task import choose, filled, fresh
 from scheduling.views.tasks import visible_task
 
 if TYPE_CHECKING:
@@ -92,18 +92,28 @@ def task_targets(request: HttpRequest) -> HttpResponse:
 
 
 def _new_form(request: HttpRequest, user: User) -> TaskForm:
-    """Empty, or as a copy of the task that `?from=` names; `?device=` and `?group=` are chosen."""
+    """Empty, or as a copy of the task that `?from=` names; `?device=`, `?group=`, `?file=` and
+    `?software=` are chosen."""
     data = fresh()
     if original := identifier(request.GET.get("from", "")):
         task = visible_task(user, original)
         data = filled(task)
         data["name"] = _("Copy of %s") % task.name
     for kind in ("device", "group"):
-        for one in request.GET.getlist(kind):
-            if identifier(one) is None:
-                raise Http404
+        for one in _asked(request, kind):
             data.appendlist(f"{kind}_ids", one)
+    for name, what in (("file", "files"), ("software", "software")):
+        if ids := _asked(request, name):
+            choose(data, what, ids)
     return TaskForm(data)
+
+
+def _asked(request: HttpRequest, name: str) -> list[str]:
+    """The ids that the address names. Raises Http404 for what is none."""
+    ids = request.GET.getlist(name)
+    if any(identifier(one) is None for one in ids):
+        raise Http404
+    return ids
 
 
 def _only_looks(request: HttpRequest) -> bool:
@@ -111,6 +121,7 @@ def _only_looks(request: HttpRequest) -> bool:
 
 
 def _show(request: HttpRequest, form: TaskForm) -> HttpResponse:
+    form.look_up(person(request))
     context = {
         "form": form,
         "task": form.task,

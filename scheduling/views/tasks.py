@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from accounts.pages import newest_first, paginate, person, render_page
 from devices.agent import kinds
 from scheduling import clock, executions, schedules, targets
+from scheduling.forms import picking
 from scheduling.models import Execution, ScheduledTask
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def task_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "runs": _next_runs(task),
         "summary": targets.summaries([task], user)[task.pk],
         "reach": targets.reach(task.device_ids, task.group_ids),
-        "payload": payload_rows(task),
+        "payload": payload_rows(task.task_type, task.task_payload, user),
         "history": history,
     }
     return render_page(
@@ -88,12 +89,20 @@ def visible_task(user: User, pk: UUID) -> ScheduledTask:
     return get_object_or_404(ScheduledTask.objects.visible_to(user).select_related("user"), pk=pk)
 
 
-def payload_rows(task: ScheduledTask) -> list[tuple[str, Any]]:
-    """The payload as (label, value), in the order of the kind's form, what is empty left out."""
-    kind = kinds.get(task.task_type)
-    values = kind.form_values(task.task_payload)
-    rows = [(field, values.get(field.name)) for field in kind.form_fields()]
-    return [(field.label, value) for field, value in rows if value not in (None, "", [], {})]
+def payload_rows(task_type: str, payload: dict[str, Any], user: User) -> list[tuple[str, Any]]:
+    """A payload as (label, value), in the order of the kind's form, what is empty left out; ids of
+    the catalogue as what they stand for."""
+    kind = kinds.get(task_type)
+    values = kind.form_values(payload)
+    rows = []
+    for field in kind.form_fields():
+        value = values.get(field.name)
+        if value in (None, "", [], {}):
+            continue
+        if field.widget in picking.SHELVES:
+            value = picking.choices(field.widget, value, user)
+        rows.append((field.label, value))
+    return rows
 
 
 def _filtered(tasks: ScheduledTaskQuerySet, query: QueryDict) -> ScheduledTaskQuerySet:

@@ -9,6 +9,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from scheduling import health
+from scheduling.tests.catalogue.conftest import files_dir, stored
+
+__all__ = ["files_dir", "stored"]
 
 
 @pytest.fixture(autouse=True)

@@ -22,22 +22,32 @@ LISTS = [
     "task-list",
     "task-new",
     "execution-list",
+    "file-list",
+    "file-new",
+    "software-list",
     "device-list",
     "group-list",
     "token-list",
 ]
 OF_A_TASK = ["task", "task-edit", "task-delete"]
 POSTS_ON_A_TASK = ["task-pause", "task-resume", "task-execute", "task-delete"]
-OF_AN_EXECUTION = ["execution", "execution-cancel", "execution-retry", "rollout-abort"]
+OF_AN_EXECUTION = [
+    "execution",
+    "execution-cancel",
+    "execution-retry",
+    "execution-restore",
+    "rollout-abort",
+]
 STEERING = [
     "execution-cancel",
     "execution-retry",
+    "execution-restore",
     "rollout-pause",
     "rollout-resume",
     "rollout-promote",
     "rollout-abort",
 ]
-FOR_ADMINISTRATORS = ["device-new", "group-new", "health"]
+FOR_ADMINISTRATORS = ["device-new", "group-new", "software-new", "health"]
 
 
 @pytest.fixture
@@ -133,7 +143,14 @@ def test_nobody_else_may_cancel_a_run(as_outsider: Client, execution: Any, metho
     assert run.cancel_requested_at is None
 
 
-@pytest.mark.parametrize("name", ["device", "device-edit"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_nobody_else_may_restore_a_run(as_outsider: Client, execution: Any, method: str) -> None:
+    address = reverse("run-restore", args=[execution.runs.get().pk])
+    assert getattr(as_outsider, method)(address).status_code == 404
+    assert Execution.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", ["device", "device-edit", "device-software"])
 def test_a_device_is_there_for_who_was_given_its_group(
     as_operator: Client, as_outsider: Client, web_group: DeviceGroup, web_device: Device, name: str
 ) -> None:

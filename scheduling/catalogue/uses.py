@@ -1,0 +1,70 @@
+"""Who uses what of the catalogue: for pages that name it, a few of each and never more."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from scheduling.models import Execution, ScheduledTask, Software, SoftwareSource, StoredFile
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+MOST_NAMED = 3
+MOST_READ = 500
+
+
+@dataclass(slots=True)
+class Uses:
+    """Tasks this person sees and software that use one thing; `more` are not named."""
+
+    named: list[ScheduledTask | Software] = field(default_factory=list)
+    more: int = 0
+
+    def add(self, one: ScheduledTask | Software) -> None:
+        if len(self.named) < MOST_NAMED:
+            self.named.append(one)
+        else:
+            self.more += 1
+
+
+def of_files(files: Iterable[StoredFile], user: User) -> dict[UUID, Uses]:
+    """In two queries, whatever the number of files."""
+    pks = [file.pk for file in files]
+    found: dict[UUID, Uses] = defaultdict(Uses)
+    for task in _tasks("file_ids", pks, user):
+        for pk in _named(task, "file_ids", pks):
+            found[pk].add(task)
+    sources = SoftwareSource.objects.filter(file__in=pks).select_related("software")
+    for source in sources.order_by("software__name", "pk")[:MOST_READ]:
+        if source.file_id is not None:
+            found[source.file_id].add(source.software)
+    return {pk: found[pk] for pk in pks}
+
+
+def of_software(entries: Iterable[Software], user: User) -> dict[UUID, Uses]:
+    """Tasks alone: what depends on an entry is its `dependents`."""
+    pks = [entry.pk for entry in entries]
+    found: dict[UUID, Uses] = defaultdict(Uses)
+    for task in _tasks("software_ids", pks, user):
+        for pk in _named(task, "software_ids", pks):
+            found[pk].add(task)
+    return {pk: found[pk] for pk in pks}
+
+
+def _tasks(name: str, pks: Sequence[UUID], user: User) -> Any:
+    """The tasks this person sees whose payload names one of these, and that may run again."""
+    named = {f"task_payload__{name}__has_any_keys": [str(pk) for pk in pks]}
+    unended = Execution.objects.unended().exclude(task=None).values("task")
+    rows = ScheduledTask.objects.visible_to(user).filter(Q(ad_hoc=False) | Q(pk__in=unended))
+    return rows.filter(**named).order_by("name", "pk")[:MOST_READ]
+
+
+def _named(task: ScheduledTask, name: str, pks: Sequence[UUID]) -> list[UUID]:
+    given = set(task.task_payload.get(name, ()))
+    return [pk for pk in pks if str(pk) in given]

@@ -1,0 +1,120 @@
+"""Choosing files and software: what is chosen, and the first of what a search found.
+
+Works by re-rendering, as the pickers of devices and groups do: what is ticked travels in the form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Q
+from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext as _
+
+from accounts.pages import identifier
+from scheduling.models import Software, StoredFile
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+    from scheduling.forms.payload import Typed
+
+MOST_CHOSEN = 100
+FOUND_AT_ONCE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One thing of the catalogue; `href` is empty where it is gone, or not this person's."""
+
+    pk: str
+    name: str
+    note: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picker:
+    """`name` is the form's field; `what` is files or software; `more` were found but do not show."""
+
+    name: str
+    what: str
+    is_single: bool
+    search: str
+    chosen: list[Choice]
+    found: list[Choice]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """Where one sort of thing comes from, and how it is searched and worded."""
+
+    visible: Callable[[User], Any]
+    searched: Callable[[str], Q]
+    note: Callable[[Any], str]
+    order: tuple[str, ...]
+
+
+def picker(what: str, name: str, data: Typed, user: User, *, is_single: bool = False) -> Picker:
+    """Bound to what was typed under `name`, and searched for under `name_search`."""
+    shelf = SHELVES[what]
+    ids = list(dict.fromkeys(text.strip() for text in data.getlist(name) if text.strip()))
+    search = data.get(f"{name}_search", "").strip()
+    found = shelf.visible(user).exclude(pk__in=[one for one in ids if identifier(one)])
+    if search:
+        found = found.filter(shelf.searched(search))
+    shown = list(found.order_by(*shelf.order)[:FOUND_AT_ONCE])
+    more = found.count() - len(shown) if len(shown) == FOUND_AT_ONCE else 0
+    return Picker(
+        name=name,
+        what=what,
+        is_single=is_single,
+        search=search,
+        chosen=choices(what, ids[:MOST_CHOSEN], user),
+        found=[_choice(shelf, one) for one in shown],
+        more=more,
+    )
+
+
+def choices(what: str, ids: Sequence[str], user: User) -> list[Choice]:
+    """What ids stand for, in their order; one that stands for nothing shows as itself."""
+    shelf = SHELVES[what]
+    wanted = [one for one in ids if identifier(one)]
+    known = {str(one.pk): one for one in shelf.visible(user).filter(pk__in=wanted)}
+    return [
+        _choice(shelf, known[one])
+        if one in known
+        else Choice(one, one, _("gone, or not yours"), "")
+        for one in ids
+    ]
+
+
+def _choice(shelf: _Shelf, one: Any) -> Choice:
+    return Choice(str(one.pk), str(one), shelf.note(one), one.get_absolute_url())
+
+
+def _files(user: User) -> Any:
+    return StoredFile.objects.visible_to(user).select_related("blob")
+
+
+def _software(user: User) -> Any:
+    return Software.objects.visible_to(user)
+
+
+SHELVES = {
+    "files": _Shelf(
+        visible=_files,
+        searched=lambda text: Q(name__icontains=text),
+        note=lambda file: filesizeformat(file.blob.size),
+        order=("-pk",),
+    ),
+    "software": _Shelf(
+        visible=_software,
+        searched=lambda text: Q(name__icontains=text) | Q(publisher__icontains=text),
+        note=lambda entry: entry.publisher,
+        order=("name", "-pk"),
+    ),
+}
