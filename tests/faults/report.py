@@ -14,6 +14,7 @@ from typing import Any
 from tests.faults.checker import results_file
 from tests.running import CHECKOUT
 
+FIGURES = Path(__file__).with_name("figures.jsonl")
 PAGE = CHECKOUT / "docs" / "reliability.md"
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 _COLUMNS = {
@@ -64,7 +65,10 @@ def rewritten(page: str, figures: str) -> str:
 
 def main() -> None:
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else results_file()
-    figures = table(newest(file.read_text().splitlines()))
+    known = FIGURES.read_text().splitlines() if FIGURES.exists() else []
+    records = newest([*known, *file.read_text().splitlines()])
+    figures = table(records)
+    FIGURES.write_text("".join(json.dumps(record) + "\n" for record in records))
     PAGE.write_text(rewritten(PAGE.read_text(), figures))
 
 

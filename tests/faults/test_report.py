@@ -39,3 +39,9 @@ def test_the_page_keeps_what_stands_around_the_figures() -> None:
     assert "| new |" in changed
     assert changed.split(report.BEGIN)[0] == page.split(report.BEGIN)[0]
     assert changed.split(report.END)[1] == page.split(report.END)[1]
+
+
+def test_the_page_shows_the_figures_that_are_kept() -> None:
+    records = report.newest(report.FIGURES.read_text().splitlines())
+    page = report.PAGE.read_text()
+    assert report.rewritten(page, report.table(records)) == page
