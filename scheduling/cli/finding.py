@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput
 from devices.models import Device, DeviceGroup
-from scheduling.models import ScheduledTask
+from scheduling.models import ScheduledTask, Software, StoredFile
 
 M = TypeVar("M", bound=Model)
 MOST_NAMED = 10
@@ -46,6 +46,36 @@ def task(user: User, words: str) -> ScheduledTask:
 def devices(user: User, words: Iterable[str]) -> list[Device]:
     visible = Device.objects.visible_to(user)
     return _each("device_ids", visible, words, _("There is no device “%s”."))
+
+
+def device(user: User, words: str) -> Device:
+    visible = Device.objects.visible_to(user)
+    return _each("device", visible, [words], _("There is no device “%s”."))[0]
+
+
+def group(user: User, words: str) -> DeviceGroup:
+    visible = DeviceGroup.objects.visible_to(user)
+    return _each("group", visible, [words], _("There is no group “%s”."))[0]
+
+
+def file(user: User, words: str) -> StoredFile:
+    visible = StoredFile.objects.visible_to(user).select_related("blob", "user")
+    return _each("file", visible, [words], _("There is no file “%s”."))[0]
+
+
+def software(user: User, words: str, *, name: str = "software") -> Software:
+    """By id, by name, or by name and version: “Tool 1.0”."""
+    visible = Software.objects.visible_to(user)
+    title, _blank, version = words.rpartition(" ")
+    found = _by_id_or_name(visible, words) or list(visible.filter(name=title, version=version))
+    return _only(name, words, found, _("There is no software “%s”."))
+
+
+def people(names: Iterable[str]) -> list[User]:
+    found = User.objects.in_bulk(list(names), field_name="username")
+    if missing := [one for one in names if one not in found]:
+        raise InvalidInput({"people": [_("There is no account “%s”.") % one for one in missing]})
+    return list(found.values())
 
 
 def any_device(words: str) -> Device:

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
-from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from scheduling import executions, schedules, targets
 from scheduling.api.calendar import CalendarSerializer
 from scheduling.api.serializers import PreviewSerializer, StatsSerializer, TaskSerializer
@@ -21,44 +19,25 @@ from scheduling.cli import (
     porting,
     rendering,
 )
+from scheduling.cli.door import REFUSED, VerbCommand
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-REFUSED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+INTERRUPTED = 130
 NEXT_RUNS = 5
 LATEST_EXECUTIONS = 5
 MOST_RESULTS = 50
 
 
-class Command(BaseCommand):
+class Command(VerbCommand):
     """One method a verb: it calls the verb's function and shows what came of it."""
 
     help = "Plans tasks, runs them and shows what came of them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         arguments.add_to(parser)
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        no_color = bool(options["no_color"])
-        self._out = rendering.console(options.get("stdout") or sys.stdout, no_color=no_color)
-        self._err = rendering.console(options.get("stderr") or sys.stderr, no_color=no_color)
-        verb: Callable[[User, Mapping[str, Any]], int | None] = getattr(
-            self, f"do_{options['verb']}"
-        )
-        try:
-            code = verb(finding.person(options["user"]), options)
-        except InvalidInput as refusal:
-            for name, messages in refusal.errors.items():
-                for message in messages:
-                    self._err.print(rendering.text(f"{name}: {message}"))
-            sys.exit(WRONG_INPUT)
-        except (StateConflict, NotAllowed) as refusal:
-            self._err.print(rendering.text(refusal.detail))
-            sys.exit(REFUSED)
-        if code:
-            sys.exit(code)
 
     def do_add(self, user: User, options: Mapping[str, Any]) -> None:
         self._show_task(schedules.create(user, definition.of(options, user)), user, options)
