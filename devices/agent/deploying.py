@@ -85,8 +85,8 @@ def deploy(order: JsonObject, files: Sequence[FileFacts], context: Context) -> F
         if is_trial:
             return _show(folder, folder_path, changing, places, context)
         assert folder is not None
-        kept = _place_all(folder, changing, context, keeps=order["backup"])
-        _adjust(folder, places)
+        with _adjusted(folder, places):
+            kept = _place_all(folder, changing, context, keeps=order["backup"])
     return _finished(folder_path, places, changing, kept)
 
 
@@ -116,7 +116,7 @@ def undo(run: str, memory: Path) -> None:
         return
     written = json.loads(note.read_text())
     with Folder.opened(written["folder"], create=False) as folder:
-        _take_back(folder, run, written["places"])
+        _take_back(folder, run, written["places"], moving=written["moving"])
     note.unlink()
 
 
@@ -137,18 +137,14 @@ def _folder(
     path: str, context: Context, *, create: bool, is_trial: bool
 ) -> Iterator[Folder | None]:
     """The folder; None in a trial run where it would be made."""
-    try:
-        opened = Folder.opened(path, create=create and not is_trial)
-        folder = opened.__enter__()
-    except NotPlaced as problem:
-        if not (is_trial and create and "there is no folder" in str(problem)):
-            raise
-        yield None
-        return
-    try:
+    with contextlib.ExitStack() as stack:
+        folder = None
+        try:
+            folder = stack.enter_context(Folder.opened(path, create=create and not is_trial))
+        except NotPlaced as problem:
+            if not (is_trial and create and "there is no folder" in str(problem)):
+                raise
         yield folder
-    finally:
-        opened.__exit__(None, None, None)
 
 
 def _rendered(order: JsonObject, place: Place, context: Context) -> bytes:
@@ -235,7 +231,8 @@ def _place_all(
         for one in places
     ]
     note.parent.mkdir(exist_ok=True, mode=0o700)
-    durable.write(note, json.dumps({"folder": folder.path, "places": moves}).encode())
+    moving = False
+    _write_note(note, folder, moves, moving=moving)
     try:
         for place in places:
             _stage(folder, run, place, context)
@@ -246,18 +243,23 @@ def _place_all(
         )
         for place in places:
             if place.found is not None:
-                folder.remember(place.name, FORMER.format(run=run, number=place.number))
+                former = FORMER.format(run=run, number=place.number)
+                folder.remember(place.name, place.found, former, context.check)
         context.check()
+        moving = True
+        _write_note(note, folder, moves, moving=moving)
         for place in places:
             _move(folder, run, place)
         folder.sync()
+        # From here on it is done: whoever finds this note only clears away.
+        _write_note(note, folder, moves, moving=False)
+        moving = False
     except BaseException:
-        _take_back(folder, run, moves)
+        _take_back(folder, run, moves, moving=moving)
         note.unlink(missing_ok=True)
         raise
+    _take_back(folder, run, moves, moving=False)
     note.unlink()
-    for place in places:
-        folder.drop(FORMER.format(run=run, number=place.number))
     return kept
 
 
@@ -286,13 +288,21 @@ def _move(folder: Folder, run: str, place: Place) -> None:
         raise NotPlaced(f"{folder.path}/{place.name}: {problem.strerror}") from problem
 
 
-def _take_back(folder: Folder, run: str, places: Sequence[Any]) -> None:
+def _write_note(note: Path, folder: Folder, moves: Sequence[JsonObject], *, moving: bool) -> None:
+    said = {"folder": folder.path, "places": list(moves), "moving": moving}
+    durable.write(note, json.dumps(said).encode())
+
+
+def _take_back(folder: Folder, run: str, places: Sequence[Any], *, moving: bool) -> None:
     """The state before the first move: what has a former one gets it back; what was not there and
-    whose draft has moved goes."""
+    whose draft has moved goes. Before and after `moving`, drafts and second names are all there is to
+    take away."""
     for place in places:
         number, name = place["number"], place["name"]
         draft, former = DRAFT.format(run=run, number=number), FORMER.format(run=run, number=number)
-        if folder.has(former):
+        if not moving:
+            folder.drop(former)
+        elif folder.has(former):
             folder.move(former, name)
         elif not place["was_there"] and not folder.has(draft):
             folder.drop(name)
@@ -300,10 +310,21 @@ def _take_back(folder: Folder, run: str, places: Sequence[Any]) -> None:
     folder.sync()
 
 
-def _adjust(folder: Folder, places: Sequence[Place]) -> None:
-    for place in places:
-        if place.is_same and not place.looks_right:
-            folder.adjust(place.name, place.look)
+@contextlib.contextmanager
+def _adjusted(folder: Folder, places: Sequence[Place]) -> Iterator[None]:
+    """Mode and owner of what is in place already; as they were, where what is done inside raises."""
+    done: list[tuple[str, tuple[int, int, int]]] = []
+    try:
+        for place in places:
+            if place.found is not None and place.is_same and not place.looks_right:
+                folder.adjust(place.name, place.look)
+                done.append((place.name, (place.found.mode, place.found.uid, place.found.gid)))
+        yield
+    except BaseException:
+        for name, look in done:
+            with contextlib.suppress(NotPlaced):
+                folder.adjust(name, look)
+        raise
 
 
 def _finished(

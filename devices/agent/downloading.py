@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,6 +71,8 @@ def download(
             _fetch(url, part, have, wanted, headers, sha256, go_on)
         _complete(part, path, wanted, sha256.hexdigest())
     except OSError as problem:
+        with contextlib.suppress(OSError):
+            part.unlink()  # what filled the disk does not stay on it
         raise Never(f"the device cannot store the file: {problem.strerror}") from problem
 
 
@@ -114,28 +117,44 @@ def _fetch(
                 # It sends everything from the start, whatever was asked for.
                 part.unlink(missing_ok=True)
                 raise Again("the server cannot go on in mid-file")
-            length = answer.headers.get("Content-Length", "")
-            if length.isdecimal() and have + int(length) < (wanted.size or 0):
+            end = _announced_end(answer, have)
+            if end is not None and end < (wanted.size or 0):
                 raise Never("the server's file is shorter than the one that was signed")
-            _pour(answer, part, have, most, sha256, go_on)
+            _pour(_pieces(answer), part, have, most, sha256, go_on)
     except urllib.error.HTTPError as refusal:
         if refusal.code == 416 and wanted.size is None:
             return  # all of it was there already; its digest decides
         raise _refusal(refusal) from None
-    except (http.client.HTTPException, urllib.error.URLError, TimeoutError) as problem:
-        raise Again(str(problem) or "the connection was cut") from None
-    except ConnectionError as problem:
-        raise Again(str(problem)) from None
-    if wanted.size is not None and part.stat().st_size < wanted.size:
+    if part.stat().st_size < (wanted.size if wanted.size is not None else end or 0):
         raise Again("the connection was cut")
 
 
-def _pour(
-    answer: _Answer, part: Path, have: int, most: int, sha256: Any, go_on: Callable[[], bool]
-) -> None:
-    """To the file's end, or the first byte too many."""
-    with part.open("ab") as target:
+def _announced_end(answer: _Answer, have: int) -> int | None:
+    """How long the file is by what the answer says of itself."""
+    length = answer.headers.get("Content-Length") or ""
+    return have + int(length) if length.isdecimal() else None
+
+
+def _pieces(answer: _Answer) -> Iterator[bytes]:
+    """The body. Raises Again for whatever the network does, TLS included: no OSError comes of it."""
+    try:
         while piece := answer.read(_PIECE_BYTES):
+            yield piece
+    except (http.client.HTTPException, OSError) as problem:
+        raise Again(str(problem) or "the connection was cut") from None
+
+
+def _pour(
+    pieces: Iterator[bytes],
+    part: Path,
+    have: int,
+    most: int,
+    sha256: Any,
+    go_on: Callable[[], bool],
+) -> None:
+    """To the file's end, or the first byte too many. Raises OSError for the disk alone."""
+    with part.open("ab") as target:
+        for piece in pieces:
             have += len(piece)
             if have > most:
                 target.truncate(0)
@@ -174,7 +193,12 @@ def _open(url: str, offset: int, headers: Mapping[str, str]) -> Any:
         asked["Range"] = f"bytes={offset}-"
     if problem := objection(url, "https", "http"):
         raise Never(problem)
-    return opener.open(urllib.request.Request(url, headers=asked), timeout=_TIMEOUT_SECONDS)  # noqa: S310  (checked by `objection`)
+    try:
+        return opener.open(urllib.request.Request(url, headers=asked), timeout=_TIMEOUT_SECONDS)  # noqa: S310  (checked by `objection`)
+    except urllib.error.HTTPError:
+        raise
+    except (http.client.HTTPException, OSError) as problem:
+        raise Again(str(problem) or "the connection was cut") from None
 
 
 def _refusal(refusal: urllib.error.HTTPError) -> Again | Never:

@@ -21,7 +21,7 @@ from . import durable
 from .facts import architecture
 from .kinds import CannotStart, Context, FileFacts, Finished, JsonObject, NotFetched
 from .kinds.command import SHELLS
-from .packages import APT_ENVIRONMENT, WAYS, Subject, version_in
+from .packages import APT_ENVIRONMENT, WAYS, Subject, Way, version_in
 from .software_formats import ANY_ARCHITECTURE, FORMATS
 
 _CANNOT_START = 127
@@ -56,25 +56,26 @@ class Step:
         return str(self.entry["name"])
 
     @property
+    def way(self) -> Way:
+        """The format's own commands; none for a source that installs in a way of its own: where
+        that puts things, the format's commands would not find them, or find others."""
+        is_own = "install_command" in self.source
+        return Way() if is_own else WAYS[self.source["format"]]
+
+    @property
     def can_detect(self) -> bool:
-        has_way = WAYS[self.source["format"]].detect is not None
-        return "detect_command" in self.source or has_way
+        return "detect_command" in self.source or self.way.detect is not None
 
     def detect(self) -> str | None:
         """The installed version; None where it is not there."""
         if "detect_command" in self.source:
-            code, printed = self.context.ask(
-                self._shell(self.source["detect_command"]), environment=self._environment()
-            )
+            code, printed = self._ask(self._shell(self.source["detect_command"]))
             lines = printed.decode(errors="replace").strip().splitlines()
             return (lines[0].strip() if lines else "?")[:_MOST_VERSION] if code == 0 else None
-        way = WAYS[self.source["format"]].detect
+        way = self.way.detect
         if way is None:
             return None
-        try:
-            code, printed = self.context.ask(way(self._subject()))
-        except CannotStart as problem:
-            raise Failed(str(problem)) from None
+        code, printed = self._ask(way(self._subject()))
         lines = printed.decode(errors="replace").splitlines()
         return version_in(self.source["format"], lines) if code == 0 else None
 
@@ -83,13 +84,14 @@ class Step:
         given = self.source.get(f"{action}_command")
         if given is None and action == "upgrade":
             given = self.source.get("install_command")  # who says how to install means both
-        way = getattr(WAYS[self.source["format"]], action)
+        way = getattr(self.way, action)
         if given is None and way is None:
-            raise Failed(f"format {self.source['format']} needs a command to {action} it")
-        directory = self._directory() if given or self.source["format"] == "tarball" else None
-        argv = self._shell(given) if given is not None else way(self._subject())
-        variables = {**APT_ENVIRONMENT, **self._environment()}
+            raise Failed(f"its source has no command to {action} it")
+        is_placed = given is not None or self.source["format"] == "tarball"
         try:
+            directory = self._directory() if is_placed else None
+            argv = self._shell(given) if given is not None else way(self._subject())
+            variables = {**APT_ENVIRONMENT, **self._environment()}
             self.exit_code = self.context.execute(
                 argv, environment=variables, working_directory=directory
             )
@@ -119,7 +121,7 @@ class Step:
             return str(self.source["package_name"])
         way = WAYS[form].named
         if self._package is None and way is not None:
-            code, printed = self.context.ask(way(Subject(path, "", self.entry["version"])))
+            code, printed = self._ask(way(Subject(path, "", self.entry["version"])))
             words = printed.decode(errors="replace").split()
             if code != 0 or not words or words[0].startswith("-"):
                 raise Failed(f"the file is no {form} package")
@@ -160,6 +162,12 @@ class Step:
         inside = list(unpacked.iterdir())
         only = inside[0] if len(inside) == 1 and inside[0].is_dir() else unpacked
         return str(only)
+
+    def _ask(self, argv: Sequence[str]) -> tuple[int, bytes]:
+        try:
+            return self.context.ask(argv, environment=self._environment())
+        except CannotStart as problem:
+            raise Failed(str(problem), _CANNOT_START) from None
 
     def _shell(self, command: str) -> Sequence[str]:
         shell = "powershell" if self.context.system == "windows" else "sh"
@@ -205,6 +213,8 @@ def _one(
     if action != "uninstall":
         _require_room(entry["requirements"])
     before = step.detect() if step.can_detect else done.version_of(entry)
+    if action == "uninstall" and not step.can_detect and done.has(entry):
+        return {"state": "not installed", "found": None}
     if state := _nothing_to_do(step, action, before):
         _note(found, entry, before)
         return {"state": state, "found": before}
@@ -305,6 +315,9 @@ class Done:
 
     def version_of(self, entry: JsonObject) -> str | None:
         return self._read().get(entry["id"])
+
+    def has(self, entry: JsonObject) -> bool:
+        return entry["id"] in self._read()
 
     def record(self, entry: JsonObject, version: str | None) -> None:
         known = {**self._read(), entry["id"]: version}

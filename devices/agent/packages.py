@@ -16,6 +16,9 @@ _APT = [
     "Dpkg::Options::=--force-confold",
     "-o",
     "DPkg::Lock::Timeout=300",
+    # A name that no package has is no regular expression for others that do.
+    "-o",
+    "APT::Cmd::Pattern-Only=true",
 ]
 APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive"}
 

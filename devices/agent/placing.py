@@ -75,12 +75,21 @@ class Folder:
     @classmethod
     @contextlib.contextmanager
     def opened(cls, path: str, *, create: bool) -> Iterator[Folder]:
-        """Raises NotPlaced."""
-        descriptor = _walk(path, create=create)
+        """Folders that were made for it go again, where they are empty, if what is done inside
+        raises. Raises NotPlaced."""
+        made: list[tuple[int, str]] = []
         try:
-            yield cls(path, descriptor)
+            descriptor = _walk(path, made if create else None)
+            try:
+                yield cls(path, descriptor)
+            finally:
+                os.close(descriptor)
+        except BaseException:
+            _unmake(made)
+            raise
         finally:
-            os.close(descriptor)
+            for above, _name in made:
+                os.close(above)
 
     def find(self, name: str, check: Callable[[], None]) -> Found | None:
         """What is there under this name. Raises NotPlaced for what is no regular file."""
@@ -105,9 +114,10 @@ class Folder:
             return
         except OSError as problem:
             raise NotPlaced(self._why(name, problem)) from None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise NotPlaced(f"{self.path}/{name} is not a regular file")
         with os.fdopen(descriptor, "rb", buffering=0) as source:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise NotPlaced(f"{self.path}/{name} is not a regular file")
             yield source
 
     def stage(
@@ -138,13 +148,24 @@ class Folder:
             raise NotPlaced(self._why("", problem)) from None
         return sha256.hexdigest()
 
-    def remember(self, name: str, former: str) -> None:
-        """Gives the file that is there a second name, under which it can be put back."""
-        with contextlib.suppress(FileNotFoundError):
+    def remember(self, name: str, found: Found, former: str, check: Callable[[], None]) -> None:
+        """Gives the file that is there a second name, under which it can be put back. Raises
+        NotPlaced."""
+        self.drop(former)
+        try:
             os.link(name, former, src_dir_fd=self._fd, dst_dir_fd=self._fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return  # it has just gone: there is nothing to put back
+        except OSError:
+            # A file system without second names, or a file that this account may not give one.
+            with self.reading(name) as source:
+                if source is not None:
+                    self.stage(former, source, (found.mode, found.uid, found.gid), check)
 
     def move(self, name: str, target: str) -> None:
         os.rename(name, target, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+        # Of two names of one file, rename leaves both.
+        self.drop(name)
 
     def drop(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -170,7 +191,11 @@ class Folder:
                 raise NotPlaced(self._why(name, problem)) from None
 
     def sync(self) -> None:
-        os.fsync(self._fd)
+        try:
+            os.fsync(self._fd)
+        except OSError as problem:
+            if problem.errno != errno.EINVAL:  # this file system keeps folders in its own way
+                raise
 
     def _why(self, name: str, problem: OSError) -> str:
         where = f"{self.path}/{name}" if name else self.path
@@ -179,14 +204,15 @@ class Folder:
         return f"{where}: {os.strerror(problem.errno or 0)}"
 
 
-def _walk(path: str, *, create: bool) -> int:
-    """A descriptor of the folder. Raises NotPlaced."""
+def _walk(path: str, made: list[tuple[int, str]] | None) -> int:
+    """A descriptor of the folder. Missing ones are made where there is a list to note them in, each
+    as a descriptor of the folder above it and a name. Raises NotPlaced."""
     current = os.open("/", _FOLDER)
     reached = ""
     for part in Path(path).parts[1:]:
         reached += f"/{part}"
         try:
-            following = _step(current, part, create=create)
+            following = _step(current, part, made)
         except OSError as problem:
             raise NotPlaced(_step_problem(reached, problem)) from None
         finally:
@@ -195,16 +221,23 @@ def _walk(path: str, *, create: bool) -> int:
     return current
 
 
-def _step(folder: int, part: str, *, create: bool) -> int:
+def _step(folder: int, part: str, made: list[tuple[int, str]] | None) -> int:
     try:
         return os.open(part, _FOLDER, dir_fd=folder)
     except FileNotFoundError:
-        if not create:
+        if made is None:
             raise
     with contextlib.suppress(FileExistsError):
         os.mkdir(part, 0o755, dir_fd=folder)
+        made.append((os.dup(folder), part))
         os.fsync(folder)
     return os.open(part, _FOLDER, dir_fd=folder)
+
+
+def _unmake(made: list[tuple[int, str]]) -> None:
+    for above, name in reversed(made):
+        with contextlib.suppress(OSError):  # somebody has put something there since
+            os.rmdir(name, dir_fd=above)
 
 
 def _step_problem(path: str, problem: OSError) -> str:

@@ -163,6 +163,7 @@ class Shim:
         self._spool = SpoolWriter(folder / SPOOL, work.spool_bytes)
         self._outlet = Outlet(self._spool)
         self._finished: Finished | None = None
+        self._waits_for: FileFacts | None = None
 
     # What a kind is offered (kinds.Context).
 
@@ -202,11 +203,13 @@ class Shim:
         place = self._folder / transfers.HERE / file.sha256
         refused = self._folder / transfers.REFUSED / file.sha256
         transfers.Wish(file.sha256, file.size).write(self._folder)
+        self._waits_for = file
         while not place.exists():
             if refused.exists():
                 raise NotFetched(f"{file.name}: {refused.read_text()}")
             self.check()
             time.sleep(_LOOK_SECONDS)
+        self._waits_for = None
         return place
 
     @property
@@ -311,10 +314,20 @@ class Shim:
                 stopped, summary = "failed", f"{said[stopped]}, but some of it could not be ended"
             else:
                 summary = said[stopped]
-            return self._said(stopped, None, {"summary": summary})
+            return self._said(stopped, None, {"summary": summary + self._held_up()})
         finished = self._finished or Finished(False, None, "the run ended without an answer")
         outcome = "succeeded" if finished.succeeded else "failed"
         return self._said(outcome, finished.exit_code, _detail(finished))
+
+    def _held_up(self) -> str:
+        """What the run was still waiting for when it was stopped."""
+        if self._waits_for is None:
+            return ""
+        try:
+            why = (self._folder / transfers.HELD_UP / self._waits_for.sha256).read_text()
+        except OSError:
+            why = "it was on its way, or the server did not answer"
+        return f", while waiting for the file {self._waits_for.name}: {why[:500]}"
 
     def _said(self, outcome: str, exit_code: int | None, detail: JsonObject) -> Exit:
         spool = self._spool

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 SYSTEMS = (("linux", "Linux"), ("macos", "macOS"), ("windows", "Windows"))
 ANY_ARCHITECTURE = "any"
+# What dpkg, rpm, winget and brew call packages, and no more: it never begins with a dash, nor ends
+# with one, which tells apt to remove.
+PACKAGE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.+@/_-]{0,198}[A-Za-z0-9.+@/_])?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,14 @@ def render(text: str, variables: Mapping[str, str], facts: Mapping[str, object])
         name = match[1]
         if name is None:
             return "${"
+        line = text.count("\n", 0, match.start()) + 1
+        if not match[0].endswith("}"):
+            raise BadTemplate(f"line {line}: ${{ without a }}; $${{ stands for a plain ${{")
         if name in variables:
             return variables[name]
         fact = facts.get(name.removeprefix(FACTS)) if name.startswith(FACTS) else None
         if isinstance(fact, str | int | float):
             return str(fact)
-        line = text.count("\n", 0, match.start()) + 1
         raise BadTemplate(
             f"line {line}: there is no variable {name!r}; $${{ stands for a plain ${{"
         )

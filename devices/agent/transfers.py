@@ -28,13 +28,14 @@ from .protocol import Fetch, Source, fetch_bytes
 
 log = logging.getLogger("deployx_agent.transfers")
 
-WANTED, HERE, REFUSED = "wanted", "files", "refused"
+WANTED, HERE, REFUSED, HELD_UP = "wanted", "files", "refused", "held-up"
 SIGNATURE_HEADER = "X-DeployX-Signature"
 _LOOK_SECONDS = 0.2
 _MOST_PAUSE_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 10.0
 _KEPT_SECONDS = 86_400.0
 _AT_ONCE = 4
+_MOST_REFUSED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,29 +135,43 @@ class Transfers:
     async def _fulfil(self, run: str, folder: Path, wish: Wish) -> None:
         try:
             async with self._locks.setdefault(wish.sha256, asyncio.Lock()), self._room:
-                path = await self._bring(run, wish)
+                path = await self._bring(run, folder, wish)
                 await asyncio.to_thread(_lay, path, folder / HERE / wish.sha256)
         except (Never, OSError) as problem:
             log.warning("run %s: file %s: %s", run, wish.sha256[:12], problem)
-            with contextlib.suppress(OSError):  # no room to say so: the run's time limit ends it
-                await asyncio.to_thread(_refuse, folder / REFUSED / wish.sha256, str(problem))
+            await self._say(folder / REFUSED / wish.sha256, str(problem))
+        except Exception as problem:
+            # The outermost place: nobody else would tell the run, which waits.
+            log.exception("run %s: file %s", run, wish.sha256[:12])
+            await self._say(folder / REFUSED / wish.sha256, f"{type(problem).__name__}: {problem}")
 
-    async def _bring(self, run: str, wish: Wish) -> Path:
-        """The file in the cache. Tries for as long as the run lives. Raises Never."""
+    async def _bring(self, run: str, folder: Path, wish: Wish) -> Path:
+        """The file in the cache. Tries for as long as the run lives, an outage of the server
+        included; what holds it up is said in the run's folder. Raises Never."""
         path = self._cache / wish.sha256
-        tries = 0
+        tries = refused = 0
         while not path.exists():
             url = await self._address(run, wish.sha256)
             try:
                 await self._download(url, path, wish)
+                continue
             except Stale as problem:
-                log.info("run %s: %s", run, problem)
-                await asyncio.sleep(min(tries, 5))
+                refused, said = refused + 1, str(problem)
+                pause = float(min(tries, 5))
             except Again as problem:
-                log.info("run %s: file %s: %s", run, wish.sha256[:12], problem)
-                await asyncio.sleep(random.uniform(0, min(_MOST_PAUSE_SECONDS, 2**tries)))
+                refused, said = 0, str(problem)
+                pause = random.uniform(0, min(_MOST_PAUSE_SECONDS, 2**tries))
+            if refused == _MOST_REFUSED:
+                raise Never(f"{refused} addresses in a row were no good: {said}")
+            log.info("run %s: file %s: %s", run, wish.sha256[:12], said)
+            await self._say(folder / HELD_UP / wish.sha256, said)
+            await asyncio.sleep(pause)
             tries = min(tries + 1, 10)
         return path
+
+    async def _say(self, place: Path, reason: str) -> None:
+        with contextlib.suppress(OSError):  # no room to say so: the run's time limit ends it
+            await asyncio.to_thread(_write_reason, place, reason)
 
     async def _download(self, url: str, path: Path, wish: Wish) -> None:
         await asyncio.to_thread(path.parent.mkdir, exist_ok=True, mode=0o700)
@@ -210,7 +225,7 @@ def _lay(path: Path, place: Path) -> None:
         os.link(path, place)
 
 
-def _refuse(place: Path, reason: str) -> None:
+def _write_reason(place: Path, reason: str) -> None:
     place.parent.mkdir(exist_ok=True, mode=0o700)
     draft = place.with_suffix(".new")
     draft.write_text(reason)

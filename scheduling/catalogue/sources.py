@@ -10,14 +10,12 @@ from urllib.parse import urlsplit
 from django.utils.translation import gettext as _
 
 from accounts import fields
-from devices.agent.software_formats import ANY_ARCHITECTURE, FORMATS, SYSTEMS
+from devices.agent.software_formats import ANY_ARCHITECTURE, FORMATS, PACKAGE_NAME, SYSTEMS
 from scheduling.models import SoftwareSource
 
 MOST_SOURCES = 20
 MOST_CODES = 50
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# What dpkg, rpm, winget and brew call packages, and no more: it never begins with a dash.
-PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+@/_-]{0,199}")
 COMMANDS = ("install_command", "upgrade_command", "uninstall_command", "detect_command")
 
 

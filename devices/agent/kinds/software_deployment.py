@@ -154,6 +154,8 @@ def _source_problem(source: Any) -> str | None:
     texts = ("os", "architecture", "format")
     if any(not isinstance(source.get(name), str) for name in texts):
         return "a source has os, architecture and format."
+    if problem := _form_problem(source):
+        return problem
     given = [source[name] for name in (*_COMMANDS, "package_name") if name in source]
     if any(not isinstance(one, str) or is_unstorable(one) for one in given):
         return "commands and the package's name are texts."
@@ -162,6 +164,15 @@ def _source_problem(source: Any) -> str | None:
         if not isinstance(codes, list) or any(type(code) is not int for code in codes):
             return f"{name} are numbers."
     return _file_problem(source["file"]) if "file" in source else None
+
+
+def _form_problem(source: JsonObject) -> str | None:
+    from ..software_formats import FORMATS, PACKAGE_NAME  # noqa: PLC0415, TID252  (as in run)
+
+    if source["format"] not in FORMATS:
+        return f"this agent does not know the format {source['format'][:50]}."
+    is_name = PACKAGE_NAME.fullmatch(str(source.get("package_name", "any")))
+    return None if is_name else "a package's name is not one."
 
 
 def _file_problem(file: Any) -> str | None:

@@ -27,6 +27,7 @@ from devices.agent.protocol import (
     Ack,
     AgentFrame,
     Challenge,
+    Fetch,
     Giveback,
     Go,
     Heartbeat,
@@ -43,6 +44,7 @@ from devices.agent.protocol import (
     Result,
     ServerFrame,
     ServerKey,
+    Source,
     Start,
     Stop,
     Terms,
@@ -79,6 +81,8 @@ class FakeServer:
         self.hangs_up_after_taking_it = False
         self.problem: Exception | None = None
         self.files: dict[str, bytes] = {}
+        self.addresses: dict[str, str] = {}
+        self.fetch_signatures: list[str] = []
         self.fetched: list[str] = []
         self.gives_files = asyncio.Event()
         self.gives_files.set()
@@ -264,6 +268,7 @@ class FakeServer:
             return None
         async with self._changed:
             self.fetched.append(request.path)
+            self.fetch_signatures.append(request.headers.get("X-DeployX-Signature", ""))
             self._changed.notify_all()
         await self.gives_files.wait()
         content = self.files.get(request.path)
@@ -359,14 +364,14 @@ class FakeServer:
                 return [HeartbeatAck(self.now, tuple(sorted(self.cancels)), self.session_ok)]
             case Poll():
                 return self._polled(frame)
-            case Start() if run is None:
+            case Fetch():
+                return [self._source(frame)]
+            case Start() | Output() if run is None:
                 return [Stop(frame.run, "unknown")]
             case Start() if run is not None:
                 return self._started(run)
             case Output() if run is not None:
                 return self._received(run, frame)
-            case Output():
-                return [Stop(frame.run, "unknown")]
             case Result() if run is None:
                 return [Ack(frame.run, "unknown")]
             case Result() if run is not None:
@@ -380,6 +385,12 @@ class FakeServer:
                     run.state = "queued"
                 return [Ack(run.id, run.state)]
         return []
+
+    def _source(self, fetch: Fetch) -> ServerFrame:
+        url = self.addresses.get(fetch.sha256)
+        if url is None:
+            return Stop(fetch.run, "unknown")
+        return Source(fetch.run, fetch.sha256, url, self.now + timedelta(minutes=15))
 
     def _polled(self, poll: Poll) -> list[ServerFrame]:
         """Grants what is not held, repeats GO, and claims what is new."""
