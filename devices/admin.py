@@ -12,6 +12,7 @@ from accounts.administration import (
     ReadOnlyAdmin,
     VisibleAdmin,
     for_each,
+    link_to,
     link_to_list,
     person,
     pretty,
@@ -43,7 +44,8 @@ class DeviceAdmin(VisibleAdmin):
     search_fields = ("name", "hostname")
     fields = (
         "name", "tags", "state", "hostname", "os", "architecture", "agent_version", "enrolled_at",
-        "last_seen_at", "revoked_at", "contested_at", "in_recovery", "in_groups", "all_facts",
+        "last_seen_at", "revoked_at", "contested_at", "in_recovery", "in_groups", "its_software",
+        "all_facts",
     )  # fmt: skip
     readonly_fields = fields[2:]
     actions = ("revoke",)
@@ -56,6 +58,11 @@ class DeviceAdmin(VisibleAdmin):
     def in_groups(self, device: Device) -> SafeString:
         number = device.groups.count()
         return link_to_list(DeviceGroup, number, devices__id__exact=device.pk)
+
+    @admin.display(description=gettext_lazy("Software"))
+    def its_software(self, device: Device) -> SafeString:
+        number = device.software.count()
+        return link_to_list(InstalledSoftware, number, device__id__exact=device.pk)
 
     @admin.display(description=gettext_lazy("Facts"))
     def all_facts(self, device: Device) -> SafeString:
@@ -189,3 +196,12 @@ class InstalledSoftwareAdmin(ReadOnlyAdmin):
     list_select_related = ("device",)
     list_filter = ("seen_at",)
     search_fields = ("name", "version", "device__name")
+    fields = ("name", "version", "device_link", "catalogue_id", "seen_at")
+    readonly_fields = fields
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup == "device__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description=gettext_lazy("Device"))
+    def device_link(self, row: InstalledSoftware) -> SafeString | str:
+        return link_to(row.device)

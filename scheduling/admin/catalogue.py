@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from django.contrib import admin
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy
 
-from accounts.administration import ReadOnlyAdmin, link_to_list, pretty
+from accounts.administration import ReadOnlyAdmin, link, link_to, link_to_list, pretty
+from devices.models import InstalledSoftware
 from scheduling.models import Blob, ExecutionBlob, Software, SoftwareSource, StoredFile, Upload
 
 if TYPE_CHECKING:
+    from django.http import HttpRequest
     from django.utils.safestring import SafeString
 
 
@@ -20,7 +23,10 @@ class StoredFileAdmin(ReadOnlyAdmin):
     list_select_related = ("blob", "user")
     search_fields = ("name", "description", "blob__sha256")
     list_filter = ("created_at",)
-    fields = ("id", "name", "description", "size", "content_type", "blob", "user", "created_at")
+    fields = (
+        "id", "name", "description", "size", "content_type", "blob_link", "user", "created_at",
+        "its_sources", "its_executions", "its_page",
+    )  # fmt: skip
     readonly_fields = fields
 
     @admin.display(description=gettext_lazy("Size in bytes"), ordering="blob__size")
@@ -31,18 +37,39 @@ class StoredFileAdmin(ReadOnlyAdmin):
     def content_type(self, file: StoredFile) -> str:
         return file.blob.content_type
 
+    @admin.display(description=gettext_lazy("Bytes"))
+    def blob_link(self, file: StoredFile) -> SafeString | str:
+        return link_to(file.blob)
+
+    @admin.display(description=gettext_lazy("Sources"))
+    def its_sources(self, file: StoredFile) -> SafeString:
+        return link_to_list(SoftwareSource, file.sources.count(), file__id__exact=file.pk)
+
+    @admin.display(description=gettext_lazy("Executions"))
+    def its_executions(self, file: StoredFile) -> SafeString:
+        number = ExecutionBlob.objects.filter(blob=file.blob_id).count()
+        return link_to_list(ExecutionBlob, number, q=file.blob_id)
+
+    @admin.display(description=gettext_lazy("Page"))
+    def its_page(self, file: StoredFile) -> SafeString:
+        return link(file.get_absolute_url(), file.name)
+
 
 @admin.register(Blob)
 class BlobAdmin(ReadOnlyAdmin):
     list_display = ("sha256", "size", "content_type", "created_at")
     search_fields = ("sha256__startswith",)
     list_filter = ("content_type", "created_at")
-    fields = ("sha256", "size", "content_type", "created_at", "its_files")
+    fields = ("sha256", "size", "content_type", "created_at", "its_files", "its_executions")
     readonly_fields = fields
 
     @admin.display(description=gettext_lazy("Files"))
     def its_files(self, blob: Blob) -> SafeString:
         return link_to_list(StoredFile, blob.files.count(), q=blob.sha256)
+
+    @admin.display(description=gettext_lazy("Executions"))
+    def its_executions(self, blob: Blob) -> SafeString:
+        return link_to_list(ExecutionBlob, blob.executions.count(), q=blob.sha256)
 
 
 @admin.register(Upload)
@@ -60,7 +87,7 @@ class SoftwareAdmin(ReadOnlyAdmin):
     list_filter = ("category", "sources__format", "sources__os")
     fields = (
         "id", "name", "version", "publisher", "category", "description", "needs", "user",
-        "created_at", "updated_at", "its_sources",
+        "created_at", "updated_at", "its_sources", "its_dependencies", "its_devices", "its_page",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -73,6 +100,20 @@ class SoftwareAdmin(ReadOnlyAdmin):
         number = software.sources.count()
         return link_to_list(SoftwareSource, number, software__id__exact=software.pk)
 
+    @admin.display(description=gettext_lazy("Dependencies"))
+    def its_dependencies(self, software: Software) -> SafeString:
+        rows = software.dependencies.order_by("name")
+        return format_html_join(", ", "{}", ((link_to(one),) for one in rows))
+
+    @admin.display(description=gettext_lazy("Devices with it"))
+    def its_devices(self, software: Software) -> SafeString:
+        found = InstalledSoftware.objects.filter(catalogue_id=software.pk)
+        return link_to_list(InstalledSoftware, found.count(), catalogue_id__exact=software.pk)
+
+    @admin.display(description=gettext_lazy("Page"))
+    def its_page(self, software: Software) -> SafeString:
+        return link(software.get_absolute_url(), software)
+
 
 @admin.register(SoftwareSource)
 class SoftwareSourceAdmin(ReadOnlyAdmin):
@@ -80,6 +121,24 @@ class SoftwareSourceAdmin(ReadOnlyAdmin):
     list_select_related = ("software",)
     search_fields = ("software__name", "package_name")
     list_filter: ClassVar = ("os", "format")
+    fields = (
+        "software_link", "position", "os", "architecture", "format", "file_link", "url", "sha256",
+        "package_name", "install_command", "upgrade_command", "uninstall_command",
+        "detect_command", "success_exit_codes", "reboot_exit_codes",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        ours = ("software__id__exact", "file__id__exact")
+        return lookup in ours or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description=gettext_lazy("Software"))
+    def software_link(self, source: SoftwareSource) -> SafeString | str:
+        return link_to(source.software)
+
+    @admin.display(description=gettext_lazy("File"))
+    def file_link(self, source: SoftwareSource) -> SafeString | str:
+        return link_to(source.file)
 
 
 @admin.register(ExecutionBlob)
@@ -87,3 +146,16 @@ class ExecutionBlobAdmin(ReadOnlyAdmin):
     list_display = ("blob", "execution")
     list_select_related = ("blob", "execution")
     search_fields = ("blob__sha256__startswith",)
+    fields = ("blob_link", "execution_link")
+    readonly_fields = fields
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup == "execution__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description=gettext_lazy("Bytes"))
+    def blob_link(self, held: ExecutionBlob) -> SafeString | str:
+        return link_to(held.blob)
+
+    @admin.display(description=gettext_lazy("Execution"))
+    def execution_link(self, held: ExecutionBlob) -> SafeString | str:
+        return link_to(held.execution)

@@ -8,7 +8,15 @@ from django.utils.translation import gettext_lazy
 
 from accounts.administration import ReadOnlyAdmin, link_to, link_to_list, pretty
 from accounts.rights import is_administrator
-from scheduling.models import Alarm, DeviceRun, Execution, OutputChunk, OutputGap, ServiceHeartbeat
+from scheduling.models import (
+    Alarm,
+    DeviceRun,
+    Execution,
+    ExecutionBlob,
+    OutputChunk,
+    OutputGap,
+    ServiceHeartbeat,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -29,7 +37,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
         "id", "task_link", "task_name", "task_type", "status", "error_message", "trigger",
         "opened_by", "cause", "user", "owner", "scheduled_for", "due_at", "created_at",
         "started_at", "completed_at", "cancel_requested_at", "rollout_paused_at",
-        "rollout_paused_by", "abort_requested_at", "abort_reason", "open_wave", "its_runs",
+        "rollout_paused_by", "abort_requested_at", "abort_reason", "open_wave", "its_runs", "its_files",
         "counted", "snapshot",
     )  # fmt: skip
     readonly_fields = fields
@@ -52,6 +60,11 @@ class ExecutionAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("Runs"))
     def its_runs(self, execution: Execution) -> SafeString:
         return link_to_list(DeviceRun, execution.runs.count(), execution__id__exact=execution.pk)
+
+    @admin.display(description=gettext_lazy("Files its devices may fetch"))
+    def its_files(self, execution: Execution) -> SafeString:
+        number = execution.blobs.count()
+        return link_to_list(ExecutionBlob, number, execution__id__exact=execution.pk)
 
     @admin.display(description=gettext_lazy("Result"))
     def counted(self, execution: Execution) -> SafeString:
