@@ -13,8 +13,9 @@ from playwright.sync_api import expect
 from accounts import tokens
 from devices import enrollment, keys
 from devices.models import Device, DeviceGroup
-from scheduling import alarms
-from scheduling.models import Execution, ScheduledTask
+from scheduling import alarms, inventory
+from scheduling.catalogue import files
+from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.tests import factories
 from tests.browser.conftest import Visitor
 
@@ -43,6 +44,7 @@ def pages(admin: User, web_group: DeviceGroup, web_device: Device) -> list[str]:
     factories.write_output(run, b"some output\n")
     alarms.unknown_runs(web_device, [execution.pk])
     factories.execution(task, status="skipped", error_message="Nobody was there.")
+    of_catalogue = _of_the_catalogue(admin, web_group, web_device)
     of_task = [f"/tasks/{task.pk}/{part}" for part in ("", "edit", "delete")]
     of_execution = [
         f"/executions/{execution.pk}/{part}" for part in ("", "cancel", "abort", "retry")
@@ -58,7 +60,47 @@ def pages(admin: User, web_group: DeviceGroup, web_device: Device) -> list[str]:
         "/accounts/password/change/",
         "/accounts/logout/",
     ]
-    return [*lists, *of_task, *of_execution, *of_run, *of_device, *of_group, *others]
+    of_work = [*of_task, *of_execution, *of_run, *of_catalogue]
+    return [*lists, *of_work, *of_device, *of_group, *others]
+
+
+def _of_the_catalogue(admin: User, group: DeviceGroup, device: Device) -> list[str]:
+    """A file and a software in use, and a deployment of each that has ended on the device."""
+    file = files.create(admin, {"name": "motd", "description": "Hi"}, iter([b"hello"]), 5)
+    spare = files.create(admin, {"name": "spare"}, iter([b"spare"]), 5)
+    deb = {"os": "linux", "format": "deb", "file_id": str(file.pk), "detect_command": "tool -v"}
+    needed = factories.software(admin, name="Library")
+    entry = factories.software(
+        admin, sources=[deb], category="Office", dependency_ids=[str(needed.pk)]
+    )
+    inventory.note(device.pk, {"installed": [{"name": "Tool", "version": "1.0"}]}, timezone.now())
+    payload = {"file_ids": [str(file.pk)], "target_path": "/etc/motd"}
+    task = factories.task(admin, groups=[group], task_type="file_deployment", task_payload=payload)
+    execution = factories.execution(task)
+    run = factories.run(execution, device, status="succeeded")
+    steps = [{"path": "/etc/motd", "state": "replaced"}, {"software": "x", "reboot_required": True}]
+    said = {"summary": "done", "changed": True, "steps": steps, "reboot_required": True}
+    DeviceRun.objects.filter(pk=run.pk).update(detail={**said, "kept": ["/etc/motd"]})
+    result = {"devices_targeted": 1, "devices_succeeded": 1, "counts": {"succeeded": 1}}
+    Execution.objects.filter(pk=execution.pk).move(
+        "success", completed_at=timezone.now(), result=result
+    )
+    of_file = [f"/files/{file.pk}/", f"/files/{file.pk}/edit", f"/files/{spare.pk}/delete"]
+    of_software = [f"/software/{entry.pk}/{part}" for part in ("", "edit", "delete")]
+    return [
+        "/files/",
+        "/files/new",
+        "/software/",
+        "/software/new",
+        *of_file,
+        *of_software,
+        f"/devices/{device.pk}/software",
+        f"/tasks/new?file={file.pk}",
+        f"/tasks/{task.pk}/",
+        f"/executions/{execution.pk}/",
+        f"/executions/{execution.pk}/restore",
+        f"/runs/{run.pk}/restore",
+    ]
 
 
 def _of_a_rollout(task: ScheduledTask) -> list[str]:
@@ -74,7 +116,16 @@ def _of_a_rollout(task: ScheduledTask) -> list[str]:
     return [rollout, f"{rollout}cancel?wave=2", f"/executions/{ended.pk}/retry"]
 
 
-EMPTY = ["/", "/tasks/", "/executions/", "/devices/", "/groups/", "/settings/tokens/"]
+EMPTY = [
+    "/",
+    "/tasks/",
+    "/executions/",
+    "/files/",
+    "/software/",
+    "/devices/",
+    "/groups/",
+    "/settings/tokens/",
+]
 ENTRANCE = ["/accounts/login/", "/accounts/password/reset/", "/accounts/signup/"]
 
 
