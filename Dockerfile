@@ -15,7 +15,8 @@ ENV PATH=/venv/bin:$PATH \
     DEPLOYX_SIGNING_KEY_FILE=/keys/signing.key
 # A new volume takes owner and mode of the folder it is mounted over.
 RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent deployx \
-    && install --directory --owner 10001 --group 10001 --mode 0700 /keys
+    && install --directory --owner 10001 --group 10001 --mode 0700 /keys \
+    && install --directory --owner 10001 --group 10001 --mode 0711 /files
 COPY --from=build /venv /venv
 WORKDIR /srv/deployx
 COPY . .

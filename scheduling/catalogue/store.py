@@ -107,6 +107,13 @@ def _name(sha256: str) -> str:
     return f"blobs/{sha256[:2]}/{sha256}"
 
 
+def _make(folder: Path, mode: int) -> None:
+    """The folder and the one above it; ours, so that the mode holds whatever the umask is."""
+    for one in (folder.parent, folder):
+        one.mkdir(parents=True, exist_ok=True)
+        one.chmod(mode)
+
+
 def _write_all(target: IO[bytes], piece: bytes) -> int:
     view = memoryview(piece)
     while view:
@@ -116,8 +123,11 @@ def _write_all(target: IO[bytes], piece: bytes) -> int:
 
 def _rename(draft: Path, place: Path) -> None:
     """After this returns the file is there even if the power fails."""
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # nginx reads as somebody else; without knowing a digest, nobody finds the file that has it.
+    is_shared = bool(settings.DEPLOYX_ACCEL_LOCATION)
+    _make(place.parent, 0o711 if is_shared else 0o700)
     with draft.open("rb") as source:
+        os.fchmod(source.fileno(), 0o644 if is_shared else 0o600)
         os.fsync(source.fileno())
     draft.replace(place)
     for folder in (place.parent, place.parent.parent):

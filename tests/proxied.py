@@ -1,0 +1,66 @@
+"""A real nginx with the locations of `deploy/nginx.conf`, without TLS, on a free port of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.running import CHECKOUT, free_port, until
+
+CONFIG = CHECKOUT / "deploy" / "nginx.conf"
+
+
+def program() -> str | None:
+    """nginx (apt-get install nginx-light), which many systems keep out of people's PATH."""
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+def config(folder: Path, port: int, web: str, files: Path) -> str:
+    """The shipped configuration, its places changed for those of a test."""
+    text = CONFIG.read_text()
+    for pattern, replacement in (
+        (r"/tmp/(\w+)", rf"{folder}/\1"),
+        (r"^ *(ssl_\w+|resolver) [^;]*;$", ""),
+        (r"listen 8443 ssl;", f"listen 127.0.0.1:{port};"),
+        (r"listen 8080;", f"listen 127.0.0.1:{free_port()};"),
+        (r"http://web:8000", web),
+        (r"/files/blobs/;", f"{files}/blobs/;"),
+        (r"/dev/stdout", f"{folder}/access.log"),
+        (r"/dev/stderr", f"{folder}/error.log"),
+    ):
+        text, number = re.subn(pattern, replacement, text, flags=re.MULTILINE)
+        assert number, f"deploy/nginx.conf holds no {pattern}"
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    return f"daemon off;\n{user}{text}"
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, web: str, files: Path) -> Iterator[str]:
+    """Its address; `web` is what it passes requests on to, `files` the stored files."""
+    found = program()
+    assert found, "there is no nginx: apt-get install nginx-light"
+    folder.mkdir(exist_ok=True)
+    port = free_port()
+    place = folder / "nginx.conf"
+    place.write_text(config(folder, port, web, files))
+    errors = folder / "error.log"
+    command = [found, "-e", str(errors), "-p", str(folder), "-c", str(place)]
+    process = subprocess.Popen(command)
+    try:
+        until(lambda: _answers(port, process), what="nginx up")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "nginx does not start"
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
