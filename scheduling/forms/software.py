@@ -78,7 +78,7 @@ class SourceForm(AskingForm):
     os = forms.CharField(
         required=False, label=gettext_lazy("System"), widget=forms.Select(choices=SYSTEMS)
     )
-    architecture = _line(gettext_lazy("Architecture"), gettext_lazy("any, or such as x86_64."))
+    architecture = _line(gettext_lazy("Architecture"), gettext_lazy("any, or such as amd64."))
     format = forms.CharField(
         required=False,
         label=gettext_lazy("Format"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
@@ -90,6 +90,8 @@ class Uploads(_Tus):
 
 class UploadPieces(_Tus):
     parser_classes = (PieceParser, NoParser)
+    # Who may send pieces may ask where to go on.
+    action_scopes: ClassVar = {"head": ("tasks:write",)}
 
     @extend_schema(request=None, responses={200: None})
     def head(self, request: Request, pk: UUID) -> Response:
