@@ -49,7 +49,7 @@ def test_output_of_several_devices_goes_by_above_a_bar(
     devices = [factories.device(f"web-{number}") for number in (1, 2)]
     task = factories.by_hand(admin, devices=devices)
 
-    def carry_out() -> None:
+    def carry_out(_spent_seconds: float) -> None:
         execution = Execution.objects.get()
         rollout.advance(execution.pk)
         for run in DeviceRun.objects.filter(status="queued"):
