@@ -148,6 +148,7 @@ MESSAGES: dict[str, Callable[[dict[str, str]], bytes]] = {
     "enroll": lambda v: protocol.enroll_bytes(v["token"], bytes.fromhex(v["public_key"])),
     "run": lambda v: protocol.run_bytes(raw(v["terms"])),
     "update": lambda v: protocol.update_bytes(raw(v["terms"])),
+    "fetch": lambda v: protocol.fetch_bytes(v["path"]),
     "key": lambda v: protocol.key_chain_bytes(
         v["server_id"], bytes.fromhex(v["public_key"]), raw(v["next_public_key"])
     ),

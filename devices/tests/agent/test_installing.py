@@ -1,0 +1,173 @@
+"""Software on a device: found, installed, looked for again; real programs run in the test's folder."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devices.agent import installing, kinds
+from devices.agent.kinds import Finished, JsonObject
+from devices.agent.protocol import Outcome
+
+from .conftest import AgentProcess, eventually
+from .device_context import DeviceContext
+from .fake_server import FakeServer
+
+KIND = kinds.get("software_deployment")
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> DeviceContext:
+    return DeviceContext(tmp_path / "agent")
+
+
+def entry(name: str = "Tool", *, needs: JsonObject | None = None, **source: Any) -> JsonObject:
+    given = {"os": "linux", "architecture": "any", "format": "sh", **source}
+    return {
+        "id": str(uuid.uuid4()),
+        "name": name,
+        "version": "1",
+        "publisher": "",
+        "requirements": needs or {},
+        "sources": [given],
+    }
+
+
+def do(action: str, context: DeviceContext, *entries: JsonObject) -> Finished:
+    return KIND.run(KIND.accept({"software": list(entries), "action": action}), context)
+
+
+def states(done: Finished) -> list[str]:
+    return [str(step["state"]) for step in done.steps]
+
+
+def test_the_first_step_that_fails_ends_it(context: DeviceContext, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    done = do(
+        "install",
+        context,
+        entry("One", install_command=f"echo one >> {mark}"),
+        entry("Two", install_command="exit 5"),
+        entry("Three", install_command=f"echo three >> {mark}"),
+    )
+    assert states(done) == ["installed", "failed"]
+    assert (done.exit_code, done.summary) == (5, "step 2 of 3, Two 1: exit code 5")
+    assert mark.read_text() == "one\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "succeeded", "reboots"), [(0, False, False), (3, True, False), (7, True, True)]
+)
+def test_exit_codes_mean_what_the_source_says(
+    context: DeviceContext, code: int, succeeded: bool, reboots: bool
+) -> None:
+    codes = {"success_exit_codes": [3], "reboot_exit_codes": [7]}
+    done = do("install", context, entry(install_command=f"exit {code}", **codes))
+    assert (done.succeeded, bool(done.reboot_required)) == (succeeded, reboots)
+
+
+def test_a_detection_that_prints_nothing_found_it_all_the_same(context: DeviceContext) -> None:
+    found = entry(install_command="exit 9", detect_command="true") | {"version": "?"}
+    assert states(do("install", context, found)) == ["already installed"]
+
+
+def test_what_is_not_found_afterwards_has_failed(context: DeviceContext) -> None:
+    never = entry(install_command="true", detect_command="exit 1")
+    done = do("install", context, never)
+    assert not done.succeeded
+    assert "not found afterwards" in done.summary
+    still = entry(install_command="true", uninstall_command="true", detect_command="echo 3")
+    assert "version 3 is still there" in do("uninstall", context, still).summary
+
+
+def test_a_command_that_is_missing_is_127(
+    context: DeviceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert do("install", context, entry(install_command="no-such-program")).exit_code == 127
+    gone = entry(format="dnf", package_name="tool")
+    done = do("install", context, gone)
+    assert not done.succeeded
+    assert done.exit_code == 127
+
+
+def test_who_installs_in_a_way_of_their_own_says_how_to_find_and_remove_it(
+    context: DeviceContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The format's own commands would find and remove what stands elsewhere on the system."""
+    asked: list[object] = []
+    monkeypatch.setattr(context, "ask", lambda argv, **_: asked.append(argv) or (0, b""))
+    file = context.offer(b"a package", "tool.deb")
+    own = entry(format="deb", file=file, install_command=f"touch {tmp_path}/tool")
+    assert states(do("install", context, own)) == ["installed"]
+    done = do("uninstall", context.another_run(), own)
+    assert done.summary == "step 1 of 1, Tool 1: its source has no command to uninstall it"
+    assert asked == []
+
+
+def test_within_an_execution_nothing_that_worked_is_done_again(
+    context: DeviceContext, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    tool = entry(install_command=f"echo in >> {log}", uninstall_command=f"echo out >> {log}")
+    for action, again in (("install", "already installed"), ("uninstall", "not installed")):
+        first = context.another_run()
+        do(action, first, tool)
+        retry = context.another_run(execution=first.execution)
+        assert states(do(action, retry, tool)) == [again]
+    assert log.read_text() == "in\nout\n"
+
+
+def test_what_it_needs_is_looked_at_first(context: DeviceContext, tmp_path: Path) -> None:
+    for needs, said in (
+        ({"free_disk_mb": 9_000_000}, "MB of disk"),
+        ({"memory_mb": 9_000_000}, "MB of memory"),
+    ):
+        done = do("install", context, entry(needs=needs, install_command=f"touch {tmp_path}/x"))
+        assert said in done.summary
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_upgrade_leaves_alone_what_is_not_there(context: DeviceContext) -> None:
+    absent = entry(install_command="exit 9", detect_command="exit 1")
+    assert states(do("upgrade", context, absent)) == ["not installed"]
+
+
+def test_a_file_that_is_no_package_is_said_to_be_none(context: DeviceContext) -> None:
+    file = context.offer(b"nonsense", "tool.deb")
+    done = do("install", context, entry(format="deb", file=file))
+    assert done.summary == "step 1 of 1, Tool 1: the file is no deb package"
+
+
+def test_the_file_has_its_own_name_and_is_alone(context: DeviceContext, tmp_path: Path) -> None:
+    file = context.offer(b"content", "Setup Ä.run")
+    command = f'cp "$DEPLOYX_FILE" {tmp_path}/copy; basename "$DEPLOYX_FILE"; ls'
+    assert do("install", context, entry(file=file, install_command=command)).succeeded
+    assert "Setup Ä.run\nSetup Ä.run\n".encode() in context.printed
+    assert (tmp_path / "copy").read_bytes() == b"content"
+
+
+def test_every_format_that_needs_no_file_is_found_here_or_says_so() -> None:
+    assert installing.WAYS.keys() == installing.FORMATS.keys()
+
+
+@pytest.mark.parametrize(("ends", "outcome"), [("cancel", "cancelled"), ("time", "timed_out")])
+async def test_stopped_in_the_middle_everything_of_it_ends(
+    server: FakeServer, agent: AgentProcess, tmp_path: Path, ends: str, outcome: str
+) -> None:
+    child = tmp_path / "child"
+    command = f"sh -c 'echo $$ > {child}.new; mv {child}.new {child}; exec sleep 1000' & wait"
+    order = {"software": [entry(install_command=command)], "action": "install"}
+    limit = 3 if ends == "time" else 60
+    run = await server.do(order, kind="software_deployment", timeout_seconds=limit)
+    if ends == "cancel":
+        await eventually(child.exists)
+        server.cancels.add(run.id)
+    result = await server.ended(run)
+    assert result.outcome is Outcome(outcome)
+    assert b"== install Tool 1" in run.output
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(child.read_text()), 0)
