@@ -20,6 +20,8 @@ from accounts.administration import (
 from devices import enrollment, fleet, groups
 from devices.agent import protocol
 from devices.models import (
+    AgentRelease,
+    AgentUpdate,
     Device,
     DeviceGroup,
     EnrollmentToken,
@@ -205,3 +207,30 @@ class InstalledSoftwareAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("Device"))
     def device_link(self, row: InstalledSoftware) -> SafeString | str:
         return link_to(row.device)
+
+
+@admin.register(AgentRelease)
+class AgentReleaseAdmin(ReadOnlyAdmin):
+    """The agents' wheels that were signed; the signed terms are the devices' to judge."""
+
+    list_display = ("version", "sha256", "key_id", "signed_at")
+    search_fields = ("version", "sha256__startswith")
+    fields = ("version", "sha256", "key_id", "signed_at")
+    readonly_fields = fields
+
+
+@admin.register(AgentUpdate)
+class AgentUpdateAdmin(ReadOnlyAdmin):
+    list_display = ("device", "version", "status", "asked_at", "asked_by", "ended_at", "message")
+    list_select_related = ("device", "asked_by")
+    list_filter = ("status", "asked_at")
+    search_fields = ("device__name", "version")
+    fields = (
+        "device_link", "version", "sha256", "status", "asked_at", "asked_by", "offered_at",
+        "offers", "ended_at", "message",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @admin.display(description=gettext_lazy("Device"))
+    def device_link(self, update: AgentUpdate) -> SafeString | str:
+        return link_to(update.device)

@@ -14,7 +14,7 @@ from django.urls import reverse
 from accounts import tokens
 from accounts.models import IdempotencyKey
 from devices import enrollment, keys
-from devices.models import Device, DeviceGroup, InstalledSoftware
+from devices.models import AgentRelease, AgentUpdate, Device, DeviceGroup, InstalledSoftware
 from scheduling import alarms, heartbeats
 from scheduling.models import (
     Blob,
@@ -54,6 +54,8 @@ def everything(admin: User, task: ScheduledTask, web_group: DeviceGroup, signer:
     factories.write_output(run, b"hello\n")
     OutputGap.objects.create(run=run, offset=6, bytes=3)
     _catalogue(admin, run.execution, device)
+    AgentRelease.objects.create(sha256="cd" * 32, version="9.9", terms=b"{}", signature=b"")
+    AgentUpdate.objects.create(device=device, version="9.9", asked_at=run.created_at)
     alarms.unknown_runs(device, [run.execution_id])
     return task
 
