@@ -229,7 +229,7 @@ class Runs:
             return
         elif state == "unknown":
             self._disown(live)
-        elif state not in _STILL_OPEN:
+        elif state not in _STILL_OPEN and not self._settles_lost(live, state):
             self._settle(run)
 
     def on_output_ack(self, run: str, upto: int) -> None:
@@ -361,6 +361,12 @@ class Runs:
         evidence = self._journal.tombstones[run].evidence
         if self._line is not None and evidence is not None:
             self._line.post(result_of(run, evidence))
+
+    def _settles_lost(self, live: Live, state: str) -> bool:
+        """Whether the server has still to hear how the run ended: it calls lost only what ended so.
+        The answer is a late one to something else."""
+        evidence = live.entry.evidence
+        return state == "lost" and evidence is not None and evidence.outcome is not Outcome.UNKNOWN
 
     def _disown(self, live: Live) -> None:
         """This server does not know the run: it is neither ended nor spoken of in this session,
