@@ -6,4 +6,6 @@ arrives, so it is taken in earnest once and remembered; `world.py` combines the 
 that loses, doubles, reorders and delays, with crashes, cuts, restores and people. `promises.py` says
 what must hold, `explorer.py` looks for the shortest way to break it, `mutants.py` switches one rule
 off at a time.
+
+`cells.py` changes one verdict at a time; `outputs.py` is a model of its own for P6, with its own halves.
 """

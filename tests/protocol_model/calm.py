@@ -21,14 +21,15 @@ class Calm:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._good: set[tuple[World, bool]] = set()
+        self._good: set[tuple[World, bool, bool]] = set()
 
     def problem(self, world: World, is_faultless: bool) -> tuple[str, list[str]] | None:
         """What does not come to its end from here, and how that was tried."""
+        is_remembered = not (world.backup or world.snapshot or world.other)
         world = world._replace(
-            frames=frozenset(), left=Bounds(sessions=60), backup=None, snapshot=None
+            frames=frozenset(), left=Bounds(sessions=60), backup=None, snapshot=None, other=None
         )
-        if (world, is_faultless) in self._good:
+        if (world, is_faultless, is_remembered) in self._good:
             return None
         start, said = world, ["from now on nothing fails; what was under way is lost"]
         is_welcomed = world.device.is_up and world.device.is_open
@@ -42,8 +43,9 @@ class Calm:
                 for what in broken(before, move, is_faultless):
                     return what, said
                 world = move.world
-            if not (problem := _unfinished(world)):
-                self._good.add((start, is_faultless))
+            problem = _unfinished(world) or (_forgotten(world) if is_remembered else "")
+            if not problem:
+                self._good.add((start, is_faultless, is_remembered))
                 return None
         return f"P2: {problem}", said
 
@@ -103,12 +105,23 @@ def _arriving(world: World) -> list[Frame]:
     return [frame for frame in world.frames if frame.kind != "asking"]
 
 
-def _order(frame: Frame) -> tuple[bool, str, int]:
-    return frame.kind in TO_DEVICE, frame.kind, frame.run
+def _order(frame: Frame) -> tuple[bool, str, int, str]:
+    return frame.kind in TO_DEVICE, frame.kind, frame.run, str(frame)
 
 
 def _unfinished(world: World) -> str:
     for run, row in enumerate(world.rows):
         if row.status not in ENDED | {"lost"}:
             return f"run {run} stays {row.status} for ever"
+    return ""
+
+
+def _forgotten(world: World) -> str:
+    """Where the device's journal was never set back, the server has what it says."""
+    if world.device_row.is_revoked:
+        return ""
+    for run, (row, truth) in enumerate(zip(world.rows, world.truths, strict=True)):
+        # What a power cut took before it was synced has become unknown.
+        if row.status == "lost" and truth.outcomes and "unknown" not in truth.outcomes:
+            return f"run {run} is lost, and its device knows how it ended"
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.protocol_model.calm import Calm
@@ -34,13 +35,18 @@ class Findings:
 
 
 def explore(
-    model: Model, bounds: Bounds, *, only: str = "", most_states: int = 10_000_000
+    model: Model,
+    bounds: Bounds,
+    *,
+    only: str = "",
+    most_states: int = 10_000_000,
+    begin: Sequence[World] = (),
 ) -> Findings:
     """Every state within the bounds, or the first that breaks a promise (or `only` the one that is
-    named) with the way to it. Gives up after `most_states`."""
-    first = model.begin(bounds)
-    came_from: dict[World, tuple[World, Move] | None] = {first: None}
-    queue = deque([first])
+    named) with the way to it, from `begin` on. Gives up after `most_states`."""
+    first = begin or [model.begin(bounds)]
+    came_from: dict[World, tuple[World, Move] | None] = dict.fromkeys(first)
+    queue = deque(first)
     findings = Findings()
     calm = Calm(model)
     while queue:

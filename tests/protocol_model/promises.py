@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.protocol_model.machine import ALIVE, EXITED, STRAY
-from tests.protocol_model.server import ENDED, Row
+from tests.protocol_model.server import ENDED, UNSTARTED, Row
 from tests.protocol_model.states import Move, World
 
 
@@ -24,7 +24,7 @@ def broken(before: World, move: Move, is_faultless: bool) -> Iterator[str]:
             yield from _told_by_journal(run, row, truth.outcomes)
         if move.what != "the backup is restored":
             yield from _kept(run, before.rows[run], row)
-    for run in move.gos:
+    for run in {*move.gos, *_began(before, world)}:
         yield from _may_start(run, before)
     yield from _unknown_is_true(before, world)
     if is_faultless:
@@ -43,10 +43,22 @@ def _told_by_journal(run: int, row: Row, outcomes: frozenset[str]) -> Iterator[s
 def _kept(run: int, before: Row, after: Row) -> Iterator[str]:
     if before.status in ENDED and before != after:
         yield f"P7: run {run} had ended {before.status}, and now it is {after.status}"
+    if before.status == "running" and after.status in UNSTARTED:
+        yield f"P1: run {run} had its GO, and now it is {after.status} and may be given another"
+    if after.status == "cancelled" != before.status and not after.is_cancel_asked:
+        yield f"P4: run {run} is cancelled, and nobody had asked for it"
     if before.status == "lost" and after.status not in ENDED | {"lost"}:
         yield f"P5: run {run} was lost, and now it is {after.status} again"
     if before.was_lost and not after.was_lost:
         yield f"P5: run {run} was lost, and its row has forgotten it"
+
+
+def _began(before: World, after: World) -> Iterator[int]:
+    """What the server calls started from now on; in recovery the device's journal has said so."""
+    if not before.device_row.in_recovery:
+        for run, (was, now) in enumerate(zip(before.rows, after.rows, strict=True)):
+            if was.status in UNSTARTED and now.status == "running":
+                yield run
 
 
 def _may_start(run: int, before: World) -> Iterator[str]:
@@ -64,8 +76,10 @@ def _may_start(run: int, before: World) -> Iterator[str]:
 
 def _unknown_is_true(before: World, after: World) -> Iterator[str]:
     """A device says `unknown` only where neither a process nor an exit record is left."""
+    is_second = after.other is not None and after.other != before.other
+    acted = after.other if is_second and after.other else after.device
     for run, (was, now) in enumerate(zip(before.truths, after.truths, strict=True)):
-        process = after.device.processes[run]
+        process = acted.processes[run]
         if "unknown" in now.outcomes - was.outcomes and (
             process in ALIVE - {STRAY} or process.startswith(EXITED)
         ):

@@ -11,7 +11,7 @@ import copy
 from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
@@ -31,6 +31,8 @@ ENDED = frozenset(
     {"succeeded", "failed", "timed_out", "cancelled", "rejected", "expired", "skipped"}
 )
 UNSTARTED = frozenset({"pending", "queued", "claimed"})
+# A claim's session means nothing once the claim is over; a GO's is asked for at a repeat.
+CLAIM_COUNTS = frozenset({"claimed", "running"})
 
 
 class Row(NamedTuple):
@@ -66,11 +68,19 @@ class Answer(NamedTuple):
     is_refused: bool = False
 
 
+class Answering(Protocol):
+    def step(
+        self, device: DeviceRow, row: Row, word: str, *what: Any, late: bool = False
+    ) -> Answer: ...
+
+
 class Server:
     """Make one inside a transaction of a test. `known` is what was learned in earlier ones, and is
     added to."""
 
     def __init__(self, known: dict[tuple[Any, ...], Answer] | None = None) -> None:
+        # Most steps are remembered, so that the database hears nothing for long.
+        _execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         self._actor = factories.person("model", is_administrator=True)
         device = factories.device("model", pk=DEVICE_ID)
         task = factories.task(self._actor, devices=[device])
@@ -332,8 +342,7 @@ def read() -> tuple[DeviceRow, Row]:
             cursor.fetchone()
         )
     device = DeviceRow(_number(session), ready, revoked, recovery_)
-    # A claim's session means nothing once the claim is over; a GO's is asked for at a repeat.
-    claim = claim if status in ("claimed", "running") else None
+    claim = claim if status in CLAIM_COUNTS else None
     return device, Row(status, _number(claim), asked, started, lost, code)
 
 

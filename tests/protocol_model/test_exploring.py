@@ -19,8 +19,10 @@ EVERYTHING_ELSE_WELL = [
     Bounds(sessions=2, crashes=1),
     Bounds(sessions=2, restores=1),
 ]
-# Two things at once: minutes each, 980,000 states.
+# Two things at once, or two machines with one identity: minutes each, more than 1,000,000 states.
 TOGETHER = [
+    Bounds(sessions=2, clones=1),
+    Bounds(sessions=2, cuts=1, people=1),
     Bounds(sessions=1, doubles=1, people=1),
     Bounds(sessions=3, cuts=2),
     Bounds(sessions=2, crashes=1, doubles=1, delays=1),
