@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devices.agent import installing, kinds
+from devices.agent import kinds
 from devices.agent.kinds import Finished, JsonObject
 from devices.agent.protocol import Outcome
 
@@ -65,7 +65,7 @@ def test_the_first_step_that_fails_ends_it(context: DeviceContext, tmp_path: Pat
 def test_exit_codes_mean_what_the_source_says(
     context: DeviceContext, code: int, succeeded: bool, reboots: bool
 ) -> None:
-    codes = {"success_exit_codes": [3], "reboot_exit_codes": [7]}
+    codes: dict[str, Any] = {"success_exit_codes": [3], "reboot_exit_codes": [7]}
     done = do("install", context, entry(install_command=f"exit {code}", **codes))
     assert (done.succeeded, bool(done.reboot_required)) == (succeeded, reboots)
 
@@ -99,7 +99,7 @@ def test_who_installs_in_a_way_of_their_own_says_how_to_find_and_remove_it(
 ) -> None:
     """The format's own commands would find and remove what stands elsewhere on the system."""
     asked: list[object] = []
-    monkeypatch.setattr(context, "ask", lambda argv, **_: asked.append(argv) or (0, b""))
+    monkeypatch.setattr(context, "ask", lambda argv, **_: asked.append(argv))
     file = context.offer(b"a package", "tool.deb")
     own = entry(format="deb", file=file, install_command=f"touch {tmp_path}/tool")
     assert states(do("install", context, own)) == ["installed"]
@@ -148,10 +148,6 @@ def test_the_file_has_its_own_name_and_is_alone(context: DeviceContext, tmp_path
     assert do("install", context, entry(file=file, install_command=command)).succeeded
     assert "Setup Ä.run\nSetup Ä.run\n".encode() in context.printed
     assert (tmp_path / "copy").read_bytes() == b"content"
-
-
-def test_every_format_that_needs_no_file_is_found_here_or_says_so() -> None:
-    assert installing.WAYS.keys() == installing.FORMATS.keys()
 
 
 @pytest.mark.parametrize(("ends", "outcome"), [("cancel", "cancelled"), ("time", "timed_out")])

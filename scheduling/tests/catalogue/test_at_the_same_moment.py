@@ -1,0 +1,87 @@
+"""Uploads, the collector, deletions and openings that meet, each on a connection of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.utils import timezone
+
+from accounts.errors import StateConflict
+from devices.models import Device
+from scheduling import schedules
+from scheduling.catalogue import files, store
+from scheduling.models import Blob, Execution, StoredFile
+from scheduling.tests import factories
+from scheduling.tests.catalogue.conftest import Store
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(*acts: Callable[[], Any]) -> list[Any]:
+    """What each of them answered, or raised as a conflict."""
+    together = threading.Barrier(len(acts))
+
+    def act(one: Callable[[], Any]) -> Any:
+        try:
+            together.wait(20)
+            return one()
+        except StateConflict as conflict:
+            return conflict
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(act, acts))
+
+
+def test_bytes_that_come_again_while_they_are_collected_are_there(
+    stored: Store, operator: User
+) -> None:
+    later = timezone.now() + timedelta(hours=2)
+    for number in range(15):
+        content = f"round {number}".encode()
+        files.delete(stored(content), operator)
+        again, _gone = at_once(partial(stored, content), lambda: files.collect(later))
+        assert store.is_kept(again.blob_id)
+        with store.opened(again.blob_id) as source:
+            assert source.read() == content
+    assert set(StoredFile.objects.values_list("blob", flat=True)) <= set(
+        Blob.objects.values_list("pk", flat=True)
+    )
+
+
+def test_a_file_deleted_as_an_execution_opens_is_held_or_missed_and_never_half(
+    stored: Store, operator: User, web_device: Device, web_group: object
+) -> None:
+    for number in range(6):
+        file = stored(f"round {number}".encode())
+        name, sha256 = str(file.pk), file.blob_id
+        task = factories.by_hand(
+            operator,
+            devices=[web_device],
+            name=f"Round {number}",
+            task_type="file_deployment",
+            task_payload={"file_ids": [name], "target_path": "/srv/"},
+        )
+        task.ad_hoc = True
+        task.save(update_fields=["ad_hoc"])
+        opened, _deleted = at_once(
+            partial(schedules.execute, task, operator),
+            partial(files.delete, file, operator),
+        )
+        files.collect(timezone.now() + timedelta(hours=2))
+        execution = Execution.objects.get(pk=opened.pk)
+        if execution.status == Execution.Status.FAILED:
+            assert not execution.runs.exists()
+            assert name in execution.error_message
+        else:
+            assert execution.blobs.get().blob_id == sha256
+            assert store.is_kept(sha256)
