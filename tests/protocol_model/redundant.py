@@ -44,6 +44,7 @@ REASONS = {
     **{f"hello: {both}: kill": _SETTLED for both in _OVER},
     "hello: lost and go: drop": _GOES_ON,
     "hello: running and go: drop": _GOES_ON,
+    "hello: running and go: row lost": "the agent goes on, and its result settles it",
     "hello: claimed and claimed: row queued": _STOPPED,
     "hello: claimed and claimed: row stays": _TAKEN_BACK,
     "hello: claimed and claimed: row lost": _LOST,
