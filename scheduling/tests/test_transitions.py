@@ -45,7 +45,8 @@ def test_a_run_goes_where_the_table_says_and_nowhere_else(
     admin: User, source: str, in_recovery: bool
 ) -> None:
     run = factories.run(factories.execution(factories.task(admin)), status=source)
-    Device.objects.filter(pk=run.device_id).update(in_recovery=in_recovery)
+    assert run.device is not None
+    Device.objects.filter(pk=run.device.pk).update(in_recovery=in_recovery)
     row = DeviceRun.objects.filter(pk=run.pk)
     allowed = runs.TRANSITIONS[source]
     if in_recovery:
