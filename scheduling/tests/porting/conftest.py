@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from scheduling.tests.cli.conftest import schedule
+from scheduling.tests.cli.conftest import manage, schedule
 
-__all__ = ["schedule"]
+__all__ = ["manage", "schedule"]
