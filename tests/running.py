@@ -67,7 +67,9 @@ class Served:
         """The local agent's device, once it is online."""
 
         def online() -> dict[str, Any] | None:
-            found = self.get("/api/devices", status="online")["results"]
+            # The first that ever enrolled; other tests' agents may be there as well.
+            listed = self.get("/api/devices", status="online", ordering="enrolled_at")
+            found: list[dict[str, Any]] = listed["results"]
             return found[0] if found else None
 
         return until(online, what="the local agent online")

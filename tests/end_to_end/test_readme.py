@@ -5,13 +5,21 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.running import CHECKOUT, RunningSystem
+from tests.running import CHECKOUT, RunningSystem, running_system
 
 README = (CHECKOUT / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[RunningSystem]:
+    """As `make up` leaves it: the README's reader has one device."""
+    with running_system() as system:
+        yield system
 
 
 @pytest.mark.parametrize(
