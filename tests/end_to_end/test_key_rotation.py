@@ -17,6 +17,9 @@ from devices.agent.identity import load_server
 from tests.end_to_end.conftest import command
 from tests.running import CHECKOUT, RunningSystem, until
 
+# Real agents by the half-dozen, through several rotations: with the slow runs.
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:

@@ -18,7 +18,8 @@ from tests.faults.fleet import Device, Fleet, fleet
 from tests.faults.site import PROGRAMS, Site, site
 from tests.running import until
 
-pytestmark = pytest.mark.timeout(600)
+# A dump, a fleet, a restore: with the slow runs.
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 UNENDED = ("pending", "queued", "claimed", "running")
 
 
@@ -244,7 +245,6 @@ def test_after_a_restore_nothing_runs_twice_and_every_run_ends_as_it_did(town: T
     town.check_that_each_ran_once()
 
 
-@pytest.mark.faults
 def test_a_second_restore_of_the_same_dump_changes_nothing_more(town: Town) -> None:
     one, two = town.fleet.devices
     runs = town.begin(town.line(gate="open"), one, two)

@@ -31,6 +31,7 @@ def kill_at_random(on: Ground, chance: random.Random, victim: str) -> None:
         kill_a_shim(on.fleet, chance)
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(1_200)
 def test_programs_of_all_sorts_are_killed_for_a_few_seconds(
     common: Ground, seed: int, chance: random.Random

@@ -11,6 +11,7 @@ from tests.faults.devices.conftest import Case
 from tests.faults.fleet import QUICK, Device
 from tests.running import until
 
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 YEAR_SECONDS = 365 * 86_400
 SHIFTED = Path(__file__).parent / "shifted"
 
@@ -90,7 +91,6 @@ def test_a_wall_clock_may_be_a_year_off_and_jump(case: Case) -> None:
     assert years[1] >= {this_year - 1}
 
 
-@pytest.mark.faults
 @pytest.mark.usefixtures("root")
 def test_a_device_may_count_from_another_moment(case: Case) -> None:
     """Monotonic and boot clock a year further, as in a time namespace of its own."""

@@ -15,6 +15,7 @@ from tests.faults.site import pause
 from tests.running import until
 
 # As another machine: none of the first one's processes can be seen from there.
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 ELSEWHERE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
@@ -62,7 +63,6 @@ def is_contested(case: Case, device: Device) -> bool:
     return bool(answer)
 
 
-@pytest.mark.faults
 def test_two_agents_with_one_identity_start_nothing_twice(
     case: Case, chance: random.Random
 ) -> None:
@@ -71,7 +71,6 @@ def test_two_agents_with_one_identity_start_nothing_twice(
     assert "succeeded" in case.all_statuses(18)
 
 
-@pytest.mark.faults
 @pytest.mark.usefixtures("root")
 def test_two_machines_with_one_identity_start_nothing_twice(
     case: Case, chance: random.Random
@@ -105,7 +104,6 @@ def test_a_state_directory_may_be_rolled_back(case: Case, chance: random.Random)
     assert case.all_statuses(28).count("succeeded") >= 20
 
 
-@pytest.mark.faults
 def test_a_wiped_device_is_a_new_one(case: Case) -> None:
     """What the old one was given ends as nobody's: expired where it never began, lost where it did."""
     (old,) = case.fleet.join(1)
