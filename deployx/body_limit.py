@@ -6,12 +6,12 @@ ones in production, but the system also runs without it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Mapping
 
 from django.conf import settings
 
+from accounts.api import asgi
+from accounts.api.asgi import Application, Message, Receive, Scope, Send
 from scheduling.catalogue.uploads import PIECE_BYTES
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -22,12 +22,6 @@ LARGER_BODIES: dict[tuple[str, str], int] = {
     ("POST", "/api/files"): settings.DEPLOYX_UPLOAD_FORM_BYTES + _FORM_AROUND_FILE,
     ("POST", "/files/new"): settings.DEPLOYX_UPLOAD_FORM_BYTES + _FORM_AROUND_FILE,
 }
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class TooLarge(Exception):
@@ -98,11 +92,4 @@ def _announced(scope: Scope) -> int:
 
 
 async def _refuse(send: Send) -> None:
-    body = json.dumps({"detail": "The request is too large."}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await asgi.answer(send, 413, "The request is too large.", [(b"connection", b"close")])

@@ -24,12 +24,11 @@ from .config import Settings, StateDir
 from .downloading import Again, Never, Stale, Wanted, download
 from .identity import DeviceKey, Server
 from .line import Line
-from .protocol import Fetch, Source, fetch_bytes
+from .protocol import FETCH_SIGNATURE_HEADER, Fetch, Source, fetch_bytes
 
 log = logging.getLogger("deployx_agent.transfers")
 
 WANTED, HERE, REFUSED, HELD_UP = "wanted", "files", "refused", "held-up"
-SIGNATURE_HEADER = "X-DeployX-Signature"
 _LOOK_SECONDS = 0.2
 _MOST_PAUSE_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 10.0
@@ -46,11 +45,7 @@ class Wish:
     size: int | None
 
     def write(self, folder: Path) -> None:
-        (folder / WANTED).mkdir(exist_ok=True, mode=0o700)
-        place = folder / WANTED / self.sha256
-        draft = place.with_suffix(".new")
-        draft.write_text(json.dumps({"size": self.size}))
-        draft.replace(place)
+        _write(folder / WANTED / self.sha256, json.dumps({"size": self.size}))
 
     @classmethod
     def every(cls, folder: Path) -> list[Wish]:
@@ -171,7 +166,7 @@ class Transfers:
 
     async def _say(self, place: Path, reason: str) -> None:
         with contextlib.suppress(OSError):  # no room to say so: the run's time limit ends it
-            await asyncio.to_thread(_write_reason, place, reason)
+            await asyncio.to_thread(_write, place, reason)
 
     async def _download(self, url: str, path: Path, wish: Wish) -> None:
         await asyncio.to_thread(path.parent.mkdir, exist_ok=True, mode=0o700)
@@ -198,7 +193,9 @@ class Transfers:
             return url, {}
         assert self._server is not None
         signature = self._key.sign(fetch_bytes(url))
-        return self._server.url + url, {SIGNATURE_HEADER: base64.b64encode(signature).decode()}
+        return self._server.url + url, {
+            FETCH_SIGNATURE_HEADER: base64.b64encode(signature).decode()
+        }
 
     async def _address(self, run: str, sha256: str) -> str:
         """Asks until it is answered, through as many sessions as that takes. Raises Never."""
@@ -225,8 +222,9 @@ def _lay(path: Path, place: Path) -> None:
         os.link(path, place)
 
 
-def _write_reason(place: Path, reason: str) -> None:
+def _write(place: Path, text: str) -> None:
+    """Whoever looks finds all of it or nothing."""
     place.parent.mkdir(exist_ok=True, mode=0o700)
     draft = place.with_suffix(".new")
-    draft.write_text(reason)
+    draft.write_text(text)
     draft.replace(place)

@@ -8,13 +8,12 @@ and errors are the view's own; in between it owns neither a thread nor a databas
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
+from accounts.api import asgi
+from accounts.api.asgi import Application, Message, Receive, Scope, Send
 from scheduling.api.runs import FINISHED, MOST_WAIT_SECONDS, NEXT_OFFSET
 from scheduling.api.watch import Watch
 
@@ -23,12 +22,6 @@ ASKED_AT_ONCE = 4
 """However many watch one run: its next line must not take every thread and connection there is."""
 RETRY_AFTER_SECONDS = 5
 _PATH = re.compile(r"/api/schedule/runs/([0-9a-f-]{36})/output")
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class HeldOutput:
@@ -46,7 +39,12 @@ class HeldOutput:
         if wanted is None:
             await self._inner(scope, receive, send)
         elif self._held >= self._most_held:
-            await _refuse(send)
+            await asgi.answer(
+                send,
+                503,
+                "Too many requests are held; ask again without wait.",
+                [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())],
+            )
         else:
             self._held += 1
             try:
@@ -58,7 +56,7 @@ class HeldOutput:
         self, scope: Scope, receive: Receive, send: Send, run_id: UUID, seconds: int
     ) -> None:
         answering = asyncio.create_task(self._answer(scope, run_id, seconds))
-        leaving = asyncio.create_task(_left(receive))
+        leaving = asyncio.create_task(asgi.left(receive))
         try:
             await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if answering.done():
@@ -128,19 +126,3 @@ def _says_something(messages: list[Message], offset: int | None) -> bool:
     if headers.get(FINISHED.lower()) != "false":
         return True
     return headers.get(NEXT_OFFSET.lower()) != str(offset)
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _refuse(send: Send) -> None:
-    body = json.dumps({"detail": "Too many requests are held; ask again without wait."}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", str(RETRY_AFTER_SECONDS).encode()),
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

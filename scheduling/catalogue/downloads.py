@@ -9,31 +9,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import json
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import quote
 
 import structlog
 from django.conf import settings
 
+from accounts.api import asgi
+from accounts.api.asgi import Application, Headers, Message, Receive, Scope, Send
+from devices.agent import protocol
 from devices.hub.threads import Threads, Unavailable
 from scheduling.catalogue import handing, store
 
 log = structlog.get_logger(__name__)
-SIGNATURE_HEADER = b"x-deployx-signature"
+_SIGNATURE_HEADER = protocol.FETCH_SIGNATURE_HEADER.lower().encode()
 PIECE_BYTES = 512 * 1024
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{0,15})")
 _REDIRECT_SECONDS = 900
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Any, Any, Any], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
 
 class FileDownloads:
@@ -47,7 +41,7 @@ class FileDownloads:
         if scope["type"] != "http" or not scope["path"].startswith(handing.PATH):
             await self._inner(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
-            await _say(send, 405, "Only GET and HEAD.", [(b"allow", b"GET, HEAD")])
+            await asgi.answer(send, 405, "Only GET and HEAD.", [(b"allow", b"GET, HEAD")])
         else:
             await self._answer(scope, receive, send)
 
@@ -59,9 +53,9 @@ class FileDownloads:
         try:
             handout = await self._threads.call(lambda: handing.redeem(token, signature))
         except handing.Refused as refused:
-            await _say(send, 403, str(refused))
+            await asgi.answer(send, 403, str(refused))
         except Unavailable:
-            await _say(send, 503, "Try again in a moment.", [(b"retry-after", b"2")])
+            await asgi.answer(send, 503, "Try again in a moment.", [(b"retry-after", b"2")])
         else:
             await _give(scope, receive, send, handout)
 
@@ -70,7 +64,7 @@ async def _give(scope: Scope, receive: Receive, send: Send, handout: handing.Han
     path = store.local_path(handout.sha256)
     if path is None:
         url = await asyncio.to_thread(store.remote_url, handout.sha256, _REDIRECT_SECONDS)
-        await _say(send, 302, "It is stored elsewhere.", [(b"location", url.encode())])
+        await asgi.answer(send, 302, "It is stored elsewhere.", [(b"location", url.encode())])
     elif settings.DEPLOYX_ACCEL_LOCATION:
         await _hand_to_nginx(send, handout)
     else:
@@ -91,14 +85,14 @@ async def _stream(scope: Scope, receive: Receive, send: Send, path: Path, rate: 
         source = await asyncio.to_thread(path.open, "rb")
     except OSError as problem:
         log.error("stored_bytes_missing", sha256=path.name, error=str(problem))
-        await _say(send, 404, "The bytes are not there.")
+        await asgi.answer(send, 404, "The bytes are not there.")
         return
     with source:
         size = await asyncio.to_thread(lambda: path.stat().st_size)
         part = _part(scope, size)
         if part is None:
             range_of = f"bytes */{size}".encode()
-            await _say(send, 416, "No such range.", [(b"content-range", range_of)])
+            await asgi.answer(send, 416, "No such range.", [(b"content-range", range_of)])
             return
         begin, end = part
         await send({"type": "http.response.start", **_head(begin, end, size)})
@@ -106,7 +100,7 @@ async def _stream(scope: Scope, receive: Receive, send: Send, path: Path, rate: 
             await send({"type": "http.response.body", "body": b""})
             return
         sending = asyncio.create_task(_send_all(send, source, begin, end, rate))
-        leaving = asyncio.create_task(_left(receive))
+        leaving = asyncio.create_task(asgi.left(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -161,24 +155,8 @@ def _common() -> Headers:
 
 
 def _signature(scope: Scope) -> bytes:
-    text = next((value for name, value in scope["headers"] if name == SIGNATURE_HEADER), b"")
+    text = next((value for name, value in scope["headers"] if name == _SIGNATURE_HEADER), b"")
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return b""
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _say(send: Send, status: int, said: str, more: Headers | None = None) -> None:
-    body = json.dumps({"detail": said}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        *(more or []),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

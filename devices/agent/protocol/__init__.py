@@ -100,6 +100,8 @@ from .versions import version_number
 
 SUBPROTOCOL = "deployx.v1"
 SOCKET_PATH = "/ws/agent"
+FETCH_SIGNATURE_HEADER = "X-DeployX-Signature"
+"""Of an HTTP request for a file: the device's signature over `fetch_bytes`, in base64."""
 
 CLOSE_NEW_KEY = 1012
 """The server has a signing key this session was not told of. WebSocket's own "service restart"."""
@@ -128,6 +130,7 @@ __all__ = [
     "CLOSE_REVOKED",
     "CLOSE_TOO_FAST",
     "ENROLL_PATH",
+    "FETCH_SIGNATURE_HEADER",
     "FRAMES_BURST",
     "FRAMES_PER_SECOND",
     "HELLO_WITHIN_SECONDS",

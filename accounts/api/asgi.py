@@ -1,0 +1,32 @@
+"""What plain ASGI applications beside Django have in common: their types, and short answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+
+async def answer(send: Send, status: int, detail: str, headers: Headers | None = None) -> None:
+    """A whole answer, worded as the API words its refusals."""
+    body = json.dumps({"detail": detail}).encode()
+    own = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    start = {"type": "http.response.start", "status": status, "headers": [*own, *(headers or [])]}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def left(receive: Receive) -> None:
+    """Until the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
