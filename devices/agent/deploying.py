@@ -21,7 +21,7 @@ from . import backups, durable
 from .facts import gather
 from .kinds import Context, FileFacts, Finished, JsonObject
 from .kinds.file_deployment import folder_of
-from .placing import DRAFT, FORMER, Folder, Found, Look, NotPlaced, owner_ids
+from .placing import DRAFT, FORMER, Folder, Found, Look, NoFolder, NotPlaced, owner_ids
 from .templating import MOST_BYTES, BadTemplate, render
 
 __all__ = ["BadTemplate", "NotPlaced", "deploy", "restore", "undo"]
@@ -141,8 +141,8 @@ def _folder(
         folder = None
         try:
             folder = stack.enter_context(Folder.opened(path, create=create and not is_trial))
-        except NotPlaced as problem:
-            if not (is_trial and create and "there is no folder" in str(problem)):
+        except NoFolder:
+            if not (is_trial and create):
                 raise
         yield folder
 

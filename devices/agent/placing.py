@@ -30,6 +30,10 @@ class NotPlaced(Exception):
     """Nothing was put there; the text says why, for a person."""
 
 
+class NoFolder(NotPlaced):
+    """The folder, or one above it, is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A regular file that is there already."""
@@ -214,7 +218,7 @@ def _walk(path: str, made: list[tuple[int, str]] | None) -> int:
         try:
             following = _step(current, part, made)
         except OSError as problem:
-            raise NotPlaced(_step_problem(reached, problem)) from None
+            raise _step_problem(reached, problem) from None
         finally:
             os.close(current)
         current = following
@@ -240,12 +244,12 @@ def _unmake(made: list[tuple[int, str]]) -> None:
             os.rmdir(name, dir_fd=above)
 
 
-def _step_problem(path: str, problem: OSError) -> str:
+def _step_problem(path: str, problem: OSError) -> NotPlaced:
     if problem.errno == errno.ENOENT:
-        return f"there is no folder {path}"
+        return NoFolder(f"there is no folder {path}")
     if problem.errno in (errno.ELOOP, errno.ENOTDIR):
-        return f"{path} is a symbolic link or no folder; give the real path"
-    return f"{path}: {os.strerror(problem.errno or 0)}"
+        return NotPlaced(f"{path} is a symbolic link or no folder; give the real path")
+    return NotPlaced(f"{path}: {os.strerror(problem.errno or 0)}")
 
 
 def _number(text: str, what: str, look_up: Callable[[], int]) -> int | None:

@@ -20,7 +20,7 @@ from .contract import (
     References,
     Requirements,
 )
-from .reading import Reading, is_unstorable
+from .reading import Reading, file_problem, is_unstorable
 
 MAX_FILES = 100
 MAX_VARIABLES = 100
@@ -29,10 +29,8 @@ _MODE = re.compile(r"0?[0-7]{3,4}")
 _OWNER = re.compile(
     r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?)?(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?"
 )
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ID = re.compile(r"[0-9a-f-]{36}")
-_PLAIN_NAME = re.compile(r"[^/\0]{1,255}")
 _OPTIONS = (
     "target_path", "create_path_if_not_exists", "mode", "owner", "backup", "overwrite",
     "deployment_name", "template", "variables", "dry_run",
@@ -186,7 +184,7 @@ class _Reading(Reading):
         if not isinstance(files, list) or not 1 <= len(files) <= MAX_FILES:
             self.wrong("files", f"Give a list of 1 to {MAX_FILES} files.")
             return []
-        names = [_file_problem(one) for one in files]
+        names = [file_problem(one) for one in files]
         for problem in filter(None, names):
             self.wrong("files", problem)
         return files if not any(names) else []
@@ -240,17 +238,6 @@ class _Reading(Reading):
             elif not isinstance(text, str) or is_unstorable(text):
                 self.wrong("variables", f"{name}: the value must be text.")
         return dict(value)
-
-
-def _file_problem(given: object) -> str | None:
-    if not isinstance(given, dict) or set(given) != {"name", "sha256", "size"}:
-        return "A file has name, sha256 and size."
-    name, sha256, size = given["name"], given["sha256"], given["size"]
-    if not isinstance(name, str) or not _PLAIN_NAME.fullmatch(name) or name in (".", ".."):
-        return "A file's name is one component of a path."
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-        return f"{name}: not a SHA-256."
-    return None if type(size) is int and size >= 0 else f"{name}: the size is a number of bytes."
 
 
 def _facts(given: JsonObject) -> FileFacts:

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from .contract import JsonObject, PayloadError
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PLAIN_NAME = re.compile(r"[^/\0]{1,255}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?")
 
 
@@ -94,6 +96,20 @@ class Reading:
         if None in ids:
             self.wrong(name, "Every id is a UUID.")
         return list(dict.fromkeys(one for one in ids if one is not None))
+
+
+def file_problem(given: object, *, is_sized: bool = True) -> str | None:
+    """What is wrong with a file of an order; without `is_sized` its size may be null."""
+    if not isinstance(given, dict) or set(given) != {"name", "sha256", "size"}:
+        return "A file has name, sha256 and size."
+    name, sha256, size = given["name"], given["sha256"], given["size"]
+    if not isinstance(name, str) or not _PLAIN_NAME.fullmatch(name) or name in (".", ".."):
+        return "A file's name is one component of a path."
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        return f"{name}: not a SHA-256."
+    if size is None and not is_sized:
+        return None
+    return None if type(size) is int and size >= 0 else f"{name}: the size is a number of bytes."
 
 
 def line_problem(line: object) -> str | None:

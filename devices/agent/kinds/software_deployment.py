@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ from .contract import (
     References,
     Requirements,
 )
-from .reading import Reading, is_unstorable
+from .reading import Reading, file_problem, is_unstorable
 
 ACTIONS = ("install", "upgrade", "uninstall")
 MAX_SOFTWARE = 50
@@ -32,8 +31,6 @@ _SOURCE = frozenset(
         "success_exit_codes", "reboot_exit_codes",
     }
 )  # fmt: skip
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_PLAIN_NAME = re.compile(r"[^/\0]{1,255}")
 _LABELS = {"install": "Install", "upgrade": "Upgrade", "uninstall": "Uninstall"}
 
 
@@ -163,7 +160,9 @@ def _source_problem(source: Any) -> str | None:
         codes = source.get(name, [])
         if not isinstance(codes, list) or any(type(code) is not int for code in codes):
             return f"{name} are numbers."
-    return _file_problem(source["file"]) if "file" in source else None
+    if "file" not in source:
+        return None
+    return file_problem(source["file"], is_sized=False)
 
 
 def _form_problem(source: JsonObject) -> str | None:
@@ -173,14 +172,3 @@ def _form_problem(source: JsonObject) -> str | None:
         return f"this agent does not know the format {source['format'][:50]}."
     is_name = PACKAGE_NAME.fullmatch(str(source.get("package_name", "any")))
     return None if is_name else "a package's name is not one."
-
-
-def _file_problem(file: Any) -> str | None:
-    if not isinstance(file, dict) or set(file) != {"name", "sha256", "size"}:
-        return "a file has name, sha256 and size."
-    if not isinstance(file["name"], str) or not _PLAIN_NAME.fullmatch(file["name"]):
-        return "a file's name is one component of a path."
-    if not isinstance(file["sha256"], str) or not _SHA256.fullmatch(file["sha256"]):
-        return "a file has a SHA-256."
-    is_size = file["size"] is None or (type(file["size"]) is int and file["size"] >= 0)
-    return None if is_size else "a file's size is a number of bytes."
