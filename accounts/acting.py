@@ -31,6 +31,16 @@ def attempt(request: HttpRequest, verb: Callable[[], T], success: str) -> T | No
     return None
 
 
+def succeeds(request: HttpRequest, verb: Callable[[], object], success: str) -> bool:
+    """The same for a verb that answers nothing: whether it was done."""
+
+    def done() -> bool:
+        verb()
+        return True
+
+    return attempt(request, done, success) is True
+
+
 def sentences(refusal: InvalidInput) -> list[str]:
     """What was refused, for a place with no field to say it beside."""
     return [said for messages_ in refusal.errors.values() for said in messages_]

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import QuerySet, Sum
 from django.db.models.deletion import ProtectedError
 from django.utils.translation import gettext as _
 
 from accounts import fields
 from accounts.errors import InvalidInput, StateConflict
 from accounts.uuid7 import uuid7
-from scheduling.catalogue import sniffing, store
-from scheduling.models import Blob, Execution, ScheduledTask, StoredFile
+from scheduling.catalogue import sniffing, store, uses
+from scheduling.models import Blob, StoredFile
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -115,11 +115,10 @@ def delete(file: StoredFile, user: User) -> None:
 
 def used_by(file: StoredFile) -> list[str]:
     """What refers to a file, in words, a few of each."""
-    named = {"task_payload__file_ids__contains": [str(file.pk)]}
-    tasks = ScheduledTask.objects.filter(**named).filter(Q(ad_hoc=False) | _unended())
+    tasks = uses.tasks_naming("file_ids", [file.pk])[: uses.MOST_NAMED]
     software = file.sources.select_related("software").order_by("software__name")
-    return [_("the task %s") % task.name for task in tasks.order_by("name")[:3]] + [
-        _("the software %s") % source.software for source in software[:3]
+    return [_("the task %s") % task.name for task in tasks] + [
+        _("the software %s") % source.software for source in software[: uses.MOST_NAMED]
     ]
 
 
@@ -144,7 +143,3 @@ def collect(now: datetime, most: int = 100) -> int:
         store.discard(sha256)
         gone += 1
     return gone
-
-
-def _unended() -> Q:
-    return Q(pk__in=Execution.objects.unended().exclude(task=None).values("task"))

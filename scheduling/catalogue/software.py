@@ -16,8 +16,8 @@ from django.utils.translation import gettext as _
 from accounts import fields
 from accounts.errors import InvalidInput, StateConflict
 from accounts.rights import require_administrator
-from scheduling.catalogue import lookup, sources
-from scheduling.models import Execution, ScheduledTask, Software, SoftwareSource, StoredFile
+from scheduling.catalogue import lookup, sources, uses
+from scheduling.models import Software, SoftwareSource, StoredFile
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -55,11 +55,10 @@ def delete(software: Software, user: User) -> None:
 
 def used_by(software: Software) -> list[str]:
     """What needs an entry, in words, a few of each."""
-    tasks = ScheduledTask.objects.filter(task_payload__software_ids__contains=[str(software.pk)])
-    unended = Execution.objects.unended().exclude(task=None).values("task")
-    needed = tasks.filter(ad_hoc=False) | tasks.filter(pk__in=unended)
-    return [_("the task %s") % task.name for task in needed.order_by("name")[:3]] + [
-        _("the software %s") % other for other in software.dependents.order_by("name")[:3]
+    tasks = uses.tasks_naming("software_ids", [software.pk])[: uses.MOST_NAMED]
+    dependents = software.dependents.order_by("name")[: uses.MOST_NAMED]
+    return [_("the task %s") % task.name for task in tasks] + [
+        _("the software %s") % other for other in dependents
     ]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db.models import Q
 
 from scheduling.models import Execution, ScheduledTask, Software, SoftwareSource, StoredFile
+from scheduling.models.scheduled_task import ScheduledTaskQuerySet
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -57,12 +58,16 @@ def of_software(entries: Iterable[Software], user: User) -> dict[UUID, Uses]:
     return {pk: found[pk] for pk in pks}
 
 
-def _tasks(name: str, pks: Sequence[UUID], user: User) -> Any:
-    """The tasks this person sees whose payload names one of these, and that may run again."""
+def tasks_naming(name: str, pks: Sequence[UUID]) -> ScheduledTaskQuerySet:
+    """The tasks that may run again whose payload names one of these under `name`, by their names."""
     named = {f"task_payload__{name}__has_any_keys": [str(pk) for pk in pks]}
     unended = Execution.objects.unended().exclude(task=None).values("task")
-    rows = ScheduledTask.objects.visible_to(user).filter(Q(ad_hoc=False) | Q(pk__in=unended))
-    return rows.filter(**named).order_by("name", "pk")[:MOST_READ]
+    rows = ScheduledTask.objects.filter(Q(ad_hoc=False) | Q(pk__in=unended))
+    return rows.filter(**named).order_by("name", "pk")
+
+
+def _tasks(name: str, pks: Sequence[UUID], user: User) -> ScheduledTaskQuerySet:
+    return tasks_naming(name, pks).visible_to(user)[:MOST_READ]
 
 
 def _named(task: ScheduledTask, name: str, pks: Sequence[UUID]) -> list[UUID]:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.acting import attempt
+from accounts.acting import succeeds
 from accounts.errors import InvalidInput
 from accounts.pages import paginate, person, render_page
 from scheduling.catalogue import files, uploads, uses
@@ -120,8 +120,8 @@ def file_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = person(request)
     file = visible_file(user, pk)
     if request.method == "POST":
-        verb = partial(_deleted, file, user)
-        done = attempt(request, verb, _("“%s” is deleted.") % file.name)
+        verb = partial(files.delete, file, user)
+        done = succeeds(request, verb, _("“%s” is deleted.") % file.name)
         return redirect("file-list") if done else redirect("file", pk)
     fetching = DeviceRun.objects.unended().filter(execution__blobs__blob=file.blob_id)
     context = {"file": file, "used_by": files.used_by(file), "fetching": fetching.count()}
@@ -132,11 +132,6 @@ def visible_file(user: User, pk: UUID) -> StoredFile:
     """Raises Http404 for what is not there and what is not theirs alike."""
     visible = StoredFile.objects.visible_to(user).select_related("blob", "user")
     return get_object_or_404(visible, pk=pk)
-
-
-def _deleted(file: StoredFile, user: User) -> bool:
-    files.delete(file, user)
-    return True
 
 
 def _stored(form: UploadForm, user: User) -> StoredFile | None:

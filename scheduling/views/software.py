@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.acting import attempt
+from accounts.acting import succeeds
 from accounts.errors import InvalidInput
 from accounts.pages import administrator, paginate, person, render_page
 from devices.agent.software_formats import FORMATS
@@ -103,8 +103,8 @@ def software_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = administrator(request)
     entry = visible_software(user, pk)
     if request.method == "POST":
-        verb = partial(_deleted, entry, user)
-        done = attempt(request, verb, _("“%s” is deleted.") % entry)
+        verb = partial(software.delete, entry, user)
+        done = succeeds(request, verb, _("“%s” is deleted.") % entry)
         return redirect("software-list") if done else redirect("software", pk)
     there = _installed(user).filter(lower=entry.name.lower(), version=entry.version)
     context = {"entry": entry, "used_by": software.used_by(entry), "devices": there.count()}
@@ -150,11 +150,6 @@ def _show(request: HttpRequest, form: SoftwareForm) -> HttpResponse:
         "has_room": len(form.sources) < sources.MOST_SOURCES,
     }
     return render(request, "software/form.html", context)
-
-
-def _deleted(entry: Software, user: User) -> bool:
-    software.delete(entry, user)
-    return True
 
 
 def _categories() -> list[str]:
