@@ -54,14 +54,4 @@ def _to_repeat(execution: Execution, retry: Retry) -> DeviceRunQuerySet:
 def _next(run: DeviceRun, retry: Retry, now: datetime) -> DeviceRun:
     attempt = run.attempt + 1
     pause = timedelta(seconds=retry.delay_seconds(attempt))
-    return DeviceRun(
-        execution_id=run.execution_id,
-        task_id=run.task_id,
-        device_id=run.device_id,
-        device_name=run.device_name,
-        attempt=attempt,
-        wave=run.wave,
-        timeout_seconds=run.timeout_seconds,
-        is_exclusive=run.is_exclusive,
-        not_before=(run.finished_at or now) + pause,
-    )
+    return run.another(attempt=attempt, not_before=(run.finished_at or now) + pause)

@@ -24,7 +24,7 @@ def add(execution: Execution, rollout: Rollout) -> bool:
         return False
     undone = _to_undo(execution)
     if undone:
-        DeviceRun.objects.bulk_create([_rollback_of(run) for run in undone])
+        DeviceRun.objects.bulk_create([run.another(rolls_back=run) for run in undone])
         live.changed("execution", [execution.pk])
     return len(undone) >= BATCH
 
@@ -73,16 +73,3 @@ def _left_by_an_attempt_that_never_was(execution: Execution) -> list[DeviceRun]:
     before = execution.runs.filter(device__in=chosen, rolls_back=None, is_last_attempt=False)
     by_device = {run.device_id: run for run in before.order_by("attempt").defer(*_BULKY)}
     return list(by_device.values())
-
-
-def _rollback_of(run: DeviceRun) -> DeviceRun:
-    return DeviceRun(
-        execution_id=run.execution_id,
-        task_id=run.task_id,
-        device_id=run.device_id,
-        device_name=run.device_name,
-        rolls_back=run,
-        wave=run.wave,
-        timeout_seconds=run.timeout_seconds,
-        is_exclusive=run.is_exclusive,
-    )

@@ -158,9 +158,12 @@ def _note_software(
     given: Sequence[RunResult], moved: Iterable[tuple[UUID, UUID, str, UUID, int]]
 ) -> None:
     told = {one.run: one.detail for one in given if "installed" in one.detail}
-    for device_id, run_id, *_rest in moved if told else ():
+    if not told:
+        return
+    now = clock.now()
+    for device_id, run_id, *_rest in moved:
         if run_id in told:
-            inventory.note(device_id, told[run_id], clock.now())
+            inventory.note(device_id, told[run_id], now)
 
 
 def _message(result: RunResult) -> str:

@@ -267,6 +267,19 @@ class DeviceRun(models.Model):
     def __str__(self) -> str:
         return f"{self.device_name} ({self.status})"
 
+    def another(self, **changes: Any) -> DeviceRun:
+        """A pending run, not stored yet, on the same device for the same execution."""
+        return DeviceRun(
+            execution_id=self.execution_id,
+            task_id=self.task_id,
+            device_id=self.device_id,
+            device_name=self.device_name,
+            wave=self.wave,
+            timeout_seconds=self.timeout_seconds,
+            is_exclusive=self.is_exclusive,
+            **changes,
+        )
+
     @property
     def dropped_bytes(self) -> int:
         """Bytes the command wrote that are not, or no longer, kept."""
