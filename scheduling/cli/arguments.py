@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser, _ArgumentGroup
-from collections.abc import Callable
 
 from django.core.management.base import CommandParser
 
 from devices.agent import kinds
 from scheduling import calendar
-from scheduling.cli import values
+from scheduling.cli import door, values
 from scheduling.models import Execution, ScheduledTask
 
 _TASK_HELP = "its id, the beginning of its id if no other begins so, or its exact name"
 
 
 def add_to(parser: CommandParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    describe: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
+    verbs: door.Verbs = {
         "add": ("plan a new task", _add),
         "list": ("the tasks", _list),
         "show": ("one task, its next runs and its latest executions", _task),
@@ -32,15 +30,7 @@ def add_to(parser: CommandParser) -> None:
         "export": ("tasks as YAML, to keep and to import", _export),
         "import": ("make the tasks like those in a file, after showing what that means", _import),
     }
-    for name, (summary, add_arguments) in describe.items():
-        verb = verbs.add_parser(name, help=summary, description=summary.capitalize() + ".")
-        add_arguments(verb)
-        verb.add_argument(
-            "--user", metavar="NAME", help="act as this account (default: the first administrator)"
-        )
-        verb.add_argument(
-            "--json", action="store_true", dest="as_json", help="print JSON, named as in the API"
-        )
+    door.add_verbs(parser, verbs)
 
 
 def _nothing(parser: ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentTypeError
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -75,13 +75,22 @@ def monthly(text: str) -> dict[str, Any]:
 
 def moment(text: str) -> str:
     """A date and time in ISO 8601, with an offset or as a wall clock shows it."""
+    parsed = _parsed_moment(text, "2027-01-31T02:00")
+    return parsed.isoformat(timespec="seconds" if parsed.second else "minutes")
+
+
+def instant(text: str) -> datetime:
+    """A date and time in ISO 8601; in UTC where it has no offset."""
+    parsed = _parsed_moment(text, "2027-01-31T02:00Z")
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _parsed_moment(text: str, example: str) -> datetime:
     try:
-        parsed = datetime.fromisoformat(text.strip())
+        return datetime.fromisoformat(text.strip())
     except ValueError:
-        example = "2027-01-31T02:00"
         message = _("“%(text)s” is not a date and time such as %(example)s.")
         raise ArgumentTypeError(message % {"text": text, "example": example}) from None
-    return parsed.isoformat(timespec="seconds" if parsed.second else "minutes")
 
 
 def variable(text: str) -> tuple[str, str]:

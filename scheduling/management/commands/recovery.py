@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import UTC, datetime
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -11,20 +10,9 @@ from accounts.columns import aligned
 from accounts.errors import InvalidInput, StateConflict
 from devices.models import Device
 from scheduling import recovery
-from scheduling.cli import finding
+from scheduling.cli import finding, values
 
 HEADING = ("ID", "NAME", "STATUS", "LAST SEEN")
-
-
-def instant(text: str) -> datetime:
-    """A date and time in ISO 8601; in UTC where it has no offset."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        example = "2027-01-31T02:00Z"
-        message = _("“%(text)s” is not a date and time such as %(example)s.")
-        raise ArgumentTypeError(message % {"text": text, "example": example}) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class Command(BaseCommand):
@@ -35,7 +23,7 @@ class Command(BaseCommand):
         on = actions.add_parser("on", help="mark every device; before anything else is started")
         on.add_argument(
             "--backup-taken-at",
-            type=instant,
+            type=values.instant,
             metavar="INSTANT",
             help="when the restored backup was taken; without it, each run's own age is believed",
         )
