@@ -8,11 +8,16 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from devices.agent import protocol
+from devices.models import Device
+from scheduling import ledger, rollout, schedules
 from scheduling.catalogue import files
-from scheduling.models import StoredFile
+from scheduling.models import DeviceRun, StoredFile
+from scheduling.tests import factories
 from tests import proxied
 
 Store = Callable[..., StoredFile]
+KEY = protocol.new_private_key()
 # apt-get install nginx-light: without it the tests that need one are not there.
 collect_ignore = [] if proxied.program() else ["test_behind_nginx.py"]
 
@@ -35,6 +40,32 @@ def stored(operator: User) -> Store:
         return files.create(user, {"name": name}, iter([content]), len(content))
 
     return make
+
+
+@pytest.fixture
+def device(web_device: Device, web_group: object) -> Device:
+    """One whose private key is KEY, and that the operator may use."""
+    Device.objects.filter(pk=web_device.pk).update(public_key=protocol.public_key_of(KEY))
+    return web_device
+
+
+@pytest.fixture
+def run(file: StoredFile, device: Device, operator: User, signer: str) -> DeviceRun:
+    """A deployment of the test's own `file`, under way."""
+    task = factories.by_hand(
+        operator,
+        devices=[device],
+        task_type="file_deployment",
+        task_payload={"file_ids": [str(file.pk)], "target_path": "/srv/"},
+    )
+    execution = schedules.execute(task, operator)
+    one = execution.runs.get()
+    rollout.advance(execution.pk)
+    session = factories.session_of(device)
+    ledger.claim([session])
+    ledger.start([(session, one.pk)])
+    one.refresh_from_db()
+    return one
 
 
 def sha256(content: bytes) -> str:

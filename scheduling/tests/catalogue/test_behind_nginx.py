@@ -15,23 +15,19 @@ from typing import Any
 
 import pytest
 import uvicorn
-from django.contrib.auth.models import User
 
 from devices.agent import protocol
 from devices.agent.downloading import Stale, Wanted, download
 from devices.ledger_port import RunFetch, RunSource
-from devices.models import Device
-from scheduling import ledger, rollout, schedules
+from scheduling import ledger
 from scheduling.catalogue import store
 from scheduling.catalogue.downloads import FileDownloads
 from scheduling.models import DeviceRun, StoredFile
-from scheduling.tests import factories
-from scheduling.tests.catalogue.conftest import Store
+from scheduling.tests.catalogue.conftest import KEY, Store
 from tests import proxied
 from tests.running import free_port, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("signer")]
-KEY = protocol.new_private_key()
 CONTENT = os.urandom(3_000_000)
 
 
@@ -43,25 +39,6 @@ def accel(settings: Any) -> None:
 @pytest.fixture
 def file(accel: None, stored: Store) -> StoredFile:
     return stored(CONTENT)
-
-
-@pytest.fixture
-def run(file: StoredFile, web_device: Device, web_group: object, operator: User) -> DeviceRun:
-    Device.objects.filter(pk=web_device.pk).update(public_key=protocol.public_key_of(KEY))
-    task = factories.by_hand(
-        operator,
-        devices=[web_device],
-        task_type="file_deployment",
-        task_payload={"file_ids": [str(file.pk)], "target_path": "/srv/"},
-    )
-    execution = schedules.execute(task, operator)
-    rollout.advance(execution.pk)
-    one = execution.runs.get()
-    session = factories.session_of(web_device)
-    ledger.claim([session])
-    ledger.start([(session, one.pk)])
-    one.refresh_from_db()
-    return one
 
 
 async def _no_other(scope: Any, receive: Any, send: Any) -> None:

@@ -16,46 +16,19 @@ from django.contrib.auth.models import User
 from devices.agent import protocol
 from devices.ledger_port import RunFetch, RunSource, RunStop
 from devices.models import Device
-from scheduling import ledger, rollout, schedules
+from scheduling import ledger, schedules
 from scheduling.catalogue import handing, store
 from scheduling.catalogue.downloads import FileDownloads
 from scheduling.models import DeviceRun, Execution, StoredFile
 from scheduling.tests import factories
-from scheduling.tests.catalogue.conftest import Store
+from scheduling.tests.catalogue.conftest import KEY, Store
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signer")]
-KEY = protocol.new_private_key()
-
-
-@pytest.fixture
-def device(web_device: Device, web_group: object) -> Device:
-    """One whose private key is KEY, and that the operator may use."""
-    Device.objects.filter(pk=web_device.pk).update(public_key=protocol.public_key_of(KEY))
-    return web_device
 
 
 @pytest.fixture
 def file(stored: Store) -> StoredFile:
     return stored(b"0123456789")
-
-
-@pytest.fixture
-def run(file: StoredFile, device: Device, operator: User) -> DeviceRun:
-    """A file deployment under way."""
-    task = factories.by_hand(
-        operator,
-        devices=[device],
-        task_type="file_deployment",
-        task_payload={"file_ids": [str(file.pk)], "target_path": "/srv/"},
-    )
-    execution = schedules.execute(task, operator)
-    one = execution.runs.get()
-    rollout.advance(execution.pk)
-    session = factories.session_of(device)
-    ledger.claim([session])
-    ledger.start([(session, one.pk)])
-    one.refresh_from_db()
-    return one
 
 
 def asked(run: DeviceRun, sha256: str, device: Device | None = None) -> RunSource | RunStop:
