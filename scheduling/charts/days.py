@@ -1,0 +1,105 @@
+"""How many executions ended on each day, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from django.db.models import Count
+from django.db.models.functions import TruncDate
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from scheduling.charts.drawing import Chart, Column, Series, round_top, stacked
+from scheduling.models import Execution
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+DAYS = 14
+# From below upwards; what went well is the ground everything else stands on.
+OUTCOMES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("success",), "good"),
+    (("partial",), "mild"),
+    (("failed",), "bad"),
+    (("missed",), "held"),
+    (("skipped", "cancelled"), "still"),
+)
+JUDGED = ("success", "partial", "failed", "missed")
+Counts = Mapping[date, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """The chart, and the share of those that succeeded among all that were to run; None: none was."""
+
+    chart: Chart
+    succeeded: int
+    judged: int
+
+    @property
+    def percent(self) -> int | None:
+        return 100 * self.succeeded // self.judged if self.judged else None
+
+
+def of_days(user: User, zone: str, *, now: datetime) -> Days:
+    """The executions this person may see that ended in the last DAYS days of the zone, today's
+    included. One query, over the index of ends: what is older costs nothing."""
+    place = ZoneInfo(zone)
+    today = now.astimezone(place).date()
+    days = [today - timedelta(days=DAYS - 1 - number) for number in range(DAYS)]
+    since = datetime.combine(days[0], time(), place)
+    counts = _counts(user, since, place)
+    succeeded, judged = _judged(counts)
+    return Days(_chart(days, counts, zone), succeeded, judged)
+
+
+def _counts(user: User, since: datetime, place: ZoneInfo) -> Counts:
+    ended = Execution.objects.visible_to(user).filter(completed_at__gte=since).order_by()
+    rows = ended.values_list(TruncDate("completed_at", tzinfo=place), "status")
+    found: dict[date, dict[str, int]] = {}
+    for day, status, number in rows.annotate(number=Count("pk")):
+        found.setdefault(day, {})[status] = number
+    return found
+
+
+def _judged(counts: Counts) -> tuple[int, int]:
+    """How many succeeded, of how many that were to run: not those skipped or cancelled."""
+    each = [sum(day.get(one, 0) for day in counts.values()) for one in JUDGED]
+    return each[0], sum(each)
+
+
+def _chart(days: Sequence[date], counts: Counts, zone: str) -> Chart:
+    series = [Series(_label(statuses), tone) for statuses, tone in OUTCOMES]
+    values = [[_number(counts, day, statuses) for statuses, _tone in OUTCOMES] for day in days]
+    top = round_top(max((sum(each) for each in values), default=1))
+    columns = [_column(day, each) for day, each in zip(days, values, strict=True)]
+    total = sum(sum(each) for each in values)
+    said = _("%(total)s executions ended in %(days)s days, counted by the clock of %(zone)s.")
+    return Chart(
+        id="chart-days",
+        title=_("Runs per day"),
+        summary=said % {"total": total, "days": len(days), "zone": zone},
+        top=str(int(top)),
+        columns=columns,
+        head=[_("Day (%(zone)s)") % {"zone": zone}, *(one.label for one in series)],
+        keys=series,
+        bars=stacked(columns, series, values, top),
+    )
+
+
+def _label(statuses: Sequence[str]) -> str:
+    if len(statuses) > 1:
+        return _("Skipped or cancelled")
+    return str(Execution.Status(statuses[0]).label)
+
+
+def _number(counts: Counts, day: date, statuses: Sequence[str]) -> int:
+    return sum(counts.get(day, {}).get(status, 0) for status in statuses)
+
+
+def _column(day: date, numbers: Sequence[int]) -> Column:
+    return Column(date_format(day, "D j M"), [str(one) for one in numbers])
