@@ -26,7 +26,7 @@ RUN python -m compileall -q accounts deployx devices scheduling \
     && DATABASE_URL=postgresql://build@build.invalid/build \
     REDIS_URL=redis://build.invalid/0 \
     DEPLOYX_SECRET_KEY="$(python -c 'import secrets; print(secrets.token_hex(32))')" \
-    python manage.py collectstatic --no-input --verbosity 0
+    sh -c "python manage.py compilemessages && python manage.py collectstatic --no-input --verbosity 0"
 USER 10001:10001
 EXPOSE 8000
 CMD ["python", "manage.py", "help"]

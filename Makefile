@@ -6,7 +6,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 RUN := $(VENV)/bin/python
 
-.PHONY: up agent-wheel test test-browser faults thorough bench lint format lock clean
+.PHONY: up agent-wheel test test-browser faults thorough bench lint format messages lock clean
 
 up: $(VENV)/embedded.stamp
 	@exec $(RUN) manage.py up
@@ -45,6 +45,10 @@ lint: $(VENV)/dev.stamp
 format: $(VENV)/dev.stamp
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+# Brings locale/ up to date with what the source says; then translate what is empty there.
+messages: $(VENV)/dev.stamp
+	$(RUN) manage.py makemessages
 
 # Pins what the *.in files allow; run it after changing one.
 lock: $(VENV)/dev.stamp

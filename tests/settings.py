@@ -31,6 +31,9 @@ atexit.register(_files.cleanup)
 os.environ["DEPLOYX_FILES_DIR"] = _files.name
 
 from deployx.settings import *  # noqa: E402, F403
+from deployx.translation import compile_stale  # noqa: E402
+
+compile_stale(LOCALE_PATHS[0])  # noqa: F405
 
 # Threads give their connections back when they have done, as those of the web process do to its pool.
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405

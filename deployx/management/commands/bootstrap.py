@@ -14,9 +14,9 @@ from devices import keys
 
 class Command(BaseCommand):
     help = (
-        "Makes ready whatever an installation needs before it starts: tables, static files, the"
-        " signing key, and a first administrator, whose random password is all it prints. Where there"
-        " is one already, it prints nothing. Safe to run again at any time."
+        "Makes ready whatever an installation needs before it starts: tables, translations, static"
+        " files, the signing key, and a first administrator, whose random password is all it prints."
+        " Where there is one already, it prints nothing. Safe to run again at any time."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -24,6 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
+        call_command("compilemessages", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         keys.ensure_key()
         with transaction.atomic():
