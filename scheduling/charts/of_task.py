@@ -30,7 +30,7 @@ class TaskCharts:
 def of_task(task: ScheduledTask) -> TaskCharts:
     """Of the task's latest LATEST executions those that ran to an end; one query, of an index,
     whatever the history's length. Times are in the task's zone."""
-    fields = ("pk", "status", "created_at", "started_at", "completed_at", "result")
+    fields = ("pk", "task", "status", "created_at", "started_at", "completed_at", "result")
     latest = list(task.executions.only(*fields).order_by("-pk")[:LATEST])
     judged = [one for one in reversed(latest) if one.status in JUDGED and one.started_at]
     return TaskCharts(_durations(task, judged), _success(task, judged), not judged)
