@@ -35,6 +35,7 @@ from scheduling.models import (
     OutputGap,
     ScheduledTask,
     ServiceHeartbeat,
+    TaskChange,
 )
 
 log = structlog.get_logger(__name__)
@@ -76,6 +77,7 @@ def kinds(now: datetime) -> list[Kind]:
         _plain("idempotency_keys", IdempotencyKey.objects.filter(created_at__lt=keys_before)),
         _plain("sessions", Session.objects.filter(expire_date__lt=now)),
         _plain("enrollment_tokens", EnrollmentToken.objects.filter(expires_at__lt=tokens_before)),
+        _plain("task_changes", TaskChange.objects.filter(created_at__lt=history_before)),
         _plain("alarms", Alarm.objects.filter(last_seen_at__lt=history_before)),
         _plain(
             "held_files", ExecutionBlob.objects.filter(execution__completed_at__lt=output_before)

@@ -17,6 +17,7 @@ from accounts.errors import NotAllowed, StateConflict
 from devices.models import Device, DeviceGroup
 from scheduling import (
     cancelling,
+    changes,
     clock,
     definitions,
     live,
@@ -58,6 +59,7 @@ class Origin:
 def create(user: User, data: Mapping[str, Any], *, origin: Origin | None = None) -> ScheduledTask:
     """A new task of this person's, or its origin's owner's, planned. Raises InvalidInput."""
     task = _insert(user, data, ad_hoc=False, origin=origin)
+    changes.created(task, user)
     log.info("task_created", task=str(task.pk), user=user.pk)
     return task
 
@@ -71,6 +73,7 @@ def update(
     task = _locked(task)
     now = clock.now()
     definition = definitions.check(data, user=user, now=now, task=task, partial=partial)
+    before = changes.snapshot(task)
     replans = any(
         getattr(task, name) != definition.values.get(name, getattr(task, name))
         for name in definitions.PLAN_FIELDS
@@ -81,6 +84,7 @@ def update(
     if replans and not task.is_paused:
         planning.plan_after(task, now)
     opening.save(task)
+    changes.edited(task, user, before)
     return task
 
 
@@ -98,6 +102,7 @@ def pause(task: ScheduledTask, user: User) -> ScheduledTask:
     planning.clear(task)
     cancelling.skip_queued(task, _("The task was paused."))
     opening.save(task)
+    changes.paused(task, user)
     log.info("task_paused", task=str(task.pk), user=user.pk)
     return task
 
@@ -115,6 +120,7 @@ def resume(task: ScheduledTask, user: User) -> ScheduledTask:
     task.dependencies.update(active_since=now)
     planning.plan_after(task, now)
     opening.save(task)
+    changes.resumed(task, user)
     log.info("task_resumed", task=str(task.pk), user=user.pk)
     return task
 
@@ -217,6 +223,7 @@ def _forget(column: str, one: str) -> None:
     for task in ScheduledTask.objects.filter(**{f"{column}__contains": [one]}).select_for_update():
         setattr(task, column, [other for other in getattr(task, column) if other != one])
         task.save(update_fields=[column, "updated_at"])
+        changes.lost_target(task, column, one)
 
 
 def _insert(

@@ -16,6 +16,7 @@ from scheduling.models import (
     OutputChunk,
     OutputGap,
     ServiceHeartbeat,
+    TaskChange,
 )
 
 if TYPE_CHECKING:
@@ -187,3 +188,24 @@ class AlarmAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("Device"))
     def device_link(self, alarm: Alarm) -> SafeString | str:
         return link_to(alarm.device)
+
+
+@admin.register(TaskChange)
+class TaskChangeAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "verb", "task", "user")
+    list_select_related = ("task", "user")
+    list_filter = ("verb", "created_at")
+    search_fields = ("task__name", "user__username")
+    fields = ("id", "created_at", "verb", "task_link", "user", "what_changed")
+    readonly_fields = fields
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup == "task__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description=gettext_lazy("Task"))
+    def task_link(self, change: TaskChange) -> SafeString | str:
+        return link_to(change.task)
+
+    @admin.display(description=gettext_lazy("What changed"))
+    def what_changed(self, change: TaskChange) -> SafeString:
+        return pretty(change.fields)

@@ -12,7 +12,7 @@ from accounts.administration import VisibleAdmin, for_each, link_to, link_to_lis
 from accounts.rights import is_administrator
 from scheduling import schedules
 from scheduling.admin.forms import DependenciesForm, ReadableJSONField, TaskForm
-from scheduling.models import Execution, ScheduledTask, TaskDependency
+from scheduling.models import Execution, ScheduledTask, TaskChange, TaskDependency
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -36,7 +36,7 @@ HOW = (
 PLAN = (
     "status", "is_paused", "next_run_time", "next_scheduled_for", "last_run_time",
     "last_execution_status", "execution_count", "scheduled_run_count", "its_executions",
-    "mirrored_as", "created_at", "updated_at",
+    "its_changes", "mirrored_as", "created_at", "updated_at",
 )  # fmt: skip
 
 
@@ -127,6 +127,13 @@ class ScheduledTaskAdmin(VisibleAdmin):
         else:
             form.instance.pk = schedules.create(user, data).pk
 
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """Whoever may delete a task deletes its changes with it, which nobody deletes otherwise."""
+        found, counts, needed, protected = super().get_deleted_objects(objs, request)
+        return found, counts, needed - {str(TaskChange._meta.verbose_name)}, protected
+
     def delete_model(self, request: HttpRequest, obj: ScheduledTask) -> None:
         schedules.delete(obj, person(request))
 
@@ -152,6 +159,10 @@ class ScheduledTaskAdmin(VisibleAdmin):
     @admin.display(description=gettext_lazy("Executions"))
     def its_executions(self, task: ScheduledTask) -> SafeString:
         return link_to_list(Execution, task.executions.count(), task__id__exact=task.pk)
+
+    @admin.display(description=gettext_lazy("Changes"))
+    def its_changes(self, task: ScheduledTask) -> SafeString:
+        return link_to_list(TaskChange, task.changes.count(), task__id__exact=task.pk)
 
     @admin.display(description=gettext_lazy("PeriodicTask"))
     def mirrored_as(self, task: ScheduledTask) -> SafeString | str:

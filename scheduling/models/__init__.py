@@ -12,6 +12,8 @@ from scheduling.models.execution import Execution
 from scheduling.models.heartbeat import ServiceHeartbeat
 from scheduling.models.output import OutputChunk, OutputGap
 from scheduling.models.scheduled_task import ScheduledTask, TaskDependency
+from scheduling.models.task_change import TaskChange
+from scheduling.models.template import TaskTemplate
 
 __all__ = [
     "Alarm",
@@ -26,6 +28,8 @@ __all__ = [
     "Software",
     "SoftwareSource",
     "StoredFile",
+    "TaskChange",
     "TaskDependency",
+    "TaskTemplate",
     "Upload",
 ]

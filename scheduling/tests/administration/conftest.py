@@ -25,6 +25,7 @@ from scheduling.models import (
     Software,
     SoftwareSource,
     StoredFile,
+    TaskTemplate,
     Upload,
 )
 from scheduling.tests import factories
@@ -57,6 +58,7 @@ def everything(admin: User, task: ScheduledTask, web_group: DeviceGroup, signer:
     AgentRelease.objects.create(sha256="cd" * 32, version="9.9", terms=b"{}", signature=b"")
     AgentUpdate.objects.create(device=device, version="9.9", asked_at=run.created_at)
     alarms.unknown_runs(device, [run.execution_id])
+    TaskTemplate.objects.create(user=admin, name="web", task_type="command")
     return task
 
 
