@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import path
 
 from scheduling.views import (
+    deploying,
     devices,
     executions,
     files,
@@ -39,12 +40,14 @@ urlpatterns = [
     path("executions/<uuid:pk>/restore", steering.execution_restore, name="execution-restore"),
     path("runs/<uuid:pk>/restore", steering.run_restore, name="run-restore"),
     path("runs/<uuid:pk>/cancel", steering.run_cancel, name="run-cancel"),
-    path("files/", files.file_list, name="file-list"),
+    path("commands/", deploying.deploy, {"kind": "command"}, name="commands"),
+    path("deploy/<slug:kind>/", deploying.deploy, name="deploy"),
+    path("files/", deploying.files, name="file-list"),
     path("files/new", files.file_new, name="file-new"),
     path("files/<uuid:pk>/", files.file_detail, name="file"),
     path("files/<uuid:pk>/edit", files.file_edit, name="file-edit"),
     path("files/<uuid:pk>/delete", files.file_delete, name="file-delete"),
-    path("software/", software.software_list, name="software-list"),
+    path("software/", deploying.software, name="software-list"),
     path("software/new", software.software_new, name="software-new"),
     path("software/<uuid:pk>/", software.software_detail, name="software"),
     path("software/<uuid:pk>/edit", software.software_edit, name="software-edit"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
-from devices.agent.kinds import FormField, Kind
+from devices.agent.kinds import FormField, Kind, PayloadError
 from scheduling.forms import picking, values
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Typed = MultiValueDict[str, str]
 
 SPARE_PAIRS = 2
+MOST_SUMMARY = 200
 
 
 @dataclass(slots=True)
@@ -54,6 +55,10 @@ class PayloadForm:
         self.inputs = [_input(kind, one, data) for one in kind.form_fields()]
 
     @property
+    def has_errors(self) -> bool:
+        return bool(self.errors) or any(one.errors for one in self.inputs)
+
+    @property
     def opens_details(self) -> bool:
         """Whether something is wrong in a field that is folded away."""
         return any(one.errors for one in self.inputs if not one.spec.required)
@@ -69,6 +74,14 @@ class PayloadForm:
         given = [(one.spec, _value(one)) for one in self.inputs]
         empty: tuple[Any, ...] = (None, "", {}, [])
         return {one.name: value for one, value in given if one.required or value not in empty}
+
+    def summary(self) -> str:
+        """What it does, in a line; the kind's label where that is not understood."""
+        try:
+            said = self.kind.summary(self.kind.parse(self.payload()))
+        except PayloadError:
+            return _(self.kind.label)
+        return "".join(one for one in said if one.isprintable())[:MOST_SUMMARY]
 
     def refuse(self, messages: list[str]) -> None:
         """Puts messages such as "shell: Must be …" beside their fields, the others above them."""

@@ -40,6 +40,7 @@ NTH = (
     ("-1", _("last")),
 )
 DAYS = (*((str(day), str(day)) for day in range(1, 32)), ("-1", _("last")))
+MISSING_DAY = (("skip", _("skip that month")), ("last", _("take its last day")))
 CRON_EXAMPLES = (
     ("*/15 8-18 * * 1-5", _("every quarter of an hour in office hours")),
     ("0 6,18 * * *", _("twice a day")),
@@ -61,6 +62,12 @@ DEFAULTS: dict[str, list[str]] = {
 }
 
 
+def _choice(label: Any, choices: Any) -> forms.CharField:
+    """Stands in a sentence, which is no label to those who do not see it."""
+    widget = forms.Select(choices=choices, attrs={"aria-label": label})
+    return forms.CharField(required=False, label=label, widget=widget)
+
+
 class RecurrenceForm(forms.Form):
     recurrence_type = forms.CharField(required=False)
     run_at = forms.CharField(
@@ -74,21 +81,16 @@ class RecurrenceForm(forms.Form):
         label=_("Every"),
         widget=forms.NumberInput(attrs={"min": 1}),
     )
-    unit = forms.CharField(required=False, widget=forms.Select(choices=UNITS))
+    unit = _choice(_("Unit"), UNITS)
+    days_of_week = forms.CharField(required=False)
     time = forms.CharField(
         required=False, label=_("Time"), widget=forms.TextInput(attrs={"type": "time"})
     )
     monthly_by = forms.CharField(required=False)
-    day_of_month = forms.CharField(required=False, widget=forms.Select(choices=DAYS))
-    missing_day = forms.CharField(
-        required=False,
-        label=_("Where a month has no such day"),
-        widget=forms.Select(
-            choices=(("skip", _("skip that month")), ("last", _("take its last day")))
-        ),
-    )
-    nth = forms.CharField(required=False, widget=forms.Select(choices=NTH))
-    weekday = forms.CharField(required=False, widget=forms.Select(choices=WEEKDAYS))
+    day_of_month = _choice(_("Day of the month"), DAYS)
+    missing_day = _choice(_("Where a month has no such day"), MISSING_DAY)
+    nth = _choice(_("Which of the weekdays"), NTH)
+    weekday = _choice(_("Weekday"), WEEKDAYS)
     cron_expression = forms.CharField(
         required=False,
         label=_("Cron expression"),
@@ -107,6 +109,7 @@ class RecurrenceForm(forms.Form):
     def __init__(self, data: Typed, *, task: ScheduledTask | None = None) -> None:
         super().__init__(data)
         self._task = task
+        self.other_errors: list[str] = []
 
     @property
     def chosen_type(self) -> str:
@@ -115,6 +118,29 @@ class RecurrenceForm(forms.Form):
     @property
     def chosen_days(self) -> list[str]:
         return list(self.data.getlist("days_of_week"))  # type: ignore[attr-defined]
+
+    @property
+    def has_errors(self) -> bool:
+        return bool(self.errors or self.other_errors)
+
+    def refuse(self, errors: Mapping[str, list[str]]) -> list[str]:
+        """Puts what a verb refused beside its fields; answers the names it has no field for."""
+        for name, messages in errors.items():
+            if name == "recurrence_config":
+                self._refuse_config(messages)
+            elif name in self.fields:
+                for message in messages:
+                    self.add_error(name, message)
+        return [one for one in errors if one != "recurrence_config" and one not in self.fields]
+
+    def _refuse_config(self, messages: list[str]) -> None:
+        """The messages begin with the name of the member they are about."""
+        for message in messages:
+            name, _colon, said = message.partition(": ")
+            if said and name in self.fields:
+                self.add_error(name, said)
+            else:
+                self.other_errors.append(message)
 
     @property
     def monthly_by_weekday(self) -> bool:

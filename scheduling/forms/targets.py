@@ -38,9 +38,13 @@ class Picker:
 
 @dataclass(frozen=True, slots=True)
 class TargetPickers:
+    """`reach` is whom the chosen groups and devices, so many each, come to now."""
+
     groups: Picker
     devices: Picker
     reach: targets.Reach
+    chosen_groups: int
+    chosen_devices: int
 
 
 def chosen_ids(data: Typed, kind: str) -> list[str]:
@@ -52,15 +56,23 @@ def chosen_ids(data: Typed, kind: str) -> list[str]:
 def pickers(data: Typed, user: User) -> TargetPickers:
     devices = Device.objects.visible_to(user).present()
     groups = DeviceGroup.objects.visible_to(user)
+    device_ids = _visible_ids(devices, _ids(data, "device"))
+    group_ids = _visible_ids(groups, _ids(data, "group"))
     return TargetPickers(
         groups=_picker("group", groups, data),
         devices=_picker("device", devices, data),
-        reach=targets.reach(_ids(data, "device"), _ids(data, "group")),
+        reach=targets.reach(device_ids, group_ids),
+        chosen_groups=len(group_ids),
+        chosen_devices=len(device_ids),
     )
 
 
 def _ids(data: Typed, kind: str) -> list[str]:
     return [one for one in chosen_ids(data, kind) if identifier(one)]
+
+
+def _visible_ids(visible: Any, ids: list[str]) -> list[Any]:
+    return list(visible.filter(pk__in=ids).values_list("pk", flat=True)) if ids else []
 
 
 def _picker(kind: str, visible: Any, data: Typed) -> Picker:

@@ -37,24 +37,27 @@ class BasicsForm(forms.Form):
 
 
 class TaskForm:
-    """Every field of a task. `data` is what was typed: a POST, or what `filled` or `fresh` made."""
+    """Every field of a task. `data` is what was typed: a POST, or what `filled` or `fresh` made.
+    Of a `kind` or a `task` it has the fields of that one kind alone."""
 
-    def __init__(self, data: Typed, *, task: ScheduledTask | None = None) -> None:
+    def __init__(
+        self, data: Typed, *, task: ScheduledTask | None = None, kind: kinds.Kind | None = None
+    ) -> None:
         self.data = data
         self.task = task
+        self.only_kind = kinds.get(task.task_type) if task is not None else kind
         self.basics = BasicsForm(data)
         self.recurrence = recurrence.RecurrenceForm(data, task=task)
         self.options = options.OptionsForm(data)
-        self.payloads = [payload.PayloadForm(kind, data) for kind in self._kinds()]
+        self.payloads = [self._payload_of(kind) for kind in self._kinds()]
         self.target_errors: list[str] = []
-        self.recurrence_errors: list[str] = []
         self.other_errors: list[str] = []
 
     @property
     def chosen_kind(self) -> str:
-        if self.task is not None:
-            return self.task.task_type
-        return self.data.get("task_type") or self.payloads[0].kind.name
+        if self.only_kind is not None:
+            return self.only_kind.name
+        return self.data.get("task_type") or kinds.every()[0].name
 
     def look_up(self, user: User) -> None:
         """Before it is shown: what this person may choose from."""
@@ -76,6 +79,11 @@ class TaskForm:
             **self.options.definition(zone),
         }
 
+    def run_definition(self) -> dict[str, Any]:
+        """The same for a run at once, which is called by what it does where it was given no name."""
+        definition = self.definition()
+        return {**definition, "name": definition["name"].strip() or self._payload_form().summary()}
+
     def recurrence_definition(self) -> dict[str, Any]:
         """Only what says when, as the preview takes it."""
         definition = self.definition()
@@ -85,10 +93,9 @@ class TaskForm:
 
     def refuse(self, errors: Mapping[str, list[str]]) -> None:
         """Puts what a verb refused beside its fields."""
-        for name, messages in errors.items():
-            if name == "recurrence_config":
-                self.recurrence_errors += messages
-            elif name in ("device_ids", "group_ids"):
+        for name in self.recurrence.refuse(errors):
+            messages = errors[name]
+            if name in ("device_ids", "group_ids"):
                 self.target_errors += [m for m in messages if m not in self.target_errors]
             elif name == "task_payload":
                 self._payload_form().refuse(messages)
@@ -99,20 +106,33 @@ class TaskForm:
 
     @property
     def has_errors(self) -> bool:
-        parts = (self.basics, self.recurrence, self.options)
-        own = (self.target_errors, self.recurrence_errors, self.other_errors)
-        inputs = [one.errors for form in self.payloads for one in form.inputs]
-        return any([*(part.errors for part in parts), *own, *inputs, *self._payload_errors()])
+        return self._has_wrong_deployment() or self._has_wrong_schedule()
+
+    @property
+    def opens_schedule(self) -> bool:
+        """Whether what is wrong is to be put right where it says when, and not what or where."""
+        return self._has_wrong_schedule() and not self._has_wrong_deployment()
 
     @property
     def opens_options(self) -> bool:
         return bool(self.options.errors)
 
-    def _payload_errors(self) -> list[list[str]]:
-        return [form.errors for form in self.payloads]
+    def _has_wrong_deployment(self) -> bool:
+        return bool(self.target_errors) or any(form.has_errors for form in self.payloads)
+
+    def _has_wrong_schedule(self) -> bool:
+        errors = (self.basics.errors, self.options.errors, self.other_errors)
+        return self.recurrence.has_errors or any(errors)
 
     def _kinds(self) -> list[kinds.Kind]:
-        return [kinds.get(self.task.task_type)] if self.task is not None else kinds.every()
+        return [self.only_kind] if self.only_kind is not None else kinds.every()
+
+    def _payload_of(self, kind: kinds.Kind) -> PayloadForm:
+        """A kind that the form did not ask for is as it is at first."""
+        is_asked = kind.name == self.chosen_kind
+        if is_asked or any(name.startswith(f"{kind.name}-") for name in self.data):
+            return payload.PayloadForm(kind, self.data)
+        return payload.PayloadForm(kind, MultiValueDict(payload.typed(kind, None)))
 
     def _payload_form(self) -> PayloadForm:
         chosen = (form for form in self.payloads if form.kind.name == self.chosen_kind)
@@ -128,7 +148,7 @@ class TaskForm:
                 self.other_errors.append(message)
 
     def _refuse_field(self, name: str, messages: list[str]) -> None:
-        for form in (self.basics, self.recurrence, self.options):
+        for form in (self.basics, self.options):
             if name in form.fields:
                 for message in messages:
                     form.add_error(name, message)

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.rights import is_administrator
-from scheduling import health
+from scheduling import health, kind_pages
 
 if TYPE_CHECKING:
     from django.template.context import RequestContext
@@ -31,6 +31,7 @@ PAGES = (
     ("overview", _("Overview"), "layout-dashboard"),
     ("task-list", _("Scheduled tasks"), "calendar-clock"),
     ("execution-list", _("History"), "history"),
+    ("commands", _("Run a command"), "terminal"),
     ("file-list", _("Files"), "files"),
     ("software-list", _("Software"), "package"),
     ("device-list", _("Devices"), "monitor"),
@@ -51,7 +52,7 @@ def navigation(context: RequestContext) -> dict[str, Any]:
     if user.is_staff:
         settings.append(_item(reverse("admin:index"), _("Administration"), "wrench", path))
     return {
-        "items": [_item(reverse(name), label, icon, path) for name, label, icon in PAGES],
+        "items": [*_pages(path), *_further_kinds(path)],
         "settings": settings,
         "user": user,
         "csrf_token": context.get("csrf_token"),
@@ -67,6 +68,15 @@ def system_health(context: RequestContext) -> dict[str, Any]:
         "ill": [check for check in health.recent_checks() if not check.ok],
         "notices": health.recent_notices(),
     }
+
+
+def _pages(path: str) -> list[Item]:
+    return [_item(reverse(name), label, icon, path) for name, label, icon in PAGES]
+
+
+def _further_kinds(path: str) -> list[Item]:
+    kinds = kind_pages.without_own()
+    return [_item(kind_pages.address(one), kind_pages.title(one), "rocket", path) for one in kinds]
 
 
 def _item(href: str, label: str | Promise, icon: str, path: str) -> Item:

@@ -1,12 +1,26 @@
-// Conveniences of the task form; without it, every field can still be filled by hand.
+// Conveniences of the task form, wherever it stands; without them, every field can be filled by hand.
 
-const form = document.querySelector("[data-task-form]");
-
-form.addEventListener("click", ({ target }) => {
+document.addEventListener("click", ({ target }) => {
   const fill = target.closest("[data-fill]");
-  if (fill) put(form.elements[fill.dataset.into], fill.dataset.fill);
+  if (fill) put(fill.form.elements[fill.dataset.into], fill.dataset.fill);
   const more = target.closest("[data-more]");
   if (more) addLike(document.getElementById(more.dataset.more));
+});
+
+// Who picks a weekday of the month means it, and not the day whose button was pressed before.
+document.addEventListener("change", ({ target }) => {
+  const radio = target.matches("select") && target.closest(".inline")?.querySelector("[type=radio]");
+  if (radio) radio.checked = true;
+});
+
+// Enter presses the button that a person would: not the first, which is a picker's.
+document.addEventListener("keydown", (event) => {
+  const { key, target } = event;
+  if (key !== "Enter" || event.isComposing || !target.matches("#task-form input")) return;
+  event.preventDefault();
+  if (target.type === "search") return;
+  const button = target.form.querySelector("[data-default]");
+  if (button && button.closest("dialog") === target.closest("dialog")) button.click();
 });
 
 function put(field, value) {
@@ -27,3 +41,21 @@ function addLike(list) {
   list.append(copy);
   fields[0].focus();
 }
+
+// The first field that was refused, or the first beside what was said of several.
+export function focusWrong(root) {
+  const wrong = [...root.querySelectorAll('[aria-invalid="true"], .errors, .errorlist')];
+  const first = wrong.find((one) => one.checkVisibility());
+  if (!first) return false;
+  const field = first.matches("[aria-invalid]") ? first : fieldBeside(first);
+  field?.focus();
+  return Boolean(field);
+}
+
+function fieldBeside(words) {
+  const place = words.closest(".field, fieldset, section");
+  const fields = place?.querySelectorAll("input:not([type=hidden]), select, textarea") ?? [];
+  return [...fields].find((one) => one.checkVisibility());
+}
+
+focusWrong(document);

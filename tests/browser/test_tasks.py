@@ -18,8 +18,7 @@ def test_a_task_is_made_in_the_form_and_shows_in_the_list(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:
     visitor.signs_in("operator")
-    page = visitor.opens("/tasks/")
-    page.get_by_role("link", name="New task").click()
+    page = visitor.opens("/tasks/new")
     page.get_by_label("Name", exact=True).fill("Disk space")
     page.get_by_label("Commands 1").fill("df -h")
     page.get_by_role("button", name="One more").click()

@@ -33,7 +33,7 @@ def _save(client: Client, task: ScheduledTask, **typed: str) -> str:
     """Submits the form as it is shown, but for what is typed; answers the stored `run_at`."""
     data = dict(filled(task).lists()) | {name: [text] for name, text in typed.items()}
     answer = client.post(f"/tasks/{task.pk}/edit", data)
-    assert answer.status_code == 302, answer.context["form"].recurrence_errors
+    assert answer.status_code == 302, answer.context["form"].recurrence.errors
     task.refresh_from_db()
     return str(task.recurrence_config["run_at"])
 
@@ -60,4 +60,4 @@ def test_another_time_in_the_past_is_refused(make: Any, as_admin: Client) -> Non
     task = make(PAST)
     data = dict(filled(task).lists()) | {"run_at": ["2020-01-31T01:01"]}
     answer = as_admin.post(f"/tasks/{task.pk}/edit", data)
-    assert answer.context["form"].recurrence_errors == ["run_at: must lie in the future."]
+    assert answer.context["form"].recurrence.errors["run_at"] == ["must lie in the future."]

@@ -88,7 +88,7 @@ def test_each_recurrence_can_be_typed(
     as_operator: Client, typed: dict[str, Any], changes: dict[str, Any], config: dict[str, Any]
 ) -> None:
     answer = as_operator.post("/tasks/new", typed | changes)
-    assert answer.status_code == 302, answer.context["form"].recurrence_errors
+    assert answer.status_code == 302, answer.context["form"].recurrence.errors
     stored = ScheduledTask.objects.get().recurrence_config
     assert stored | config == stored
 

@@ -1,0 +1,110 @@
+"""What a task's form comes to, wherever it stands: on its page, in the dialog, where one deploys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.http import Http404
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django_htmx.http import HttpResponseClientRedirect
+
+from accounts.acting import sentences
+from accounts.errors import InvalidInput, NotAllowed
+from accounts.pages import identifier, person
+from scheduling import clock, schedules, zones
+from scheduling.forms.targets import pickers
+from scheduling.forms.task import choose, fresh
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest, HttpResponse
+
+    from scheduling.forms import TaskForm
+    from scheduling.forms.payload import Typed
+    from scheduling.models import Execution, ScheduledTask
+
+    Show = Callable[[HttpRequest, TaskForm], HttpResponse]
+
+# Buttons that show the form again, with what they ask for, and change nothing.
+LOOKS = ("look", "device_page", "group_page")
+PREVIEW_RUNS = 5
+
+
+def submitted(request: HttpRequest, form: TaskForm, show: Show) -> HttpResponse:
+    """Runs it at once, schedules it or saves it, as the button says; what is refused shows again."""
+    if any(name in request.POST for name in LOOKS):
+        return show(request, form)
+    try:
+        made, said = _made(request, form)
+    except InvalidInput as refusal:
+        form.refuse(refusal.errors)
+    except NotAllowed as refusal:
+        form.other_errors.append(refusal.detail)
+    else:
+        messages.success(request, said)
+        return led(request, made)
+    return show(request, form)
+
+
+def led(request: HttpRequest, to: Execution | ScheduledTask | str) -> HttpResponse:
+    """To another page, from the dialog as well: its script does not see where a redirect leads."""
+    answer = redirect(to)
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponseClientRedirect(answer["Location"])
+    return answer
+
+
+def asked_for(request: HttpRequest) -> Typed:
+    """The fields of a form nobody has typed into, with what the address names chosen: `?device=`,
+    `?group=`, `?file=` and `?software=`. Raises Http404 for what is no id."""
+    data = fresh()
+    for kind in ("device", "group"):
+        data.setlist(f"{kind}_ids", _asked(request, kind))
+    for name, what in (("file", "files"), ("software", "software")):
+        if ids := _asked(request, name):
+            choose(data, what, ids)
+    return data
+
+
+def context_of(request: HttpRequest, form: TaskForm) -> dict[str, Any]:
+    """What the parts of the form show."""
+    user = person(request)
+    form.look_up(user)
+    return {
+        "form": form,
+        "task": form.task,
+        "pickers": pickers(form.data, user),
+        "zones": zones.names(),
+        **preview_of(form.recurrence_definition()),
+    }
+
+
+def preview_of(recurrence: dict[str, Any]) -> dict[str, Any]:
+    """The rule in words and its next runs, or what is wrong with it."""
+    try:
+        preview = schedules.preview({**recurrence, "count": PREVIEW_RUNS}, now=clock.now())
+    except InvalidInput as refusal:
+        return {"preview": None, "preview_errors": sentences(refusal)}
+    return {"preview": preview, "preview_zone": recurrence["time_zone"]}
+
+
+def _made(request: HttpRequest, form: TaskForm) -> tuple[Execution | ScheduledTask, str]:
+    """What the pressed button made of the form, and what to say of it."""
+    user = person(request)
+    if form.task is not None:
+        task = schedules.update(form.task, user, form.definition(), partial=True)
+        return task, _("Saved. An execution under way keeps what it began with.")
+    if "execute_now" in request.POST:
+        return schedules.execute_now(user, form.run_definition()), _("Started.")
+    task = schedules.create(user, form.definition())
+    return task, _("“%s” is scheduled.") % task.name
+
+
+def _asked(request: HttpRequest, name: str) -> list[str]:
+    ids = request.GET.getlist(name)
+    if any(identifier(one) is None for one in ids):
+        raise Http404
+    return ids
