@@ -48,6 +48,11 @@ def sentences(refusal: InvalidInput) -> list[str]:
 
 def back(request: HttpRequest, otherwise: str) -> HttpResponseRedirect:
     """To the page that `next` names, if it is one of ours."""
-    wanted = request.POST.get("next", "")
+    return HttpResponseRedirect(way_back(request, otherwise))
+
+
+def way_back(request: HttpRequest, otherwise: str) -> str:
+    """The address of that page."""
+    wanted = request.POST.get("next", request.GET.get("next", ""))
     is_ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, request.is_secure())
-    return HttpResponseRedirect(wanted if is_ours else otherwise)
+    return wanted if is_ours else otherwise

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import path
 
 from scheduling.views import (
+    bulk,
     deploying,
     devices,
     executions,
@@ -23,6 +24,11 @@ urlpatterns = [
     path("tasks/new", task_form.task_new, name="task-new"),
     path("tasks/preview", task_form.task_preview, name="task-preview"),
     path("tasks/targets", task_form.task_targets, name="task-targets"),
+    *(
+        path(f"tasks/bulk/{verb}", bulk.task_bulk, {"verb": verb}, name=f"task-bulk-{verb}")
+        for verb in bulk.VERBS
+    ),
+    path("tasks/bulk/edit", bulk.task_bulk_edit, name="task-bulk-edit"),
     path("tasks/<uuid:pk>/", tasks.task_detail, name="task"),
     path("tasks/<uuid:pk>/edit", task_form.task_edit, name="task-edit"),
     path("tasks/<uuid:pk>/pause", task_actions.task_pause, name="task-pause"),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from django.db import transaction
 from django.db.models import Count, Q
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts import fields
 from accounts.errors import NotAllowed, StateConflict
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 UPCOMING_DAYS = 7
 UPCOMING_TASKS = 5
+# Why a verb refuses, in the words of every door.
+PAUSED_ALREADY = _("The task is paused already.")
+NOTHING_TO_PAUSE = _("Nothing is left to come, so there is nothing to pause.")
+NOT_PAUSED = _("The task is not paused.")
+NO_RIGHTS = _("You may not use every target of this task.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +99,12 @@ def pause(task: ScheduledTask, user: User) -> ScheduledTask:
     """Drops the plan, and a queued execution with it. Raises StateConflict where there is none."""
     task = _locked(task)
     if task.is_paused:
-        raise StateConflict(_("The task is paused already."), task.status)
+        raise StateConflict(str(PAUSED_ALREADY), task.status)
     if not planning.has_something_left(task):
-        raise StateConflict(
-            _("Nothing is left to come, so there is nothing to pause."), task.status
-        )
+        raise StateConflict(str(NOTHING_TO_PAUSE), task.status)
     task.is_paused = True
     planning.clear(task)
-    cancelling.skip_queued(task, _("The task was paused."))
+    cancelling.skip_queued(task, gettext("The task was paused."))
     opening.save(task)
     changes.paused(task, user)
     log.info("task_paused", task=str(task.pk), user=user.pk)
@@ -113,7 +117,7 @@ def resume(task: ScheduledTask, user: User) -> ScheduledTask:
     NotAllowed."""
     task = _locked(task)
     if not task.is_paused:
-        raise StateConflict(_("The task is not paused."), task.status)
+        raise StateConflict(str(NOT_PAUSED), task.status)
     require_rights(task, user)
     now = clock.now()
     task.is_paused = False
@@ -206,7 +210,7 @@ def require_rights(task: ScheduledTask, user: User) -> None:
     for queryset, wanted in targets:
         present = queryset.filter(pk__in=wanted)
         if present.exclude(pk__in=queryset.visible_to(user).values("pk")).exists():
-            raise NotAllowed(_("You may not use every target of this task."))
+            raise NotAllowed(str(NO_RIGHTS))
 
 
 def forget_device(device_id: UUID) -> None:

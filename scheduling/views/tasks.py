@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import F
-from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from accounts.pages import newest_first, paginate, person, render_page
 from devices.agent import kinds
-from scheduling import clock, executions, schedules, targets
+from scheduling import clock, executions, schedules, targets, task_filters
 from scheduling.forms import picking
 from scheduling.models import Execution, ScheduledTask
 
@@ -23,41 +21,32 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.http import HttpRequest, HttpResponse, QueryDict
 
-    from scheduling.models.scheduled_task import ScheduledTaskQuerySet
-
-SORTS: dict[str, tuple[Any, ...]] = {
-    "next": (F("next_run_time").asc(nulls_last=True), "-pk"),
-    "last": (F("last_run_time").desc(nulls_last=True), "-pk"),
-    "name": (Lower("name"), "-pk"),
-    "newest": ("-pk",),
-}
-SORT_LABELS = (
-    ("next", _("Next run")),
-    ("last", _("Last run")),
-    ("name", _("Name")),
-    ("newest", _("Newest")),
-)
 NEXT_RUNS = 10
+BULK_VERBS = (
+    ("task-bulk-pause", _("Pause"), "pause"),
+    ("task-bulk-resume", _("Resume"), "circle-play"),
+    ("task-bulk-execute", _("Execute now"), "play"),
+    ("task-bulk-edit", _("Edit"), "pencil"),
+    ("task-bulk-delete", _("Delete"), "trash-2"),
+)
 
 
 @require_safe
 @login_required
 def task_list(request: HttpRequest) -> HttpResponse:
     user = person(request)
-    page = paginate(request, _filtered(ScheduledTask.objects.visible_to(user), request.GET))
+    visible = ScheduledTask.objects.visible_to(user).select_related("user")
+    found = task_filters.narrowed(visible, request.GET, now=clock.now())
+    page = paginate(request, task_filters.ordered(found, request.GET))
     summaries = targets.summaries(page.object_list, user)
     context = {
         "page": page,
         "rows": [(task, summaries[task.pk]) for task in page.object_list],
         "execution_model": Execution,
         "stats": schedules.stats(user),
-        "statuses": ScheduledTask.Status,
-        "kinds": kinds.choices(),
-        "status": request.GET.get("status", ""),
-        "task_type": request.GET.get("type", ""),
-        "search": request.GET.get("search", ""),
-        "sort": request.GET.get("sort", "next"),
-        "sorts": SORT_LABELS,
+        "here": request.build_absolute_uri(),
+        "bulk_verbs": BULK_VERBS,
+        **_filters(request.GET),
     }
     return render_page(
         request, "tasks/list.html", context, regions={"task-list": "tasks/_list.html"}
@@ -105,15 +94,19 @@ def payload_rows(task_type: str, payload: dict[str, Any], user: User) -> list[tu
     return rows
 
 
-def _filtered(tasks: ScheduledTaskQuerySet, query: QueryDict) -> ScheduledTaskQuerySet:
-    tasks = tasks.listed()
-    if query.get("status") in ScheduledTask.Status.values:
-        tasks = tasks.filter(status=query["status"])
-    if query.get("type") in dict(kinds.choices()):
-        tasks = tasks.filter(task_type=query["type"])
-    if search := query.get("search", "").strip():
-        tasks = tasks.filter(name__icontains=search)
-    return tasks.order_by(*SORTS.get(query.get("sort", ""), SORTS["next"]))
+def _filters(query: QueryDict) -> dict[str, Any]:
+    """What there is to choose from, and what is chosen."""
+    return {
+        "chosen": task_filters.chosen(query),
+        "status": query.get("status", ""),
+        "sort": query.get("sort", "next"),
+        "statuses": ScheduledTask.Status.choices,
+        "kinds": kinds.choices(),
+        "ran": task_filters.RAN,
+        "due": task_filters.DUE,
+        "sorts": task_filters.SORT_LABELS,
+        "quick": task_filters.QUICK,
+    }
 
 
 def _next_runs(task: ScheduledTask) -> list[Any]:

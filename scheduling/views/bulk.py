@@ -1,0 +1,168 @@
+"""One verb on the ticked tasks: a page that says what it would do, and the doing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from accounts.acting import back, sentences, way_back
+from accounts.errors import InvalidInput
+from accounts.pages import person
+from scheduling import bulk, schedules
+from scheduling.forms.bulk_edit import BulkEditForm
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+    from django.http import HttpRequest, HttpResponse
+    from django.utils.functional import Promise
+
+    from scheduling.models import ScheduledTask
+
+MOST_NAMED = 50
+MOST_TOLD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What is done to each task, whom it will refuse, and how it is put; the sentences count in `n`."""
+
+    name: str
+    act: Callable[[ScheduledTask, User], object]
+    foresee: Callable[[Sequence[ScheduledTask], User], list[bulk.Refusal]]
+    question: Any
+    button: str | Promise
+    icon: str
+    said: Any
+
+
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Verb(
+            "pause",
+            schedules.pause,
+            bulk.cannot_pause,
+            ngettext_lazy("Pause %(n)s task?", "Pause %(n)s tasks?", "n"),
+            gettext_lazy("Pause"),
+            "pause",
+            ngettext_lazy("%(n)s task is paused.", "%(n)s tasks are paused.", "n"),
+        ),
+        Verb(
+            "resume",
+            schedules.resume,
+            bulk.cannot_resume,
+            ngettext_lazy("Resume %(n)s task?", "Resume %(n)s tasks?", "n"),
+            gettext_lazy("Resume"),
+            "circle-play",
+            ngettext_lazy("%(n)s task goes on.", "%(n)s tasks go on.", "n"),
+        ),
+        Verb(
+            "execute",
+            schedules.execute,
+            bulk.cannot_execute,
+            ngettext_lazy("Execute %(n)s task now?", "Execute %(n)s tasks now?", "n"),
+            gettext_lazy("Execute now"),
+            "play",
+            ngettext_lazy("%(n)s task was started.", "%(n)s tasks were started.", "n"),
+        ),
+        Verb(
+            "delete",
+            schedules.delete,
+            bulk.can_all,
+            ngettext_lazy("Delete %(n)s task?", "Delete %(n)s tasks?", "n"),
+            gettext_lazy("Delete"),
+            "trash-2",
+            ngettext_lazy("%(n)s task is deleted.", "%(n)s tasks are deleted.", "n"),
+        ),
+    )
+}
+EDITED = ngettext_lazy("%(n)s task is changed.", "%(n)s tasks are changed.", "n")
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def task_bulk(request: HttpRequest, verb: str) -> HttpResponse:
+    """Says how many tasks and devices it is about and what cannot be done; confirmed, it does it."""
+    user = person(request)
+    what = VERBS[verb]
+    try:
+        tasks = bulk.selected(user, request.POST or request.GET)
+    except InvalidInput as refusal:
+        return _not_chosen(request, refusal)
+    if "confirmed" in request.POST:
+        outcome = bulk.carry_out(tasks, lambda task: what.act(task, user))
+        return _told(request, outcome, what.said)
+    refused = what.foresee(tasks, user)
+    left = {one.task.pk for one in refused}
+    doable = [task for task in tasks if task.pk not in left]
+    context = {
+        **_about(request, doable),
+        "verb": what,
+        "question": what.question % {"n": len(doable)},
+        "ids": " ".join(str(task.pk) for task in doable),
+        "refused": refused[:MOST_NAMED],
+        "refused_count": len(refused),
+    }
+    return render(request, "tasks/bulk.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def task_bulk_edit(request: HttpRequest) -> HttpResponse:
+    """The fields that make sense for many, each left as it is unless something was chosen."""
+    user = person(request)
+    try:
+        tasks = bulk.selected(user, request.POST or request.GET)
+    except InvalidInput as refusal:
+        return _not_chosen(request, refusal)
+    typed = request.POST if "shown" in request.POST else None
+    form = BulkEditForm(typed, user=user, tasks=tasks)
+    if "confirmed" in request.POST and form.is_valid():
+        change = partial(_edit, form, user)
+        return _told(request, bulk.carry_out(tasks, change), EDITED)
+    context = {
+        **_about(request, tasks),
+        "form": form,
+        "ids": " ".join(str(task.pk) for task in tasks),
+    }
+    return render(request, "tasks/bulk_edit.html", context)
+
+
+def _edit(form: BulkEditForm, user: User, task: ScheduledTask) -> object:
+    return schedules.update(task, user, form.changes(task), partial=True)
+
+
+def _about(request: HttpRequest, tasks: Sequence[ScheduledTask]) -> dict[str, Any]:
+    return {
+        "extent": bulk.extent(tasks),
+        "named": tasks[:MOST_NAMED],
+        "more": max(0, len(tasks) - MOST_NAMED),
+        "most": bulk.MOST_TASKS,
+        "next": way_back(request, reverse("task-list")),
+    }
+
+
+def _not_chosen(request: HttpRequest, refusal: InvalidInput) -> HttpResponseRedirect:
+    messages.error(request, " ".join(sentences(refusal)))
+    return back(request, reverse("task-list"))
+
+
+def _told(request: HttpRequest, outcome: bulk.Outcome, said: Any) -> HttpResponseRedirect:
+    if outcome.done:
+        messages.success(request, said % {"n": len(outcome.done)})
+    for one in outcome.refused[:MOST_TOLD]:
+        messages.error(request, _("%(name)s: %(why)s") % {"name": one.task.name, "why": one.why})
+    if (more := len(outcome.refused) - MOST_TOLD) > 0:
+        messages.error(request, _("and %s more were left as they are.") % more)
+    return back(request, reverse("task-list"))

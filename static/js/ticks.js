@@ -1,0 +1,28 @@
+// Ticking the rows of a list: all of a page at once, and how many are ticked. What is ticked lives in the
+// boxes themselves, so a list that is brought up to date keeps it.
+
+const boxes = () => [...document.querySelectorAll('input[name="task"]')];
+const page = () => document.getElementById("tick-page");
+const every = () => document.getElementById("bulk-all");
+const isTicked = (box) => box.checked;
+
+function say() {
+  const said = document.querySelector("[data-ticked]");
+  if (!said) return;
+  const all = boxes();
+  const ticked = all.filter(isTicked).length;
+  const words = ticked ? said.dataset.some.replace("%s", ticked) : said.dataset.none;
+  if (said.textContent !== words) said.textContent = words;
+  said.hidden = every().checked;
+  page().checked = ticked > 0 && ticked === all.length;
+  page().indeterminate = ticked > 0 && ticked < all.length;
+}
+
+document.addEventListener("change", ({ target }) => {
+  if (target === page()) for (const box of boxes()) box.checked = target.checked;
+  if (target === page() || target === every() || target.name === "task") say();
+});
+
+document.addEventListener("live:shown", say);
+document.addEventListener("htmx:afterSettle", say);
+say();
