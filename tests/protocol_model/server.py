@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 from accounts.errors import StateConflict
 from devices import fleet, sessions
@@ -81,6 +81,8 @@ class Server:
     def __init__(self, known: dict[tuple[Any, ...], Answer] | None = None) -> None:
         # Most steps are remembered, so that the database hears nothing for long.
         _execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        _execute("SET LOCAL statement_timeout = 0")
+        _execute("SET LOCAL lock_timeout = 0")
         self._actor = factories.person("model", is_administrator=True)
         device = factories.device("model", pk=DEVICE_ID)
         task = factories.task(self._actor, devices=[device])
@@ -115,6 +117,8 @@ class Server:
         self, device: DeviceRow, row: Row, word: str, what: tuple[Any, ...], late: bool
     ) -> Answer:
         """Sessions are renamed on the way: which of them are the same is all that matters."""
+        if row.status not in CLAIM_COUNTS:
+            row = row._replace(claim=0)
         names = _Names(device.session, row.claim, what[0] if word in _WITH_SESSION else 0)
         told = (names.to(what[0]), *what[1:]) if word in _WITH_SESSION else what
         key = (device._replace(session=names.to(device.session)),
@@ -138,6 +142,8 @@ class Server:
                 with transaction.atomic(), untriggered(not self.has_triggers):
                     said = self.call(word, *what)
                 return Answer(*read(), said)
+            except OperationalError:  # a time limit, not a refusal: nothing to be remembered
+                raise
             except DatabaseError:
                 return Answer(device, row, None, is_refused=True)
             finally:

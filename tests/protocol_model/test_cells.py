@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.protocol_model.cells import Altered, Cell, Change, changes, seeds
 from tests.protocol_model.device import Device
 from tests.protocol_model.explorer import explore
@@ -23,6 +25,7 @@ Seeds = dict[Cell, list[World]]
 _MOST_STATES = 1_500
 
 
+@pytest.mark.timeout(600)
 def test_every_other_verdict_breaks_a_promise_or_it_is_said_why_not(
     device: Device, server: Server
 ) -> None:
