@@ -11,6 +11,7 @@ from scheduling.views import (
     health,
     overview,
     picking,
+    rescheduling,
     software,
     steering,
     task_actions,
@@ -29,6 +30,7 @@ urlpatterns = [
         for verb in bulk.VERBS
     ),
     path("tasks/bulk/edit", bulk.task_bulk_edit, name="task-bulk-edit"),
+    path("tasks/bulk/reschedule", rescheduling.task_reschedule, name="task-bulk-reschedule"),
     path("tasks/<uuid:pk>/", tasks.task_detail, name="task"),
     path("tasks/<uuid:pk>/edit", task_form.task_edit, name="task-edit"),
     path("tasks/<uuid:pk>/pause", task_actions.task_pause, name="task-pause"),

@@ -6,12 +6,13 @@ import { focusWrong } from "./task_form.js";
 const FORM = "task-form";
 
 document.addEventListener("click", (event) => {
-  const { target } = event;
-  if (target.closest("[data-closes]")) return target.closest("dialog").close();
-  const opener = target.closest("[data-opens]");
-  if (!opener || event.ctrlKey || event.metaKey || event.shiftKey) return undefined;
+  const dialog = event.target.closest("[data-closes]")?.closest("dialog");
+  const opener = event.target.closest("[data-opens]");
+  const wantsTab = event.ctrlKey || event.metaKey || event.shiftKey;
+  if (!dialog && (!opener || wantsTab)) return;
   event.preventDefault();
-  return open(opener);
+  if (dialog) dialog.close();
+  else open(opener);
 });
 
 // One that was left by Escape is found as it was left; what is ticked may be other than before.
