@@ -62,9 +62,15 @@ def render_page(
     return response
 
 
-def paginate(request: HttpRequest, queryset: QuerySet[M], size: int = PAGE_SIZE) -> Page[M]:
-    """The page that `?page=` names; the nearest one there is, if that is none."""
-    return Paginator(queryset, size).get_page(request.GET.get("page"))
+def paginate(
+    request: HttpRequest, queryset: QuerySet[M], size: int = PAGE_SIZE, *, count: int | None = None
+) -> Page[M]:
+    """The page that `?page=` names; the nearest one there is, if that is none. `count` is how many
+    rows there are, where somebody has counted them already."""
+    paginator = Paginator(queryset, size)
+    if count is not None:
+        paginator.__dict__["count"] = count
+    return paginator.get_page(request.GET.get("page"))
 
 
 def newest_first(request: HttpRequest, queryset: QuerySet[M], size: int = PAGE_SIZE) -> Slice[M]:

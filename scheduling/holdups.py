@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.moments import distance
-from scheduling import waiting
 from scheduling.models import Execution
 from scheduling.options import Rollout
-from scheduling.steering import Possible
 from scheduling.waiting import WaitingFor
 
 
-def sentences(execution: Execution, can: Possible) -> list[str]:
+def sentences(execution: Execution, numbers: Mapping[WaitingFor, int]) -> list[str]:
     """Why what has not started waits, what holds up most first; empty where nothing waits.
-
-    Asks the database once, and not at all where nothing is left to start.
-    """
+    `numbers` are those of `waiting.counted`."""
     if execution.status == Execution.Status.PENDING:
         return [_("An earlier execution of the task has to end first.")]
     said = [_paused(execution)] if execution.is_paused else []
-    if can.unstarted + can.undoing == 0:
-        return said
-    numbers = waiting.counted(execution)
     return said + [_SAYS[reason](number, execution) for reason, number in numbers.items()]
 
 

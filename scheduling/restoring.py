@@ -17,6 +17,8 @@ from scheduling.models import DeviceRun, Execution, ScheduledTask
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+    from scheduling.models.device_run import DeviceRunQuerySet
+
 KIND = "file_deployment"
 
 
@@ -36,8 +38,17 @@ def kept_on(execution: Execution) -> list[UUID]:
     """The devices that keep what this execution replaced, by what their runs said."""
     if execution.task_type != KIND:
         return []
-    runs = execution.runs.exclude(device=None).filter(detail__kept__0__isnull=False)
-    return sorted({pk for pk in runs.values_list("device", flat=True) if pk is not None})
+    keeping = _keeping(execution).values_list("device", flat=True)
+    return sorted({pk for pk in keeping if pk is not None})
+
+
+def keeps(execution: Execution) -> bool:
+    """Whether any device does."""
+    return execution.task_type == KIND and _keeping(execution).exists()
+
+
+def _keeping(execution: Execution) -> DeviceRunQuerySet:
+    return execution.runs.exclude(device=None).filter(detail__kept__0__isnull=False)
 
 
 @transaction.atomic

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
 from django.db.models import Count, Max, Q, TextChoices
 from django.utils.translation import gettext_lazy as _
@@ -13,9 +13,6 @@ from django.utils.translation import gettext_lazy as _
 from scheduling import progress
 from scheduling.models import DeviceRun, Execution
 from scheduling.options import TRANSACTIONAL, Retry, Rollout
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # Before and after the open one; a rollout of one device a wave has thousands.
 WAVES_BEFORE, WAVES_AFTER = 3, 6
@@ -26,6 +23,8 @@ RETRIED_BY_DEFAULT = tuple(
     for status in DeviceRun.Status.values
     if status not in (*DeviceRun.UNENDED, "succeeded", "lost")
 )
+# Of the lost nobody knows whether it ran: they are retried where somebody says so.
+FAILED = tuple(status for status in DeviceRun.AGAINST if status != "lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,9 @@ class Possible:
     """Which verbs are accepted now, and the numbers that decide it.
 
     `unstarted` is what an abort skips, `running` what it lets finish, `offline` those of the
-    unstarted whose device is away, `undoing` the rollbacks that have not ended.
+    unstarted whose device is away, `undoing` the rollbacks that have not ended, `again` the devices
+    on which it failed and may be retried, `counts` the devices in each state and `runs` all attempts
+    and rollbacks.
     """
 
     pause: bool
@@ -48,6 +49,9 @@ class Possible:
     undoing: int
     waves: int
     has_later_wave: bool
+    again: int
+    counts: Mapping[str, int]
+    runs: int
 
     @property
     def anything(self) -> bool:
@@ -95,35 +99,53 @@ class Waves:
 
 
 def possible(execution: Execution) -> Possible:
-    """In one query. Verbs ask again, under the execution's lock."""
-    # The first wave opens by itself.
-    later = Q(status="pending", wave__gt=max(1, execution.open_wave))
-    numbers: dict[str, Any] = execution.runs.aggregate(
-        unstarted=Count("pk", filter=Q(status__in=DeviceRun.UNSTARTED, rolls_back=None)),
-        running=Count("pk", filter=Q(status="running", rolls_back=None)),
-        undoing=Count("pk", filter=Q(status__in=DeviceRun.UNENDED, rolls_back__isnull=False)),
-        offline=Count("pk", filter=progress.COUNTED & progress.WAITS_OFFLINE),
-        later=Count("pk", filter=later),
-        retriable=Count("pk", filter=RETRIABLE & ~Q(status="succeeded")),
-        waves=Max("wave", default=0),
-    )
+    """In one query, or two where it has ended. Verbs ask again, under the execution's lock."""
+    by_status = _numbers(execution)
+    again = _unsuccessful(execution) if execution.has_ended else {}
+    total = {name: sum(row.get(name, 0) for row in by_status.values()) for name in _SUMMED}
+    unstarted = sum(by_status.get(one, {}).get("onward", 0) for one in DeviceRun.UNSTARTED)
+    running = by_status.get("running", {}).get("onward", 0)
+    undoing = sum(by_status.get(one, {}).get("undoing", 0) for one in DeviceRun.UNENDED)
     goes_on = execution.status == Execution.Status.RUNNING
-    waits = numbers["unstarted"] > 0 or (numbers["running"] > 0 and _may_go_on(execution))
-    has_later_wave = numbers["later"] > 0
+    waits = unstarted > 0 or (running > 0 and _may_go_on(execution))
     return Possible(
-        pause=goes_on and execution.rollout_paused_at is None and (waits or numbers["undoing"] > 0),
+        pause=goes_on and execution.rollout_paused_at is None and (waits or undoing > 0),
         resume=goes_on and execution.rollout_paused_at is not None,
-        promote=goes_on and has_later_wave,
+        promote=goes_on and total["later"] > 0,
         abort=goes_on and waits and execution.abort_requested_at is None,
         cancel=not execution.has_ended,
-        retry=execution.has_ended and numbers["retriable"] > 0,
-        unstarted=numbers["unstarted"],
-        running=numbers["running"],
-        offline=numbers["offline"],
-        undoing=numbers["undoing"],
-        waves=numbers["waves"],
-        has_later_wave=has_later_wave,
+        retry=execution.has_ended and bool(again),
+        unstarted=unstarted,
+        running=running,
+        offline=total["offline"],
+        undoing=undoing,
+        waves=max((row["last_wave"] for row in by_status.values()), default=0),
+        has_later_wave=total["later"] > 0,
+        again=sum(again.get(one, 0) for one in FAILED),
+        counts={one: by_status.get(one, {}).get("devices", 0) for one in DeviceRun.Status.values},
+        runs=total["onward"] + total["undoing"],
     )
+
+
+_SUMMED = ("onward", "undoing", "offline", "later")
+_AWAY = progress.COUNTED & progress.WAITS_OFFLINE
+
+
+def _numbers(execution: Execution) -> dict[str, dict[str, int]]:
+    """What `possible` counts, by the state of the runs."""
+    # The first wave opens by itself.
+    later = Q(status="pending", wave__gt=max(1, execution.open_wave))
+    rows = execution.runs.order_by().values("status")
+    counted: Any = rows.annotate(
+        devices=Count("pk", filter=progress.COUNTED),
+        onward=Count("pk", filter=Q(rolls_back=None)),
+        undoing=Count("pk", filter=Q(rolls_back__isnull=False)),
+        later=Count("pk", filter=later),
+        last_wave=Max("wave"),
+        # Only these ask for the devices, and either has nothing to count in the other's time.
+        **({} if execution.has_ended else {"offline": Count("pk", filter=_AWAY)}),
+    )
+    return {row["status"]: row for row in counted}
 
 
 def _may_go_on(execution: Execution) -> bool:
@@ -155,9 +177,19 @@ def waves(execution: Execution, can: Possible) -> Waves | None:
 
 def retriable(execution: Execution) -> dict[str, int]:
     """How many devices a retry may go to, by the state they ended in; states without any left out."""
-    rows = execution.runs.filter(RETRIABLE).order_by().values_list("status")
-    numbers = dict(rows.annotate(number=Count("pk")))
+    numbers = _retriable(execution, DeviceRun.Status.values)
     return {status: numbers[status] for status in DeviceRun.Status.values if status in numbers}
+
+
+def _unsuccessful(execution: Execution) -> dict[str, int]:
+    """The same of those that did not succeed."""
+    others = [one for one in DeviceRun.Status.values if one != DeviceRun.Status.SUCCEEDED]
+    return _retriable(execution, others)
+
+
+def _retriable(execution: Execution, statuses: Sequence[str]) -> dict[str, int]:
+    rows = execution.runs.filter(RETRIABLE, status__in=statuses).order_by().values_list("status")
+    return dict(rows.annotate(number=Count("pk")))
 
 
 def touched(execution: Execution, wave: int | None = None) -> tuple[int, int]:

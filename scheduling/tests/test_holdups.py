@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from devices.models import Device
-from scheduling import executions, holdups, steering, waiting
+from scheduling import executions, holdups, standing, steering, waiting
 from scheduling.models import Execution
 from scheduling.tests import factories
 
@@ -25,7 +25,7 @@ def execution(admin: User) -> Execution:
 
 def said(execution: Execution) -> list[str]:
     row = Execution.objects.select_related("rollout_paused_by").get(pk=execution.pk)
-    return holdups.sentences(row, steering.possible(row))
+    return holdups.sentences(row, waiting.counted(row))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -86,9 +86,9 @@ def test_where_nothing_waits_nothing_is_said_and_nothing_asked(
     execution: Execution, web_device: Device, django_assert_num_queries: Callable[..., Any]
 ) -> None:
     factories.run(execution, web_device, status="running")
-    can = steering.possible(execution)
-    with django_assert_num_queries(0):
-        assert holdups.sentences(execution, can) == []
+    with django_assert_num_queries(2):  # the numbers, and the groups of outputs
+        found = standing.of(execution)
+    assert holdups.sentences(execution, found.waiting) == []
 
 
 def test_a_closed_wave_soaks_until_the_next_may_go(admin: User) -> None:

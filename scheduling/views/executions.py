@@ -2,61 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from accounts.pages import identifier, newest_first, paginate, person, render_page
+from accounts.pages import identifier, newest_first, person, render_page
 from devices.agent import kinds
 from scheduling import (
+    alike,
     details,
     executions,
     holdups,
     outputs,
     progress,
     restoring,
+    shell_lines,
+    standing,
     steering,
     terminal,
-    waiting,
 )
+from scheduling.api import downloads
 from scheduling.models import DeviceRun, Execution
+from scheduling.views import run_table
 from scheduling.views.tasks import payload_rows
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from django.contrib.auth.models import User
-    from django.http import HttpRequest, HttpResponse
-    from django.utils.functional import Promise
+    from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
-    from scheduling.models.device_run import DeviceRunQuerySet
-
-RUNS_PER_PAGE = 50
 OUTPUT_SHOWN_BYTES = 128 * 1024
-HEADLINES: tuple[tuple[str, str | Promise, str, tuple[str, ...]], ...] = (
-    ("succeeded", gettext_lazy("Succeeded"), "good", ("succeeded",)),
-    ("failed", gettext_lazy("Failed"), "bad", DeviceRun.AGAINST),
-    ("running", gettext_lazy("Running"), "busy", ("running",)),
-    ("waiting", gettext_lazy("Waiting"), "wait", DeviceRun.UNSTARTED),
-    ("skipped", gettext_lazy("Skipped"), "still", ("skipped",)),
-    ("cancelled", gettext_lazy("Cancelled"), "still", ("cancelled",)),
-)
-OFFLINE = "offline"
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """One count that filters the table."""
-
-    name: str
-    label: str | Promise
-    tone: str
-    count: int
 
 
 @require_safe
@@ -83,34 +63,89 @@ def execution_list(request: HttpRequest) -> HttpResponse:
 def execution_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = person(request)
     execution = visible_execution(user, pk)
-    executions.with_results([execution])
-    show = request.GET.get("show", "")
-    runs = execution.runs.select_related("execution", "device")
-    page = paginate(request, _filtered(runs, show, request.GET.get("search", "")), RUNS_PER_PAGE)
-    waiting.explain(list(page.object_list))
-    can = steering.possible(execution)
+    stands = standing.of(execution)
+    if not execution.has_ended:
+        execution.result = progress.result_of({**stands.can.counts})
+    page = run_table.page(request, execution, stands)
     context = {
         "execution": execution,
-        "headlines": _headlines(execution, can),
-        "show": show,
+        "headlines": run_table.headlines(execution, stands),
+        "columns": run_table.columns(request.GET),
+        "show": request.GET.get("show", ""),
         "search": request.GET.get("search", ""),
+        "sort": request.GET.get("sort", ""),
         "page": page,
-        "can": can,
-        "holdups": holdups.sentences(execution, can),
-        "waves": steering.waves(execution, can),
-        "keeping": len(restoring.kept_on(execution)) if execution.has_ended else 0,
+        "can": stands.can,
+        "holdups": holdups.sentences(execution, stands.waiting),
+        "waves": stands.waves,
+        "outputs": stands.outputs,
+        "chosen_output": request.GET.get("output", ""),
+        "keeping": execution.has_ended and restoring.keeps(execution),
+        "failed_statuses": steering.FAILED,
         "payload": _payload(execution, user),
-        **_chosen(request, runs, page.object_list),
+        "lines": shell_lines.of_execution(execution, user),
+        **_chosen(request, execution, stands, page.object_list),
     }
     regions = {"execution": "executions/_live.html", "output": "executions/_output.html"}
     return render_page(request, "executions/detail.html", context, regions=regions)
 
 
+@require_safe
+@login_required
+def execution_output(request: HttpRequest, pk: UUID) -> StreamingHttpResponse:
+    """What every device wrote, as one file."""
+    execution = visible_execution(person(request), pk)
+    answer = downloads.of_execution(request, execution)
+    return _as_file(answer, f"execution-{execution.pk}.txt")
+
+
+@require_safe
+@login_required
+def run_output(request: HttpRequest, pk: UUID) -> StreamingHttpResponse:
+    run = visible_run(person(request), pk)
+    return _as_file(downloads.response(request, run), f"run-{run.pk}.txt")
+
+
+@require_safe
+@login_required
+def run_difference(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """What a device wrote beside what most of them did."""
+    run = visible_run(person(request), pk)
+    found = standing.of(run.execution).outputs
+    if not found.differs(run):
+        messages.info(request, _("There is nothing it differs from."))
+        return redirect(address_of(run))
+    assert found.majority is not None
+    other = alike.member(run.execution, found.majority)
+    context = {
+        "run": run,
+        "origin": address_of(run),
+        "other": other,
+        "majority": found.majority,
+        "difference": None if other is None else alike.difference(run, other),
+    }
+    return render(request, "executions/difference.html", context)
+
+
 def visible_execution(user: User, pk: UUID) -> Execution:
-    visible = Execution.objects.visible_to(user).select_related(
-        "task", "user", "caused_by", "rollout_paused_by"
-    )
+    visible = Execution.objects.visible_to(user).defer("payload", "rollback_payload")
+    with_people = visible.select_related("task", "user", "caused_by", "rollout_paused_by")
+    return get_object_or_404(with_people, pk=pk)
+
+
+def visible_run(user: User, pk: UUID) -> DeviceRun:
+    visible = DeviceRun.objects.visible_to(user).select_related("execution", "device")
     return get_object_or_404(visible, pk=pk)
+
+
+def address_of(run: DeviceRun) -> str:
+    """The page of its execution, with its output beside."""
+    return f"{run.execution.get_absolute_url()}?run={run.pk}"
+
+
+def _as_file(answer: StreamingHttpResponse, name: str) -> StreamingHttpResponse:
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 def _payload(execution: Execution, user: User) -> list[tuple[str, Any]]:
@@ -123,38 +158,23 @@ def _payload(execution: Execution, user: User) -> list[tuple[str, Any]]:
     return payload_rows(execution.task_type, payload, user)
 
 
-def _headlines(execution: Execution, can: steering.Possible) -> list[Headline]:
-    counts = execution.result.get("counts", {})
-    headlines = [
-        Headline(name, label, tone, sum(counts.get(status, 0) for status in statuses))
-        for name, label, tone, statuses in HEADLINES
-    ]
-    if not execution.has_ended:
-        headlines.insert(4, Headline(OFFLINE, _("Waiting, offline"), "mild", can.offline))
-    return headlines
-
-
-def _filtered(runs: DeviceRunQuerySet, show: str, search: str) -> Any:
-    statuses = {name: statuses for name, _label, _tone, statuses in HEADLINES}
-    if show in statuses:
-        runs = runs.filter(progress.COUNTED, status__in=statuses[show])
-    elif show == OFFLINE:
-        runs = runs.filter(progress.COUNTED, progress.WAITS_OFFLINE)
-    if search.strip():
-        runs = runs.filter(device_name__icontains=search.strip())
-    return runs.order_by("wave", "device_name", "id")
-
-
-def _chosen(request: HttpRequest, runs: DeviceRunQuerySet, shown: Any) -> dict[str, Any]:
+def _chosen(
+    request: HttpRequest, execution: Execution, stands: standing.Standing, shown: Any
+) -> dict[str, Any]:
     """The run whose output shows: the one `?run=` names, or the first on the page."""
     wanted = identifier(request.GET.get("run", ""))
-    run = get_object_or_404(runs, pk=wanted) if wanted else next(iter(shown), None)
+    run = next((one for one in shown if wanted in (None, one.pk)), None)
+    if run is None and wanted is not None:
+        run = get_object_or_404(execution.runs.select_related("device"), pk=wanted)
+        run.execution = execution
     if run is None:
         return {"run": None}
     start = max(0, run.output_next - OUTPUT_SHOWN_BYTES)
     output = outputs.read(run, offset=start, limit=OUTPUT_SHOWN_BYTES)
     return {
         "run": run,
+        "run_lines": shell_lines.of_run(run, person(request)),
+        "differs": stands.outputs.differs(run),
         "said": details.read(run.detail),
         "output": output,
         "output_text": terminal.plain(output.text),

@@ -60,6 +60,7 @@ def test_the_counts_are_filters(as_operator: Client, mixed: Execution) -> None:
     assert counts == {
         "succeeded": 1,
         "failed": 1,
+        "lost": 0,
         "running": 1,
         "waiting": 1,
         "offline": 1,
