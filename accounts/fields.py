@@ -61,6 +61,12 @@ def whole_number(low: int, high: int, *, optional: bool = False) -> Check:
     return check
 
 
+def flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(_("must be true or false."))
+    return value
+
+
 def one_of(accepted: Iterable[str]) -> Check:
     def check(value: object) -> str:
         names = list(accepted)

@@ -21,6 +21,7 @@ DOORS = {
     "preview": "api-preview",
     "stats": "api-stats",
     "calendar": "api-calendar",
+    "templates": "api-template-list",
     "devices": "api-device-list",
     "groups": "api-group-list",
     "enrollment_tokens": "api-enrollment-token-list",

@@ -126,6 +126,23 @@ def check(
     return Definition(values, depends_on)
 
 
+def check_some(data: Mapping[str, Any], *, user: User, now: datetime) -> dict[str, Any]:
+    """Of a task's input the fields that are there, each checked as far as it goes without the others;
+    `task_type` has to be among them. Targets and times may be gone by. Raises InvalidInput."""
+    errors: Errors = {}
+    given = _with_payload(data, None, errors)
+    values = _checked({**{name: make() for name, make in DEFAULTS.items()}, **given}, errors)
+    if "task_type" not in given:
+        errors["task_type"] = [_("This field is required.")]
+    _check_options(values, errors)
+    _check_payload(values, _payload_name(data), user, None, errors)
+    if "recurrence_type" in values and "recurrence_config" in given:
+        _check_rule(values, None, now, errors, made_at=now)
+    if errors:
+        raise InvalidInput(errors)
+    return {name: values[name] for name in given if name in values}
+
+
 def parse_rule(
     data: Mapping[str, Any], *, now: datetime, errors: Errors | None = None
 ) -> recurrence.Rule:
@@ -149,7 +166,7 @@ def parse_rule(
 
 def _payload_name(data: Mapping[str, Any]) -> str:
     """The name under which the payload came, which is the one its errors are to carry."""
-    return next((name for name in _payload_fields() if name in data), "task_payload")
+    return next((name for name in payload_fields() if name in data), "task_payload")
 
 
 def _with_payload(
@@ -157,14 +174,14 @@ def _with_payload(
 ) -> dict[str, Any]:
     """`data` with the payload under `task_payload`, whatever its kind calls it."""
     given = dict(data)
-    present = [name for name in ("task_payload", *_payload_fields()) if name in given]
+    present = [name for name in ("task_payload", *payload_fields()) if name in given]
     if len(present) > 1:
         for name in present:
             errors[name] = [_("Only one payload may be given.")]
     kind_name = given.get("task_type", task.task_type if task else None)
     for name in present:
         payload = given.pop(name)
-        if name != "task_payload" and _payload_fields()[name] != kind_name:
+        if name != "task_payload" and payload_fields()[name] != kind_name:
             errors[name] = [_("Does not fit task_type %s.") % kind_name]
         given["task_payload"] = payload
     for name in [name for name in given if name not in CHECKS]:
@@ -173,7 +190,7 @@ def _with_payload(
     return given
 
 
-def _payload_fields() -> dict[str, str]:
+def payload_fields() -> dict[str, str]:
     """The name each kind gives its payload, to the kind's own name."""
     return {kind.payload_field: kind.name for kind in kinds.every()}
 

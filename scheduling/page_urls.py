@@ -17,6 +17,7 @@ from scheduling.views import (
     task_actions,
     task_form,
     tasks,
+    templates,
 )
 
 urlpatterns = [
@@ -32,11 +33,18 @@ urlpatterns = [
     path("tasks/bulk/edit", bulk.task_bulk_edit, name="task-bulk-edit"),
     path("tasks/bulk/reschedule", rescheduling.task_reschedule, name="task-bulk-reschedule"),
     path("tasks/<uuid:pk>/", tasks.task_detail, name="task"),
+    path("tasks/<uuid:pk>/changes", tasks.task_changes, name="task-changes"),
+    path("tasks/<uuid:pk>/template", templates.task_template, name="task-template"),
     path("tasks/<uuid:pk>/edit", task_form.task_edit, name="task-edit"),
     path("tasks/<uuid:pk>/pause", task_actions.task_pause, name="task-pause"),
     path("tasks/<uuid:pk>/resume", task_actions.task_resume, name="task-resume"),
     path("tasks/<uuid:pk>/execute", task_actions.task_execute, name="task-execute"),
     path("tasks/<uuid:pk>/delete", task_actions.task_delete, name="task-delete"),
+    path("settings/templates/", templates.template_list, name="template-list"),
+    path("settings/templates/<uuid:pk>/", templates.template_detail, name="template"),
+    path(
+        "settings/templates/<uuid:pk>/delete", templates.template_delete, name="template-delete"
+    ),
     path("executions/", executions.execution_list, name="execution-list"),
     path("executions/<uuid:pk>/", executions.execution_detail, name="execution"),
     path("executions/<uuid:pk>/cancel", steering.execution_cancel, name="execution-cancel"),

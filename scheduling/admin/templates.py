@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.contrib import admin
 from django.utils.translation import gettext_lazy
 
-from accounts.administration import ReadOnlyAdmin, pretty
+from accounts.administration import ReadOnlyAdmin, link, pretty
 from scheduling.models import TaskTemplate
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class TaskTemplateAdmin(ReadOnlyAdmin):
     list_filter = ("task_type", "shared", "created_at")
     search_fields = ("name", "description", "id__startswith")
     fields = (
-        "id", "name", "description", "task_type", "user", "shared", "its_definition",
+        "id", "name", "description", "task_type", "user", "shared", "its_definition", "its_page",
         "created_at", "updated_at",
     )  # fmt: skip
     readonly_fields = fields
@@ -29,3 +29,7 @@ class TaskTemplateAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("Definition"))
     def its_definition(self, template: TaskTemplate) -> SafeString:
         return pretty(template.definition)
+
+    @admin.display(description=gettext_lazy("Page"))
+    def its_page(self, template: TaskTemplate) -> SafeString:
+        return link(template.get_absolute_url(), template.name)

@@ -37,7 +37,10 @@ PAGES = (
     ("device-list", _("Devices"), "monitor"),
     ("group-list", _("Groups"), "boxes"),
 )
-SETTINGS = (("token-list", _("API tokens"), "key-round"),)
+SETTINGS = (
+    ("template-list", _("Templates"), "bookmark"),
+    ("token-list", _("API tokens"), "key-round"),
+)
 API_DOCS = "/api/docs"
 
 

@@ -10,11 +10,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.pages import identifier, person, render_page
-from scheduling.forms import TaskForm
+from scheduling.forms import TaskForm, template
 from scheduling.forms.targets import pickers
 from scheduling.forms.task import filled
 from scheduling.views.submitting import asked_for, context_of, preview_of, submitted
 from scheduling.views.tasks import visible_task
+from scheduling.views.templates import visible_template
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -56,7 +57,10 @@ def task_targets(request: HttpRequest) -> HttpResponse:
 
 
 def _at_first(request: HttpRequest) -> Typed:
-    """What the address asks for, or a copy of the task that `?from=` names."""
+    """What the address asks for, a copy of the task that `?from=` names, or what the template that
+    `?template=` names begins with."""
+    if chosen := identifier(request.GET.get("template", "")):
+        return template.typed(visible_template(person(request), chosen))
     original = identifier(request.GET.get("from", ""))
     if original is None:
         return asked_for(request)

@@ -11,17 +11,20 @@ from django.views.decorators.http import require_safe
 
 from accounts.pages import newest_first, paginate, person, render_page
 from devices.agent import kinds
-from scheduling import clock, executions, schedules, targets, task_filters
+from scheduling import charts, clock, executions, schedules, targets, task_filters
 from scheduling.forms import picking
-from scheduling.models import Execution, ScheduledTask
+from scheduling.models import Execution, ScheduledTask, TaskChange
+from scheduling.views import change_words
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from django.contrib.auth.models import User
+    from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse, QueryDict
 
 NEXT_RUNS = 10
+LATEST_CHANGES = 5
 BULK_VERBS = (
     ("task-bulk-pause", _("Pause"), "pause"),
     ("task-bulk-resume", _("Resume"), "circle-play"),
@@ -67,9 +70,29 @@ def task_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "reach": targets.reach(task.device_ids, task.group_ids),
         "payload": payload_rows(task.task_type, task.task_payload, user),
         "history": history,
+        "charts": charts.of_task(task),
+        "changes": [(one, change_words.lines(task, one, {})) for one in _latest_changes(task)],
     }
     return render_page(
         request, "tasks/detail.html", context, regions={"task": "tasks/_detail.html"}
+    )
+
+
+@require_safe
+@login_required
+def task_changes(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Who did what to it, and what each field was and is."""
+    user = person(request)
+    task = visible_task(user, pk)
+    history = newest_first(request, task.changes.select_related("user"))
+    names = change_words.names_of(history.rows, user)
+    context = {
+        "task": task,
+        "history": history,
+        "changes": [(one, change_words.lines(task, one, names)) for one in history.rows],
+    }
+    return render_page(
+        request, "tasks/changes.html", context, regions={"changes": "tasks/_changes.html"}
     )
 
 
@@ -107,6 +130,10 @@ def _filters(query: QueryDict) -> dict[str, Any]:
         "sorts": task_filters.SORT_LABELS,
         "quick": task_filters.QUICK,
     }
+
+
+def _latest_changes(task: ScheduledTask) -> QuerySet[TaskChange]:
+    return task.changes.select_related("user")[:LATEST_CHANGES]
 
 
 def _next_runs(task: ScheduledTask) -> list[Any]:

@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, path
 from scheduling.api.catalogue.files import FileDoor
 from scheduling.api.catalogue.software import SoftwareDoor
 from scheduling.api.catalogue.uploads import UploadPieces, Uploads
+from scheduling.api.templates import TemplateDoor
 
 LIST: dict[str, Any] = {"get": "list", "post": "create"}
 FILE: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
@@ -23,5 +24,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "software/<uuid:pk>",
         SoftwareDoor.as_view({**FILE, "put": "update"}),
         name="api-software",
+    ),
+    path("templates", TemplateDoor.as_view(LIST), name="api-template-list"),
+    path(
+        "templates/<uuid:pk>",
+        TemplateDoor.as_view({**FILE, "put": "update"}),
+        name="api-template",
     ),
 ]

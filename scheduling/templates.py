@@ -1,0 +1,122 @@
+"""Verbs on templates: some of a task's fields, kept to begin new tasks from.
+
+Input is a mapping of the API's Template: `name`, `description`, `task_type`, `shared`, and any of a
+task's input fields but those that name its owner and what it waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts import fields
+from accounts.errors import InvalidInput, NotAllowed
+from accounts.rights import is_administrator
+from scheduling import clock, definitions
+from scheduling.models import TaskTemplate
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+    from scheduling.models import ScheduledTask
+
+log = structlog.get_logger(__name__)
+OWN: dict[str, fields.Check] = {
+    **{name: definitions.CHECKS[name] for name in ("name", "description", "task_type")},
+    "shared": fields.flag,
+}
+OF_A_TASK = frozenset(definitions.CHECKS) - OWN.keys() - {"user_id", "depends_on"}
+WHERE = ("device_ids", "group_ids")
+WHEN = definitions.PLAN_FIELDS
+Input = dict[str, Any]
+
+
+@transaction.atomic
+def create(user: User, data: Mapping[str, Any]) -> TaskTemplate:
+    """Raises InvalidInput."""
+    template = TaskTemplate(user=user)
+    _write(template, user, {"description": "", "shared": False, **data})
+    log.info("template_created", template=str(template.pk), user=user.pk)
+    return template
+
+
+@transaction.atomic
+def update(
+    template: TaskTemplate, user: User, data: Mapping[str, Any], *, partial: bool
+) -> TaskTemplate:
+    """What is left out keeps its value (`partial`) or is no part of it any more. Raises NotAllowed,
+    InvalidInput."""
+    _require_own(template, user)
+    template = TaskTemplate.objects.select_for_update(no_key=True).get(pk=template.pk)
+    before = as_input(template) if partial else {"description": "", "shared": False}
+    if definitions.payload_fields().keys() & data.keys():
+        before.pop("task_payload", None)
+    _write(template, user, {**before, **data})
+    log.info("template_changed", template=str(template.pk), user=user.pk)
+    return template
+
+
+def delete(template: TaskTemplate, user: User) -> None:
+    """Raises NotAllowed. Tasks made from it stay as they are."""
+    _require_own(template, user)
+    log.info("template_deleted", template=str(template.pk), user=user.pk)
+    template.delete()
+
+
+def may_change(template: TaskTemplate, user: User) -> bool:
+    return template.user_id == user.pk or is_administrator(user)
+
+
+def as_input(template: TaskTemplate) -> Input:
+    """The template in the form the verbs take."""
+    return {**{name: getattr(template, name) for name in OWN}, **template.definition}
+
+
+def of_task(task: ScheduledTask, *, leave_out: Collection[str] = ()) -> Input:
+    """The input of a template that has all of a task, but for the fields named."""
+    given = definitions.as_input(task)
+    return {
+        name: given[name]
+        for name in ("task_type", *sorted(OF_A_TASK))
+        if name not in leave_out and given[name] not in (None, [], "")
+    }
+
+
+def _require_own(template: TaskTemplate, user: User) -> None:
+    if not may_change(template, user):
+        raise NotAllowed(_("Only its owner or an administrator may change this template."))
+
+
+def _write(template: TaskTemplate, user: User, data: Mapping[str, Any]) -> None:
+    errors: fields.Errors = {}
+    own = fields.checked(OWN, {name: data[name] for name in OWN if name in data}, errors)
+    for name in ("name", "task_type"):
+        if name not in data:
+            errors[name] = [_("This field is required.")]
+    for name in data.keys() - OWN.keys() - OF_A_TASK - definitions.payload_fields().keys():
+        errors[str(name)[:100]] = [_("This field is not known.")]
+    if errors:
+        raise InvalidInput(errors)
+    template.definition = _definition(template, user, data)
+    for name, value in own.items():
+        setattr(template, name, value)
+    template.save()
+
+
+def _definition(template: TaskTemplate, user: User, data: Mapping[str, Any]) -> Input:
+    """Checked where anything of it is new: what a template names may be gone since."""
+    given = {name: value for name, value in data.items() if name not in OWN}
+    if not template._state.adding and given == template.definition:
+        return given
+    task_type = {"task_type": data["task_type"]}
+    values = definitions.check_some({**given, **task_type}, user=user, now=clock.now())
+    return {name: _stored(value) for name, value in values.items() if name != "task_type"}
+
+
+def _stored(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
