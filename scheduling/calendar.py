@@ -21,6 +21,8 @@ from scheduling.recurrence import Occurrence, Rule, RuleError
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+    from scheduling.models.scheduled_task import ScheduledTaskQuerySet
+
 log = structlog.get_logger(__name__)
 MOST_DAYS = 366
 MOST_ROWS = 10_000
@@ -29,7 +31,16 @@ MOST_YEARS_AHEAD = 10
 # Runs are counted day by day where `max_runs` limits them: some seconds' worth for one look.
 MOST_DAYS_COUNTED = 3_000_000
 _FIRST_COUNT = timedelta(days=7)
-_INSTANT = timedelta(microseconds=1)
+INSTANT = timedelta(microseconds=1)
+PAST_FIELDS = (
+    "task_id", "task_name", "task_type", "scheduled_for", "task__time_zone", "status", "pk",
+    "error_message",
+)  # fmt: skip
+PLAN_FIELDS = (
+    "name", "task_type", "recurrence_type", "recurrence_config", "time_zone", "start_at", "end_at",
+    "max_runs", "scheduled_run_count", "jitter_seconds", "excluded_dates", "next_scheduled_for",
+    "created_at",
+)  # fmt: skip
 _Place = tuple[datetime, str, str]
 
 
@@ -70,7 +81,7 @@ def between(
     Raises InvalidInput, under the names `from` and `to`.
     """
     since, until = _span(since, until, now)
-    rows = heapq.merge(_past(user, since, until), _planned(user, since, until), key=_place)
+    rows = heapq.merge(_past(user, since, until), _planned(user, since, until), key=place)
     found = list(islice(rows, MOST_ROWS + 1))
     return Calendar(since, until, found[:MOST_ROWS], len(found) > MOST_ROWS)
 
@@ -89,7 +100,7 @@ def _span(
     return since, until
 
 
-def _place(row: Row) -> _Place:
+def place(row: Row) -> _Place:
     """Rows of one instant come in an order that does not change from one look to the next."""
     return row.at, row.task_name, str(row.task_id)
 
@@ -98,14 +109,11 @@ def _past(user: User, since: datetime, until: datetime) -> list[Row]:
     found = Execution.objects.visible_to(user).filter(
         scheduled_for__gte=since, scheduled_for__lt=until
     )
-    listed = found.order_by("scheduled_for", "pk").values_list(
-        "task_id", "task_name", "task_type", "scheduled_for", "task__time_zone", "status", "pk",
-        "error_message",
-    )  # fmt: skip
-    return sorted((_past_row(*values) for values in listed[: MOST_ROWS + 1]), key=_place)
+    listed = found.order_by("scheduled_for", "pk").values_list(*PAST_FIELDS)
+    return sorted((past_row(*values) for values in listed[: MOST_ROWS + 1]), key=place)
 
 
-def _past_row(
+def past_row(
     task_id: UUID | None,
     name: str,
     task_type: str,
@@ -115,6 +123,7 @@ def _past_row(
     execution_id: UUID,
     reason: str,
 ) -> Row:
+    """Of the values of PAST_FIELDS."""
     assert at is not None
     zone = time_zone or "UTC"  # that of a deleted task is gone with it
     local = at.astimezone(ZoneInfo(zone))
@@ -142,11 +151,14 @@ class _Ahead:
 
     def row(self) -> Row:
         assert self.next is not None
-        one, of = self.task, self.next
-        zone = one.time_zone
-        return Row(
-            "planned", one.pk, one.name, one.task_type, of.at, of.local, zone, None, None, of.note
-        )
+        return planned_row(self.task, self.next)
+
+
+def planned_row(one: ScheduledTask, of: Occurrence) -> Row:
+    zone = one.time_zone
+    return Row(
+        "planned", one.pk, one.name, one.task_type, of.at, of.local, zone, None, None, of.note
+    )
 
 
 _Waiting = list[tuple[_Place, _Ahead]]
@@ -158,13 +170,13 @@ def _planned(user: User, since: datetime, until: datetime) -> Iterator[Row]:
     Tasks come in order of their next occurrence, and one is only looked at when that is reached.
     """
     waiting: _Waiting = []
-    allowance = _Allowance(since)
-    for task in _tasks(user, until):
+    allowance = Allowance(since)
+    for task in planned_tasks(user, until).iterator(chunk_size=500):
         planned = max(task.next_scheduled_for or since, since)
         while waiting and waiting[0][0][0] < planned:
             yield _take(waiting, until)
-        if (ahead := _ahead(task, allowance)) and ahead.step(planned - _INSTANT, until):
-            heapq.heappush(waiting, (_place(ahead.row()), ahead))
+        if (ahead := _ahead(task, allowance)) and ahead.step(planned - INSTANT, until):
+            heapq.heappush(waiting, (place(ahead.row()), ahead))
             _forget_late(waiting)
     while waiting:
         yield _take(waiting, until)
@@ -174,7 +186,7 @@ def _take(waiting: _Waiting, until: datetime) -> Row:
     ahead = waiting[0][1]
     row = ahead.row()
     if ahead.step(row.at, until):
-        heapq.heapreplace(waiting, (_place(ahead.row()), ahead))
+        heapq.heapreplace(waiting, (place(ahead.row()), ahead))
     else:
         heapq.heappop(waiting)
     return row
@@ -186,16 +198,13 @@ def _forget_late(waiting: _Waiting) -> None:
         waiting[:] = heapq.nsmallest(MOST_ROWS + 1, waiting)
 
 
-def _tasks(user: User, until: datetime) -> Iterator[ScheduledTask]:
-    """Those with a plan, the one whose turn is next first."""
+def planned_tasks(user: User, until: datetime) -> ScheduledTaskQuerySet:
+    """Those with a plan before `until`, the one whose turn is next first."""
     planned = ScheduledTask.objects.visible_to(user).filter(next_scheduled_for__lt=until)
-    fields = ("name", "task_type", "recurrence_type", "recurrence_config", "time_zone", "start_at",
-              "end_at", "max_runs", "scheduled_run_count", "jitter_seconds", "excluded_dates",
-              "next_scheduled_for", "created_at")  # fmt: skip
-    return planned.only(*fields).order_by("next_scheduled_for").iterator(chunk_size=500)
+    return planned.only(*PLAN_FIELDS).order_by("next_scheduled_for")
 
 
-class _Allowance:
+class Allowance:
     """Counts what `max_runs` leaves of a plan that begins before the stretch of time looked at."""
 
     def __init__(self, since: datetime) -> None:
@@ -210,7 +219,7 @@ class _Allowance:
         if task.max_runs is None or task.next_scheduled_for is None:
             return task.max_runs
         left = task.max_runs - task.scheduled_run_count
-        at, until, length = task.next_scheduled_for - _INSTANT, self._since - _INSTANT, _FIRST_COUNT
+        at, until, length = task.next_scheduled_for - INSTANT, self._since - INSTANT, _FIRST_COUNT
         while at < until and left > 0:
             end = min(at + length, until)
             if rule.interval_seconds() is None:
@@ -225,10 +234,15 @@ class _Allowance:
             raise InvalidInput({"from": [_("is too far ahead to count the runs until then.")]})
 
 
-def _ahead(task: ScheduledTask, allowance: _Allowance) -> _Ahead | None:
+def _ahead(task: ScheduledTask, allowance: Allowance) -> _Ahead | None:
+    rule = rule_of(task)
+    return None if rule is None else _Ahead(task, rule, allowance.left(task, rule))
+
+
+def rule_of(task: ScheduledTask) -> Rule | None:
+    """None, and a line in the log, where the stored rule is not one any more."""
     try:
-        rule = task.rule
+        return task.rule
     except RuleError as error:
         log.error("task_has_no_valid_rule", task=str(task.pk), errors=error.errors)
         return None
-    return _Ahead(task, rule, allowance.left(task, rule))

@@ -4,6 +4,7 @@ from django.urls import path
 
 from scheduling.views import (
     bulk,
+    calendar,
     deploying,
     devices,
     executions,
@@ -22,6 +23,7 @@ from scheduling.views import (
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
+    path("calendar/", calendar.calendar, name="calendar"),
     path("tasks/", tasks.task_list, name="task-list"),
     path("tasks/new", task_form.task_new, name="task-new"),
     path("tasks/preview", task_form.task_preview, name="task-preview"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.db.models import Case, Count, Exists, OuterRef, Q, TextChoices, Value, When
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, TextChoices, Value, When
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -72,25 +73,33 @@ def _reason(run: DeviceRun, busy: set[UUID], now: datetime) -> tuple[WaitingFor,
 def counted(execution: Execution) -> dict[WaitingFor, int]:
     """How many of the execution's runs wait for what, by the rules of `explain`, most first; counted
     by the database in one query."""
-    reason = Case(*_rules(execution), default=Value(WaitingFor.AGENT.value))
-    rows = execution.runs.unstarted().order_by().annotate(reason=reason).values_list("reason")
-    numbers = rows.annotate(number=Count("pk")).order_by("-number", "reason")
-    return {WaitingFor(word): number for word, number in numbers}
+    return counted_of_each([execution.pk]).get(execution.pk, {})
 
 
-def _rules(execution: Execution) -> list[When]:
+def counted_of_each(execution_ids: Iterable[UUID]) -> dict[UUID, dict[WaitingFor, int]]:
+    """The same of many executions in one query; one that nothing waits in is left out."""
+    reason = Case(*_rules(), default=Value(WaitingFor.AGENT.value))
+    waiting = DeviceRun.objects.unstarted().filter(execution__in=list(execution_ids)).order_by()
+    rows = waiting.annotate(reason=reason).values_list("execution", "reason")
+    found: dict[UUID, dict[WaitingFor, int]] = {}
+    for pk, word, number in rows.annotate(number=Count("pk")).order_by("-number", "reason"):
+        found.setdefault(pk, {})[WaitingFor(word)] = number
+    return found
+
+
+def _rules() -> list[When]:
     """`_reason`, said in SQL: the first that holds."""
     at_work = DeviceRun.objects.filter(device=OuterRef("device"), status__in=AT_WORK)
-    released = WaitingFor.CONCURRENCY_LIMIT if execution.open_wave else WaitingFor.DISPATCHER
-    is_paused = execution.rollout_paused_at is not None
+    open_wave = Greatest(1, F("execution__open_wave"))
     rules: list[tuple[Q, WaitingFor]] = [
         (Q(device__in_recovery=True), WaitingFor.RECOVERY),
         (Q(status="claimed"), WaitingFor.AGENT),
-        (Q(status="pending", wave__gt=max(1, execution.open_wave)), WaitingFor.EARLIER_WAVE),
-        *([(Q(pk__isnull=False), WaitingFor.ROLLOUT_PAUSED)] if is_paused else []),
+        (Q(status="pending", wave__gt=open_wave), WaitingFor.EARLIER_WAVE),
+        (Q(execution__rollout_paused_at__isnull=False), WaitingFor.ROLLOUT_PAUSED),
         (Q(status="pending", not_before__gt=timezone.now()), WaitingFor.RETRY_BACKOFF),
         (Q(device__is_online=False), WaitingFor.DEVICE_OFFLINE),
-        (Q(status="pending"), released),
+        (Q(status="pending", execution__open_wave__gt=0), WaitingFor.CONCURRENCY_LIMIT),
+        (Q(status="pending"), WaitingFor.DISPATCHER),
         (Q(has_slot=False), WaitingFor.CONCURRENCY_LIMIT),
         (Q(Exists(at_work)), WaitingFor.DEVICE_BUSY),
     ]

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from scheduling.charts.drawing import Chart, Column, Series, round_top, stacked
 from scheduling.models import Execution
+from scheduling.outcomes import JUDGED
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -28,7 +29,6 @@ OUTCOMES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("missed",), "held"),
     (("skipped", "cancelled"), "still"),
 )
-JUDGED = ("success", "partial", "failed", "missed")
 Counts = Mapping[date, Mapping[str, int]]
 
 
@@ -39,6 +39,7 @@ class Days:
     chart: Chart
     succeeded: int
     judged: int
+    has_any: bool
 
     @property
     def percent(self) -> int | None:
@@ -54,7 +55,7 @@ def of_days(user: User, zone: str, *, now: datetime) -> Days:
     since = datetime.combine(days[0], time(), place)
     counts = _counts(user, since, place)
     succeeded, judged = _judged(counts)
-    return Days(_chart(days, counts, zone), succeeded, judged)
+    return Days(_chart(days, counts, zone), succeeded, judged, bool(counts))
 
 
 def _counts(user: User, since: datetime, place: ZoneInfo) -> Counts:

@@ -30,6 +30,7 @@ class Item:
 PAGES = (
     ("overview", _("Overview"), "layout-dashboard"),
     ("task-list", _("Scheduled tasks"), "calendar-clock"),
+    ("calendar", _("Calendar"), "calendar-days"),
     ("execution-list", _("History"), "history"),
     ("commands", _("Run a command"), "terminal"),
     ("file-list", _("Files"), "files"),
