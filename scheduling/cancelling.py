@@ -74,15 +74,12 @@ def skip_queued(task: ScheduledTask, reason: str) -> None:
 
 def supersede_waiting(newer: Execution) -> None:
     """Skips what earlier executions of the task still hold for devices that are away."""
-    waiting = DeviceRun.objects.unstarted().filter(
-        progress.WAITS_OFFLINE, task_id=newer.task_id, rolls_back=None
-    )
-    waiting = waiting.out_of_recovery().exclude(execution=newer)
+    earlier = Execution.objects.filter(task=newer.task_id).unended().exclude(pk=newer.pk)
+    waiting = DeviceRun.objects.unstarted().filter(execution__in=earlier, rolls_back=None)
+    waiting = waiting.on_offline_devices().out_of_recovery()
     affected = list(waiting.values_list("execution", flat=True).distinct())
     reason = _("Superseded by execution %s.") % newer.pk
-    DeviceRun.objects.filter(pk__in=waiting.values("pk")).move(
-        DeviceRun.Status.SKIPPED, finished_at=clock.now(), error_message=reason
-    )
+    waiting.move(DeviceRun.Status.SKIPPED, finished_at=clock.now(), error_message=reason)
     hints.advance(affected)
     live.changed("execution", affected)
 
@@ -113,7 +110,7 @@ def supersede_on(device_ids: Collection[UUID], since: datetime) -> None:
     )
     waiting = waiting.filter(is_exclusive=True, task_id__isnull=False)
     affected = list(waiting.values_list("execution", flat=True).distinct())
-    DeviceRun.objects.filter(pk__in=waiting.values("pk")).move(
+    waiting.move(
         DeviceRun.Status.SKIPPED,
         finished_at=clock.now(),
         error_message=_("Superseded by a later execution."),
@@ -141,9 +138,7 @@ def _cancel(runs: DeviceRunQuerySet, now: datetime) -> int:
         .move(DeviceRun.Status.CANCELLED, finished_at=now, cancel_requested_at=now)
     )
     maybe_started = runs.filter(status="running") | runs.unstarted().in_recovery()
-    flagged = DeviceRun.objects.filter(
-        pk__in=maybe_started.filter(cancel_requested_at=None).values("pk")
-    ).update(cancel_requested_at=now)
+    flagged = maybe_started.filter(cancel_requested_at=None).update(cancel_requested_at=now)
     return cancelled + flagged
 
 

@@ -38,8 +38,8 @@ SELECT task.id, latest.status
 
 def under_way(task_id: UUID | None) -> list[Execution]:
     """The task's executions that are under way, oldest first, with those still in the queue."""
-    holding = active(DeviceRun.objects.filter(task_id=task_id))
     executions = Execution.objects.filter(task=task_id).unended()
+    holding = active(DeviceRun.objects.filter(execution__in=executions))
     return list(
         executions.filter(Q(status="pending") | Q(pk__in=holding.values("execution")))
         .order_by("id")

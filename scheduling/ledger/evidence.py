@@ -20,6 +20,7 @@ from scheduling.models import DeviceRun, OutputGap
 log = structlog.get_logger(__name__)
 NEVER_STARTED = frozenset({"expired", "skipped", "rejected"})
 
+# CASE: see `grants`.
 _RESULTS = """
 UPDATE scheduled_task_device_runs AS run
    SET status = CASE
@@ -35,7 +36,8 @@ UPDATE scheduled_task_device_runs AS run
               %(details)s::jsonb[], %(messages)s::text[], %(lengths)s::bigint[], %(digests)s::text[])
        AS given (run_id, device_id, outcome, exit_code, detail, message, output_length,
                  output_sha256)
- WHERE run.id = given.run_id AND run.device_id = given.device_id AND run.status = 'running'
+ WHERE run.id = given.run_id AND run.device_id = given.device_id
+   AND CASE run.status WHEN 'running' THEN true END
 RETURNING run.device_id, run.id, run.status, run.execution_id, run.output_sent
 """
 

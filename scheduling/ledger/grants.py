@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models.functions import Now
 
 from devices.ledger_port import PollAnswer, RunGo, RunGrant, RunStop, Session
 from scheduling import clock, live
@@ -17,8 +16,9 @@ from scheduling.models import DeviceRun, Execution
 # A run past its own deadline for this long will not come back by the agent's own timeout.
 DEADLINE_GRACE_SECONDS = 60
 
-# `IS TRUE` keeps the planner from the index by not_after, which holds whatever waits: chosen where
-# the statistics are old, it is read once for every device.
+# A run's state is asked for by CASE where its id is known: a burst is under way before the planner's
+# statistics know of any run in that state, and expecting none it would go through them all for each.
+# `IS TRUE` keeps it, where the id is not known, from the index by not_after, which holds all of them.
 _CLAIM = """
 WITH session AS (
     SELECT device.id AS device_id, given.session
@@ -26,18 +26,17 @@ WITH session AS (
       JOIN devices_device AS device
         ON device.id = given.device_id AND device.session = given.session
      WHERE device.revoked_at IS NULL AND NOT device.in_recovery AND device.is_ready
-), busy AS (
-    SELECT run.device_id, count(*) AS runs
-      FROM scheduled_task_device_runs AS run
-     WHERE run.device_id = ANY(%(devices)s::uuid[]) AND run.status IN ('claimed', 'running')
-     GROUP BY run.device_id
 ), candidate AS (
     SELECT run.id, session.session,
            row_number() OVER (
                PARTITION BY run.device_id ORDER BY run.queued_at, run.id
-           ) + coalesce(busy.runs, 0) AS place
+           ) + busy.runs AS place
       FROM session
-      LEFT JOIN busy USING (device_id)
+     CROSS JOIN LATERAL (
+        SELECT count(*) AS runs
+          FROM scheduled_task_device_runs AS held
+         WHERE held.device_id = session.device_id AND held.status IN ('claimed', 'running')
+     ) AS busy
      CROSS JOIN LATERAL (
         SELECT queued.id, queued.queued_at, queued.device_id
           FROM scheduled_task_device_runs AS queued
@@ -57,7 +56,8 @@ WITH session AS (
 UPDATE scheduled_task_device_runs AS run
    SET status = 'claimed', claimed_at = now(), claim_session = candidate.session
   FROM candidate
- WHERE run.id = candidate.id AND candidate.place <= %(per_device)s AND run.status = 'queued'
+ WHERE run.id = candidate.id AND candidate.place <= %(per_device)s
+   AND CASE run.status WHEN 'queued' THEN true END
 RETURNING run.id, run.execution_id
 """
 
@@ -67,7 +67,8 @@ UPDATE scheduled_task_device_runs AS run
        deadline_at = now() + make_interval(secs => run.timeout_seconds + %(grace)s)
   FROM unnest(%(runs)s::uuid[], %(devices)s::uuid[], %(sessions)s::uuid[])
        AS given (run_id, device_id, session), devices_device AS device
- WHERE run.id = given.run_id AND run.device_id = given.device_id AND run.status = 'claimed'
+ WHERE run.id = given.run_id AND run.device_id = given.device_id
+   AND CASE run.status WHEN 'claimed' THEN true END
    AND run.claim_session = given.session AND run.cancel_requested_at IS NULL
    AND (run.not_after > now()) IS TRUE
    AND device.id = given.device_id AND device.session = given.session
@@ -160,17 +161,17 @@ def unsettled(devices: Collection[UUID]) -> set[UUID]:
 
 def waiting() -> set[UUID]:
     """The devices that may have something to claim."""
-    queued = DeviceRun.objects.filter(status="queued", has_slot=True, not_after__gt=Now())
+    queued = DeviceRun.objects.filter(status="queued", has_slot=True, device__isnull=False)
     return {pk for pk in queued.values_list("device", flat=True).distinct() if pk is not None}
 
 
-def cancels(devices: Sequence[UUID]) -> dict[UUID, list[UUID]]:
-    """The running runs of these devices that are to be killed."""
+def cancels() -> dict[UUID, list[UUID]]:
+    """The running runs that are to be killed, by device."""
     asked = DeviceRun.objects.filter(
-        device__in=devices, status="running", cancel_requested_at__isnull=False
+        device__isnull=False, status="running", cancel_requested_at__isnull=False
     )
     by_device: dict[UUID, list[UUID]] = {}
-    for device_id, run_id in asked.values_list("device", "pk"):
+    for device_id, run_id in asked.order_by().values_list("device", "pk"):
         by_device.setdefault(device_id, []).append(run_id)
     return by_device
 
