@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.uuid7 import uuid7
 from devices.models import Device
 from scheduling.models.execution import Execution
-from scheduling.models.transitions import Transitions, guard, sources_of
+from scheduling.models.transitions import Transitions, guards, sources_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -185,18 +185,16 @@ class DeviceRun(models.Model):
     class Meta:
         db_table = "scheduled_task_device_runs"
         ordering: ClassVar = ["-id"]
-        triggers: ClassVar = [
-            guard(
-                "device_run_transitions",
-                TRANSITIONS,
-                births=["pending"],
-                exceptional=IN_RECOVERY,
-                exception_sql=(
-                    "EXISTS (SELECT 1 FROM devices_device"
-                    " WHERE devices_device.id = NEW.device_id AND devices_device.in_recovery)"
-                ),
-            )
-        ]
+        triggers: ClassVar = guards(
+            "device_run_transitions",
+            TRANSITIONS,
+            births=["pending"],
+            exceptional=IN_RECOVERY,
+            exception_sql=(
+                "EXISTS (SELECT 1 FROM devices_device"
+                " WHERE devices_device.id = NEW.device_id AND devices_device.in_recovery)"
+            ),
+        )
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["execution", "device", "attempt"],

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.uuid7 import uuid7
 from scheduling.models.scheduled_task import ScheduledTask
-from scheduling.models.transitions import Transitions, guard, sources_of
+from scheduling.models.transitions import Transitions, guards, sources_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -146,7 +146,7 @@ class Execution(models.Model):
     class Meta:
         db_table = "scheduled_task_executions"
         ordering: ClassVar = ["-id"]
-        triggers: ClassVar = [guard("execution_transitions", TRANSITIONS, BIRTHS)]
+        triggers: ClassVar = guards("execution_transitions", TRANSITIONS, BIRTHS)
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["task", "scheduled_for"],
