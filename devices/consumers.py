@@ -15,12 +15,12 @@ from channels.consumer import AsyncConsumer
 from devices.agent import protocol
 from devices.hub import Hub, Link, Refused
 from devices.hub.admission import CLOSE_TRY_AGAIN_LATER
+from devices.hub.link import Send
 
 log = structlog.get_logger(__name__)
 HANDSHAKES_PER_SECOND = 300
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Any], Awaitable[None]]
 
 
 class Disconnected(Exception):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import types
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any
 
 from devices.agent import protocol
 from devices.ledger_port import Session
 
 Message = Mapping[str, Any]
-Send = Callable[[Any], Awaitable[None]]
+Sending = Coroutine[Any, Any, None]
+Send = Callable[[Any], Sending]
 BACKED_UP = 100
 GOING_AWAY = 1001
+GONE = (OSError, RuntimeError)
+"""The other end is; RuntimeError is the server's word for it after a close."""
 
 
 class Refused(Exception):
@@ -99,20 +103,37 @@ class Link:
             await asyncio.wait([self._writer])
 
     def _post(self, message: Message) -> None:
-        if self._outbox is None:
-            self._outbox = deque()
-        self._outbox.append(message)
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
-
-    async def _write(self) -> None:
+        """Nearly always the transport takes it at once: then no task is made for it."""
+        if self._outbox is not None:
+            self._outbox.append(message)
+            return
+        sending = self._send(message)
         try:
+            awaited = sending.send(None)
+        except StopIteration:
+            return
+        except GONE:
+            return
+        self._outbox = deque()
+        self._writer = asyncio.create_task(self._write(_rest(sending, awaited)))
+
+    async def _write(self, begun: Sending) -> None:
+        try:
+            await begun
             while self._outbox:
                 await self._send(self._outbox.popleft())
-        except (OSError, RuntimeError):
-            # The other end is gone; RuntimeError is the server's word for it after a close.
-            self._outbox = None
+        except GONE:
+            pass
         finally:
-            self._writer = None
-            if not self._outbox:
-                self._outbox = None
+            self._writer = self._outbox = None
+
+
+@types.coroutine
+def _rest(sending: Sending, awaited: Any) -> Generator[Any, Any, None]:
+    """What is left of a coroutine that was begun outside any task and waits for this future."""
+    try:
+        yield awaited
+    except BaseException:
+        sending.close()
+        raise
+    yield from sending
