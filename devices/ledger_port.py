@@ -197,8 +197,8 @@ class Ledger(Protocol):
         """Where a running run's own files are to be had, or why not. Changes nothing."""
         ...
 
-    def cancels(self, devices: Sequence[UUID]) -> dict[UUID, list[UUID]]:
-        """For each device, its running runs that are to be killed."""
+    def cancels(self) -> dict[UUID, list[UUID]]:
+        """For each device that has any, its running runs that are to be killed."""
         ...
 
     def device_came_online(self, devices: Sequence[UUID]) -> None:

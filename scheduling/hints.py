@@ -33,8 +33,14 @@ def advance(execution_ids: Iterable[UUID]) -> None:
 
 
 def wake_hubs() -> None:
-    """After the commit, tells every web process to look for runs to grant or to cancel."""
+    """After the commit, tells every web process to look for runs to grant or to cancel, and for
+    sessions that have ended."""
     after_commit(partial(send_to_group, HUBS, {"type": "hub.wake"}))
+
+
+def offer_runs() -> None:
+    """The same where there is nothing but runs to grant, which is asked for far more often."""
+    after_commit(partial(send_to_group, HUBS, {"type": "hub.offer"}))
 
 
 def open_dependents(execution_id: UUID) -> None:

@@ -144,7 +144,7 @@ def refresh_groups() -> int:
 def wake_hubs() -> int:
     waiting = DeviceRun.objects.filter(status="queued", has_slot=True, device__is_online=True)
     if waiting.exists():
-        hints.wake_hubs()
+        hints.offer_runs()
         return 1
     return 0
 

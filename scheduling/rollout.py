@@ -97,7 +97,7 @@ def _release(execution: Execution, rollout: Rollout, now: datetime) -> bool:
     slots = rollout.max_concurrent - release.used_slots(execution)
     more = release.release(execution, slots, now)
     if execution.runs.filter(status="queued", has_slot=True).exists():
-        hints.wake_hubs()
+        hints.offer_runs()
     return has_opened or more
 
 

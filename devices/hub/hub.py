@@ -103,7 +103,7 @@ class Hub:
             self._claims.work(),
             self._upkeep.check(),
             self._upkeep.write_presence(),
-            listen(self.wake),
+            listen(wake=self.wake, offer=self._claims.want_all),
         ]
 
     def wake(self) -> None:

@@ -122,10 +122,8 @@ class Upkeep:
         await self._push_cancels()
 
     async def _push_cancels(self) -> None:
-        links = self._register.open()
-        devices = [link.session.device for link in links if link.session is not None]
-        wanted = await self._threads.call(lambda: self._ledger.cancels(devices))
-        for link in links:
+        wanted = await self._threads.call(self._ledger.cancels)
+        for link in self._register.open():
             if link.session is not None:
                 _push(link, tuple(str(run) for run in wanted.get(link.session.device, ())))
 

@@ -12,6 +12,7 @@ from channels.layers import get_channel_layer
 
 log = structlog.get_logger(__name__)
 GROUP = "hubs"
+OFFER = "hub.offer"
 REJOIN_SECONDS = 60.0
 """Groups expire after a day, and a Redis that was flushed or restarted has forgotten them all."""
 LONGEST_PAUSE_SECONDS = 30.0
@@ -19,10 +20,14 @@ CANCEL_AGAIN_SECONDS = 0.05
 Answer = TypeVar("Answer")
 
 
-async def listen(wake: Callable[[], None]) -> None:
-    """Calls `wake` for each hint and after each time the hints may have been missed, until
-    cancelled."""
-    await hear(GROUP, on_message=lambda message: wake(), on_gap=wake)
+async def listen(*, wake: Callable[[], None], offer: Callable[[], None]) -> None:
+    """Calls `offer` where runs wait to be granted, and `wake` for every other hint and after each
+    time that hints may have been missed, until cancelled."""
+
+    def on_message(message: dict[str, Any]) -> None:
+        (offer if message["type"] == OFFER else wake)()
+
+    await hear(GROUP, on_message=on_message, on_gap=wake)
 
 
 async def hear(

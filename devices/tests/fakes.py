@@ -187,7 +187,7 @@ class FakeLedger:
                     run.status, run.session = "queued", None
             return [self._ack(one.session.device, one.run) for one in givebacks]
 
-    def cancels(self, devices: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+    def cancels(self) -> dict[UUID, list[UUID]]:
         with self._called("cancels"):
             return {
                 run.device: [run.id]

@@ -167,16 +167,16 @@ def test_a_page_of_runs_is_explained_by_one_query(
 def test_hubs_are_woken_only_where_there_is_something_to_grant(
     admin: User, web_device: Device, groups: list[Any], after_commit: Callable[..., Any]
 ) -> None:
-    wake = ("hubs", {"type": "hub.wake"})
+    offer = ("hubs", {"type": "hub.offer"})
     factories.go_offline(web_device)
     execution = schedules.execute(factories.by_hand(admin, devices=[web_device]), admin)
     with after_commit():
         rollout.advance(execution.pk)
-    assert wake not in groups
+    assert offer not in groups
     factories.come_online(web_device)
     with after_commit():
         rollout.advance(execution.pk)
-    assert wake in groups
+    assert offer in groups
 
 
 def test_a_device_that_comes_online_moves_on_what_waited_for_it(

@@ -234,16 +234,18 @@ async def test_a_page_of_another_site_gets_no_socket(origin: bytes | None) -> No
 async def test_the_hub_of_the_same_process_listens_beside_it(
     notices: board.Board, operator: User, task: ScheduledTask
 ) -> None:
-    woken = asyncio.Event()
-    listening = asyncio.create_task(listen(woken.set))
+    woken, offered = asyncio.Event(), asyncio.Event()
+    listening = asyncio.create_task(listen(wake=woken.set, offer=offered.set))
     async with asyncio.timeout(10):
         await woken.wait()
     async with page_of(operator, notices) as page:
         await in_thread(lambda: live.changed("task", [task.pk]))
         assert (await page.hears())["id"] == str(task.pk)
         woken.clear()
+        await in_thread(hints.offer_runs)
         await in_thread(hints.wake_hubs)
         async with asyncio.timeout(5):
             await woken.wait()
+            await offered.wait()
     listening.cancel()
     await asyncio.wait({listening})

@@ -203,7 +203,7 @@ def test_what_was_cancelled_meanwhile_and_runs_is_killed(
     mark(web_device)
     cancelling.cancel(execution, admin)
     assert answer(web_device, [journal_row(run, "go")]) == [(run.pk, "keep")]
-    assert ledger.cancels([web_device.pk]) == {web_device.pk: [run.pk]}
+    assert ledger.cancels() == {web_device.pk: [run.pk]}
 
 
 def test_of_what_piled_up_meanwhile_the_latest_runs(admin: User, web_device: Device) -> None:

@@ -201,7 +201,7 @@ class Server:
         return ack.state
 
     def _cancels(self) -> bool:
-        return bool(ledger.cancels([DEVICE_ID]))
+        return bool(ledger.cancels())
 
     # People, and time.
 
