@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -19,6 +19,8 @@ from scheduling.models import DeviceRun, Execution, ScheduledTask
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
+# By (kind, id) whose an object was that is gone, or None.
+Owners = Mapping[tuple[str, str], int | None]
 KINDS: dict[str, Any] = {
     "task": ScheduledTask.objects,
     "execution": Execution.objects,
@@ -35,13 +37,13 @@ def listener(session_key: str) -> User | None:
     return user if user.is_authenticated and user.is_active else None
 
 
-def audible(user: User, changes: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those of these (kind, id) that this person may see, in a query for each kind; an
-    administrator hears of what was deleted as well."""
+def audible(user: User, changes: Owners) -> set[tuple[str, str]]:
+    """Those of these (kind, id) that this person may see, in a query for each kind; of what is gone
+    administrators hear, and whose it was."""
     known = [(kind, one) for kind, one in changes if kind in KINDS and identifier(one)]
     if is_administrator(user):
         return set(known)
-    heard: set[tuple[str, str]] = set()
+    heard = {key for key in known if changes[key] == user.pk}
     for kind, objects in KINDS.items():
         ids = [UUID(one) for named, one in known if named == kind]
         if ids:

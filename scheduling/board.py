@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from devices.hub.threads import Threads
 from devices.hub.wakes import hear
@@ -15,6 +15,13 @@ JOIN_SECONDS = 2.0
 MOST_CHANGES = 500
 
 
+class Change(NamedTuple):
+    """What is told of an object; `owner_id` says whose it was, where it is gone."""
+
+    version: int
+    owner_id: int | None
+
+
 class Listener:
     """A browser's socket: what changed since it was last told, the same thing once."""
 
@@ -22,16 +29,16 @@ class Listener:
         self.session_digest = session_digest
         self.is_signed_out = False
         self.woken = asyncio.Event()
-        self._changes: dict[tuple[str, str], int] = {}
+        self._changes: dict[tuple[str, str], Change] = {}
 
-    def add(self, kind: str, ids: list[str], version: int) -> None:
+    def add(self, kind: str, ids: list[str], change: Change) -> None:
         """Beyond what is kept, changes are left to the page's own look once a minute."""
         for one in ids:
             if len(self._changes) < MOST_CHANGES or (kind, one) in self._changes:
-                self._changes[kind, one] = version
+                self._changes[kind, one] = change
         self.woken.set()
 
-    def take(self) -> dict[tuple[str, str], int]:
+    def take(self) -> dict[tuple[str, str], Change]:
         self.woken.clear()
         taken, self._changes = self._changes, {}
         return taken
@@ -70,7 +77,8 @@ class Board:
     def hear(self, message: dict[str, Any]) -> None:
         for listener in self._listeners:
             if message["type"] == live.CHANGED:
-                listener.add(message["object"], message["ids"], message["version"])
+                change = Change(message["version"], message.get("owner"))
+                listener.add(message["object"], message["ids"], change)
             elif message["session"] == listener.session_digest:
                 listener.is_signed_out = True
                 listener.woken.set()

@@ -64,7 +64,7 @@ class LiveConsumer(AsyncConsumer):
 
     async def _tell(self, session_key: str, listener: Listener, send: Send) -> None:
         """Tells of changes until cancelled. Raises SignedOut."""
-        await self._heard(session_key, [])
+        await self._heard(session_key, {})
         while True:
             try:
                 async with asyncio.timeout(CHECK_SESSION_SECONDS):
@@ -74,14 +74,13 @@ class LiveConsumer(AsyncConsumer):
             if listener.is_signed_out:
                 raise SignedOut
             changes = listener.take()
-            for kind, one in sorted(await self._heard(session_key, list(changes))):
-                change = {"object": kind, "id": one, "version": changes[kind, one]}
+            owners = {key: change.owner_id for key, change in changes.items()}
+            for kind, one in sorted(await self._heard(session_key, owners)):
+                change = {"object": kind, "id": one, "version": changes[kind, one].version}
                 await send({"type": "websocket.send", "text": json.dumps(change)})
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _heard(
-        self, session_key: str, changes: list[tuple[str, str]]
-    ) -> set[tuple[str, str]]:
+    async def _heard(self, session_key: str, changes: audience.Owners) -> set[tuple[str, str]]:
         """What of the changes may be told. Raises SignedOut."""
         try:
             return await self._board.threads.call(partial(_heard, session_key, changes))
@@ -91,7 +90,7 @@ class LiveConsumer(AsyncConsumer):
             return set()
 
 
-def _heard(session_key: str, changes: list[tuple[str, str]]) -> set[tuple[str, str]]:
+def _heard(session_key: str, changes: audience.Owners) -> set[tuple[str, str]]:
     user = audience.listener(session_key)
     if user is None:
         raise SignedOut

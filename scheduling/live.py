@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from scheduling import hints
@@ -15,15 +16,17 @@ CHANGED = "live.changed"
 SIGNED_OUT = "live.signed_out"
 
 
-def changed(kind: str, ids: Iterable[UUID | str]) -> None:
-    """After the commit, says that these objects changed. `kind`: task, execution, run or device.
+def changed(kind: str, ids: Iterable[UUID | str], *, owner_id: int | None = None) -> None:
+    """After the commit, says that these objects changed. `kind`: task, execution, run or device;
+    `owner_id` whose they were, where they are gone and nobody could look that up.
 
     The message's `version` grows with time: of two about one object, the greater is the newer.
     """
     names = sorted({str(one) for one in ids})
     if names:
         version = time.time_ns() // 1_000
-        message = {"type": CHANGED, "object": kind, "ids": names, "version": version}
+        message: dict[str, Any] = {"type": CHANGED, "object": kind, "ids": names}
+        message |= {"version": version, "owner": owner_id}
         hints.after_commit(partial(hints.send_to_group, GROUP, message))
 
 

@@ -79,7 +79,7 @@ def update(
     task = _locked(task)
     now = clock.now()
     definition = definitions.check(data, user=user, now=now, task=task, partial=partial)
-    before = changes.snapshot(task)
+    before, owner_id = changes.snapshot(task), task.user_id
     replans = any(
         getattr(task, name) != definition.values.get(name, getattr(task, name))
         for name in definitions.PLAN_FIELDS
@@ -91,6 +91,8 @@ def update(
         planning.plan_after(task, now)
     opening.save(task)
     changes.edited(task, user, before)
+    if task.user_id != owner_id:
+        live.changed("task", [task.pk], owner_id=owner_id)
     return task
 
 
@@ -139,7 +141,7 @@ def delete(task: ScheduledTask, user: User) -> None:
     task_id = task.pk
     task.delete()
     mirror.remove(periodic_task)
-    live.changed("task", [task_id])
+    live.changed("task", [task_id], owner_id=task.user_id)
     log.info("task_deleted", task=str(task_id), user=user.pk)
 
 

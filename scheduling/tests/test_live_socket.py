@@ -111,6 +111,25 @@ async def test_an_administrator_hears_of_a_deletion(
         assert (await page.hears())["id"] == pk
 
 
+async def test_the_owner_hears_of_a_deletion_by_somebody_else_and_no_other(
+    notices: board.Board, admin: User, operator: User, outsider: User, task: ScheduledTask
+) -> None:
+    pk = str(task.pk)
+    async with page_of(operator, notices) as page, page_of(outsider, notices) as other:
+        await in_thread(lambda: schedules.delete(task, admin))
+        assert (await page.hears())["id"] == pk
+        assert await other.hears_nothing()
+
+
+async def test_who_loses_a_task_to_another_hears_of_it(
+    notices: board.Board, admin: User, operator: User, task: ScheduledTask
+) -> None:
+    given = {"user_id": admin.pk}
+    async with page_of(operator, notices) as page:
+        await in_thread(lambda: schedules.update(task, admin, given, partial=True))
+        assert (await page.hears())["id"] == str(task.pk)
+
+
 async def test_many_changes_of_one_object_are_told_as_one(
     notices: board.Board, operator: User, task: ScheduledTask
 ) -> None:
