@@ -83,8 +83,10 @@ function sayUnanswered(form) {
 }
 
 // Where the opener went with the form's old content, its successor takes the focus back.
-document.addEventListener("close", () => {
-  if (document.activeElement === document.body) document.querySelector("[data-opens]")?.focus();
+document.addEventListener("close", ({ target }) => {
+  const focused = document.activeElement;
+  if (focused !== document.body && !target.contains(focused)) return;
+  document.querySelector(`[data-opens="${target.id}"]`)?.focus();
 }, { capture: true });
 
 const atOnce = document.querySelector("dialog[data-open]");
