@@ -125,7 +125,7 @@ def _admit(request: protocol.EnrolmentRequest) -> Device:
     try:
         with transaction.atomic():
             token = _consume(request.token)
-            device = _create(request)
+            device = _create(request, token)
             if token.group is not None:
                 token.group.devices.add(device)
             upward().devices_changed([device.pk])
@@ -146,7 +146,7 @@ def _consume(text: str) -> EnrollmentToken:
     return presented.get()
 
 
-def _create(request: protocol.EnrolmentRequest) -> Device:
+def _create(request: protocol.EnrolmentRequest, token: EnrollmentToken) -> Device:
     words = described(request.facts)
     return Device.objects.create(
         name=one_line(request.name, 200) or words.hostname[:200] or _("Unnamed device"),
@@ -156,6 +156,7 @@ def _create(request: protocol.EnrolmentRequest) -> Device:
         agent_version=one_line(request.agent_version, 50),
         public_key=request.public_key,
         facts=storable(request.facts),
+        enrolled_with=token,
     )
 
 

@@ -77,6 +77,15 @@ class Device(models.Model):
     tags = models.JSONField(default=dict, blank=True)
     facts = models.JSONField(default=dict, blank=True)
     enrolled_at = models.DateTimeField(auto_now_add=True)
+    enrolled_with = models.ForeignKey(
+        "devices.EnrollmentToken",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="devices",
+        editable=False,
+        help_text=_("The token that let it in."),
+    )
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     is_online = models.BooleanField(default=False, editable=False)
     online_changed_at = models.DateTimeField(null=True, blank=True, editable=False)

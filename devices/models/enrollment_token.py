@@ -11,6 +11,8 @@ from accounts.uuid7 import uuid7
 from devices.models.group import DeviceGroup
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.contrib.auth.models import AnonymousUser, User
 
 
@@ -18,6 +20,11 @@ class EnrollmentTokenQuerySet(models.QuerySet["EnrollmentToken"]):
     def visible_to(self, user: User | AnonymousUser) -> EnrollmentTokenQuerySet:
         """Only administrators let machines in."""
         return self if user.is_active and user.is_superuser else self.none()
+
+    def usable(self, now: datetime) -> EnrollmentTokenQuerySet:
+        """Those that let another machine in."""
+        present = self.filter(revoked_at=None, expires_at__gt=now)
+        return present.filter(uses_count__lt=models.F("uses_limit"))
 
 
 class EnrollmentToken(models.Model):

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_required
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -16,8 +16,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.acting import attempt
 from accounts.errors import InvalidInput
 from accounts.expiry import parse_expiry
-from accounts.pages import administrator, paginate
-from devices import enrollment, installing, keys
+from accounts.pages import administrator, paginate, render_page
+from devices import arrivals, enrollment, installing, keys
 from devices.agent import protocol
 from devices.forms import EnrollmentForm
 from devices.models import EnrollmentToken
@@ -47,8 +47,10 @@ def device_new(request: HttpRequest) -> HttpResponse:
         "line": installing.line("deployx.token", fingerprint),
         "wheel": installing.wheel_address(),
         "page": paginate(request, issued),
+        "arrivals": arrivals.of(user, now=timezone.now()),
     }
-    return render(request, "devices/new.html", context)
+    regions = {"arrivals": "devices/_arrivals.html"}
+    return render_page(request, "devices/new.html", context, regions=regions)
 
 
 @require_POST

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
+from devices.agent import kinds
 from devices.agent.kinds import FormField, Kind, PayloadError
 from scheduling.forms import picking, values
 
@@ -92,6 +93,11 @@ class PayloadForm:
                 by_name[name].errors.append(said)
             else:
                 self.errors.append(message)
+
+
+def names() -> set[str]:
+    """What the fields of all kinds are called in a form."""
+    return {name for kind in kinds.every() for name in typed(kind, None)}
 
 
 def typed(kind: Kind, payload: Mapping[str, Any] | None) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from accounts.acting import sentences
 from accounts.errors import InvalidInput, NotAllowed
 from accounts.pages import identifier, person
 from scheduling import clock, schedules, zones
+from scheduling.forms import payload
 from scheduling.forms.targets import pickers
 from scheduling.forms.task import choose, fresh
 
@@ -59,8 +60,12 @@ def led(request: HttpRequest, to: Execution | ScheduledTask | str) -> HttpRespon
 
 def asked_for(request: HttpRequest) -> Typed:
     """The fields of a form nobody has typed into, with what the address names chosen: `?device=`,
-    `?group=`, `?file=` and `?software=`. Raises Http404 for what is no id."""
+    `?group=`, `?file=` and `?software=`, and a kind's fields by the names they have in the form,
+    such as `?command-commands=`. Raises Http404 for what is no id."""
     data = fresh()
+    for name in payload.names():
+        if name in request.GET:
+            data.setlist(name, request.GET.getlist(name))
     for kind in ("device", "group"):
         data.setlist(f"{kind}_ids", _asked(request, kind))
     for name, what in (("file", "files"), ("software", "software")):

@@ -1,10 +1,12 @@
 // The socket says what changed ({object, id, version}); the page then asks again over HTTP, at most
-// twice a second, and once a minute whether or not it heard anything.
+// twice a second, and once a minute whether or not it heard anything. Where somebody waits for one
+// thing to happen (data-live-awaits), it asks more often while the socket is down.
 
 import { morph } from "./morph.js";
 
 const SHORTEST_PAUSE_MS = 500;
 const LONGEST_SILENCE_MS = 60_000;
+const LONGEST_AWAITED_MS = 3_000;
 const LONGEST_RETRY_MS = 30_000;
 const LONGEST_ANSWER_MS = 30_000;
 const SIGNED_OUT = 4401;
@@ -95,9 +97,15 @@ function connect() {
   });
 }
 
+function askForAwaited() {
+  if (document.documentElement.dataset.line === "open") return;
+  regions().filter((region) => "liveAwaits" in region.dataset).forEach(ask);
+}
+
 if (regions().length) {
   connect();
   setInterval(() => regions().forEach(ask), LONGEST_SILENCE_MS);
+  setInterval(askForAwaited, LONGEST_AWAITED_MS);
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) regions().forEach(ask);
   });
