@@ -17,7 +17,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 from redis import Redis
 
 from devices.models import Device, DeviceGroup
@@ -35,6 +35,10 @@ FLAGS = [
     "--disable-sync",
 ]
 SETTINGS = "tests.browser.settings"
+POLICY_WATCH = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy: ${event.effectiveDirective} refused ${event.blockedURI || event.sample}`));
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,6 +73,11 @@ class Visitor:
 
     def unfolds_everything(self) -> None:
         self.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+
+    def watches(self, request: Request) -> None:
+        """Our pages work on a network without a way out."""
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.complaints.append(f"asked another host: {request.url}")
 
     def hears(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -168,7 +177,9 @@ def _visit(chromium: Browser, server: str, **options: Any) -> Iterator[Visitor]:
     options = {"viewport": {"width": 1280, "height": 900}, "locale": "en", **options}
     context = chromium.new_context(**options)
     context.set_default_timeout(10_000)
+    context.add_init_script(POLICY_WATCH)
     somebody = Visitor(context.new_page(), server)
+    somebody.page.on("request", somebody.watches)
     somebody.page.on("console", somebody.hears)
     somebody.page.on("pageerror", lambda error: somebody.complaints.append(str(error)))
     yield somebody
