@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from accounts.errors import InvalidInput
@@ -69,11 +72,23 @@ def import_(options: Mapping[str, Any], user: User, out: Console, remarks: Conso
         if not options["yes"] and not _confirms(plan, remarks, options["file"]):
             remarks.print(_("Nothing was imported."))
             return REFUSED
-        apply.carry_out(plan, user)
+        with _bar(plan, remarks) as advance:
+            apply.carry_out(plan, user, advance=advance)
         shown.print(_("Done."))
     if options["as_json"]:
         rendering.print_json(out, plan_json(plan))
     return None
+
+
+@contextmanager
+def _bar(plan: Plan, remarks: Console) -> Iterator[Callable[[], object]]:
+    """How far it is, on a terminal."""
+    parts = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(
+        *parts, console=remarks, transient=True, disable=not remarks.is_terminal
+    ) as progress:
+        row = progress.add_task(_("Importing"), total=apply.PASSES * len(plan.steps))
+        yield partial(progress.advance, row)
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:

@@ -19,15 +19,19 @@ from scheduling.porting.linking import Ref
 from scheduling.porting.steps import Plan, Step, Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+# How often `carry_out` goes over the steps, and says so of each.
+PASSES = 2
 log = structlog.get_logger(__name__)
 
 
 @transaction.atomic
-def carry_out(plan: Plan, user: User) -> list[ScheduledTask]:
+def carry_out(
+    plan: Plan, user: User, *, advance: Callable[[], object] = bool
+) -> list[ScheduledTask]:
     """Does what the plan says, by the verbs and with this person's rights; answers the tasks that
-    were made or changed.
+    were made or changed. Calls `advance` PASSES times for each step.
 
     Raises StateConflict where it would not do the same any more, InvalidInput where it cannot be.
     """
@@ -42,8 +46,10 @@ def carry_out(plan: Plan, user: User) -> list[ScheduledTask]:
     written = _Written(user)
     for step in plan.steps:
         written.write(step)
+        advance()
     for step in plan.steps:
         written.link(step)
+        advance()
     log.info(
         "tasks_imported",
         user=user.pk,
