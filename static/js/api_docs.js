@@ -1,6 +1,11 @@
 // Swagger UI over our OpenAPI description. Requests made here carry the session's CSRF token.
 
 const place = document.getElementById("docs");
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+
+follow();
+dark.addEventListener("change", follow);
 
 SwaggerUIBundle({
   url: place.dataset.schema,

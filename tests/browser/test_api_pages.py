@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlsplit
 
+import pytest
 from django.contrib.auth.models import User
+from playwright.sync_api import expect
 
 from devices.models import DeviceGroup
 from scheduling.models import ScheduledTask
@@ -61,3 +64,33 @@ def test_an_address_in_an_answer_is_a_link(visitor: Visitor, operator: User) -> 
     page = visitor.opens("/api/")
     page.get_by_role("link", name="/api/schedule/tasks").click()
     page.get_by_role("heading", name="GET /api/schedule/tasks").wait_for()
+
+
+def test_the_documentation_asks_no_other_host_and_is_as_dark_as_the_reader_likes(
+    visitor: Visitor, operator: User
+) -> None:
+    asked: list[str] = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
+    visitor.page.emulate_media(color_scheme="light")
+    visitor.signs_in("operator")
+    page = visitor.opens("/api/docs")
+    page.locator("#operations-tasks-tasks_pause").wait_for()
+    assert {urlsplit(one).netloc for one in asked} == {urlsplit(visitor.address).netloc}
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_class("dark-mode")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    page.get_by_role("link", name="Back to DeployX").click()
+    expect(page).to_have_title("Overview · DeployX")
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api/schedule/tasks", "/api/docs"])
+def test_no_page_of_the_api_scrolls_sideways_on_a_telephone(
+    visitor: Visitor, operator: User, web_group: DeviceGroup, path: str
+) -> None:
+    factories.task(operator, groups=[web_group])
+    visitor.page.set_viewport_size({"width": 320, "height": 640})
+    visitor.signs_in("operator")
+    page = visitor.opens(path)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
