@@ -6,7 +6,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 RUN := $(VENV)/bin/python
 
-.PHONY: up agent-wheel test test-browser faults thorough bench lint format messages lock clean
+.PHONY: up agent-wheel test test-browser faults thorough bench lint format messages screenshots lock clean
 
 up: $(VENV)/embedded.stamp
 	@exec $(RUN) manage.py up
@@ -50,9 +50,14 @@ format: $(VENV)/dev.stamp
 messages: $(VENV)/dev.stamp
 	$(RUN) manage.py makemessages
 
+# Pictures of every page for README and guide, in docs/img; look at them before they are committed.
+screenshots: $(VENV)/dev.stamp
+	rm -f docs/img/*.webp
+	$(RUN) -m pytest -q -m browser tests/browser/screenshots.py
+
 # Pins what the *.in files allow; run it after changing one.
 lock: $(VENV)/dev.stamp
-	for name in requirements requirements-embedded requirements-dev; do \
+	for name in requirements requirements-s3 requirements-embedded requirements-dev; do \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --upgrade --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
 	done

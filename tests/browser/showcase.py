@@ -1,0 +1,269 @@
+"""A small company's installation with three weeks behind it, to be looked at in pictures."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+
+from accounts import tokens
+from devices import enrollment, keys
+from devices.models import Device, DeviceGroup
+from scheduling import heartbeats, inventory, progress, templates
+from scheduling.catalogue import files
+from scheduling.models import DeviceRun, Execution, ScheduledTask, ServiceHeartbeat
+from scheduling.tests import factories
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+DAYS = 21
+ZONE = "Europe/Berlin"
+DISKS = """Filesystem      Size  Used Avail Use% Mounted on
+/dev/nvme0n1p2  234G  {used}G  {left}G  {percent}% /
+tmpfs           7.8G  1.2M  7.8G   1% /run
+"""
+ODD = """Filesystem      Size  Used Avail Use% Mounted on
+/dev/sda1        58G   57G  1.1G  98% /
+df: /mnt/backup: Stale file handle
+"""
+
+
+@dataclass(slots=True)
+class Fleet:
+    web: DeviceGroup
+    databases: DeviceGroup
+    kiosks: DeviceGroup
+
+    @property
+    def devices(self) -> list[Device]:
+        return [one for group in (self.web, self.databases, self.kiosks) for one in of(group)]
+
+
+def of(group: DeviceGroup) -> list[Device]:
+    return list(group.devices.order_by("name"))
+
+
+def build(admin: User) -> dict[str, str]:
+    """The address of every page worth a picture, by the name of its picture."""
+    chance = random.Random(7)
+    keys.ensure_key()
+    _is_well()
+    anna = factories.person("anna")
+    fleet = _fleet(anna)
+    tasks = _tasks(admin, fleet)
+    for task in tasks:
+        _history(task, chance)
+    running, run = _rollout(tasks[0], fleet)
+    ended, odd = _differing(tasks[0], fleet)
+    file, entry = _catalogue(admin, fleet)
+    template = templates.create(admin, {"name": "Nightly check", **templates.of_task(tasks[0])})
+    tokens.issue(admin, "Monitoring", ["tasks:read"])
+    enrollment.issue(fleet.kiosks, created_by=admin, name="New kiosks")
+    device = of(fleet.web)[0]
+    group = fleet.web
+    return {
+        "overview": "/",
+        "tasks": "/tasks/",
+        "task": f"/tasks/{tasks[0].pk}/",
+        "task-new": "/tasks/new",
+        "task-edit": f"/tasks/{tasks[2].pk}/edit",
+        "task-changes": f"/tasks/{tasks[0].pk}/changes",
+        "task-delete": f"/tasks/{tasks[0].pk}/delete",
+        "tasks-pause": f"/tasks/bulk/pause?task={tasks[0].pk}&task={tasks[1].pk}",
+        "tasks-edit": f"/tasks/bulk/edit?task={tasks[0].pk}&task={tasks[1].pk}",
+        "tasks-reschedule": f"/tasks/bulk/reschedule?task={tasks[0].pk}&task={tasks[1].pk}",
+        "calendar-month": "/calendar/",
+        "calendar-week": "/calendar/?view=week",
+        "calendar-day": "/calendar/?view=day",
+        "history": "/executions/",
+        "execution-running": f"/executions/{running.pk}/?run={run.pk}",
+        "execution-ended": f"/executions/{ended.pk}/",
+        "execution-difference": f"/runs/{odd.pk}/difference",
+        "execution-cancel": f"/executions/{running.pk}/cancel",
+        "command": "/commands/",
+        "files": "/files/",
+        "file": f"/files/{file}/",
+        "file-new": "/files/new",
+        "deploy-files": f"/files/?file={file}",
+        "software": "/software/",
+        "software-entry": f"/software/{entry}/",
+        "deploy-software": f"/software/?software={entry}",
+        "devices": "/devices/",
+        "device": f"/devices/{device.pk}/",
+        "device-new": "/devices/new",
+        "device-edit": f"/devices/{device.pk}/edit",
+        "groups": "/groups/",
+        "group": f"/groups/{group.pk}/",
+        "group-edit": f"/groups/{group.pk}/edit",
+        "templates": "/settings/templates/",
+        "template": f"/settings/templates/{template.pk}/",
+        "tokens": "/settings/tokens/",
+        "health": "/health/",
+        "api": f"/api/schedule/tasks/{tasks[0].pk}",
+        "api-docs": "/api/docs",
+        "admin": "/admin/",
+        "admin-tasks": "/admin/scheduling/scheduledtask/",
+    }
+
+
+def _is_well() -> None:
+    """Every program of the system was heard of, and goes on being."""
+    for kind in ("web", "worker", "beat"):
+        heartbeats.record(kind, f"{kind}-1")
+    ServiceHeartbeat.objects.update(seen_at=timezone.now() + timedelta(hours=1))
+
+
+def _fleet(person: User) -> Fleet:
+    def group(name: str, prefix: str, number: int, site: str) -> DeviceGroup:
+        made = [_device(f"{prefix}-{one}", site, away=one == 4) for one in range(1, number + 1)]
+        return factories.group(name, devices=made, people=[person])
+
+    return Fleet(
+        group("Web servers", "web", 6, "berlin"),
+        group("Databases", "db", 3, "berlin"),
+        group("Kiosks", "kiosk", 12, "hamburg"),
+    )
+
+
+def _device(name: str, site: str, *, away: bool) -> Device:
+    facts = {"hostname": name, "distribution": "Debian 12", "cpus": 8, "memory_mb": 16_384}
+    return factories.device(
+        name,
+        online=not away,
+        hostname=name,
+        architecture="amd64",
+        agent_version="1.0",
+        tags=[f"site={site}"],
+        facts=facts,
+    )
+
+
+def _tasks(admin: User, fleet: Fleet) -> list[ScheduledTask]:
+    def task(
+        name: str, command: str, group: DeviceGroup, kind: str, **config: Any
+    ) -> ScheduledTask:
+        return factories.task(
+            admin,
+            name=name,
+            groups=[group],
+            time_zone=ZONE,
+            task_payload={"command": command},
+            recurrence_type=kind,
+            recurrence_config=config,
+        )
+
+    found = [
+        task("Disk space", "df -h", fleet.web, "daily", time="02:00"),
+        task("Back up databases", "pg_dumpall | zstd", fleet.databases, "daily", time="01:30"),
+        task(
+            "Restart kiosks", "systemctl reboot", fleet.kiosks, "weekly",
+            time="03:30", days_of_week=[6],
+        ),
+        task("Certificates", "certbot renew", fleet.web, "interval", every=6, unit="hours"),
+        task(
+            "Security updates", "apt-get upgrade --yes", fleet.kiosks, "monthly",
+            time="04:00", nth=2, weekday=1,
+        ),
+        task("Clean caches", "fstrim --all", fleet.databases, "custom", cron_expression="0 5 * * 1-5"),
+    ]  # fmt: skip
+    ScheduledTask.objects.filter(pk=found[4].pk).update(is_paused=True, status="paused")
+    return found
+
+
+def _history(task: ScheduledTask, chance: random.Random) -> None:
+    """One execution a day, a few of them failed, each a little longer than the one before."""
+    now = timezone.now()
+    for day in range(DAYS, 0, -1):
+        status = "failed" if chance.random() < 0.08 else "success"
+        began = now - timedelta(days=day, hours=chance.randrange(3))
+        _past(task, status, began, 40 + DAYS - day + chance.randrange(12))
+    ScheduledTask.objects.filter(pk=task.pk).update(
+        last_run_time=began, last_execution_status="success", execution_count=DAYS
+    )
+
+
+def _past(task: ScheduledTask, status: str, began: datetime, seconds: int) -> None:
+    went_well = status == "success"
+    counts = {**dict.fromkeys(DeviceRun.Status.values, 0), "succeeded": 5}
+    counts["succeeded" if went_well else "failed"] += 1
+    made = factories.execution(task, status=status, created_at=began, started_at=began)
+    Execution.objects.filter(pk=made.pk).update(
+        completed_at=began + timedelta(seconds=seconds),
+        result=progress.result_of(counts),
+        trigger="scheduled",
+        opened_by="beat",
+    )
+
+
+def _rollout(task: ScheduledTask, fleet: Fleet) -> tuple[Execution, DeviceRun]:
+    """In its second wave, with something to see on every device."""
+    execution = factories.execution(task, open_wave=2)
+    devices = fleet.devices
+    for device in devices[:6]:
+        _wrote(execution, device, _disks(48))
+    factories.run(execution, devices[6], status="failed", wave=2, exit_code=1)
+    run = factories.run(execution, devices[7], status="running", wave=2)
+    factories.write_output(run, _disks(71))
+    for device in devices[8:12]:
+        factories.run(execution, device, status="running", wave=2)
+    for device in devices[12:]:
+        factories.run(execution, device, status="pending", wave=3)
+    return execution, run
+
+
+def _differing(task: ScheduledTask, fleet: Fleet) -> tuple[Execution, DeviceRun]:
+    """One that has ended, on all devices but one the same."""
+    execution = factories.execution(task)
+    devices = fleet.devices
+    for device in devices[:5]:
+        _wrote(execution, device, _disks(48))
+    odd = _wrote(execution, devices[5], ODD.encode())
+    factories.run(execution, devices[6], status="failed", exit_code=1)
+    _end(execution)
+    return execution, odd
+
+
+def _wrote(execution: Execution, device: Device, output: bytes) -> DeviceRun:
+    factories.come_online(device)
+    device.refresh_from_db()
+    return factories.carry_out(factories.run(execution, device, status="queued"), output=output)
+
+
+def _disks(percent: int) -> bytes:
+    used = 234 * percent // 100
+    return DISKS.format(used=used, left=234 - used, percent=percent).encode()
+
+
+def _end(execution: Execution) -> None:
+    statuses: Sequence[str] = list(execution.runs.values_list("status", flat=True))
+    counts = {one: statuses.count(one) for one in DeviceRun.Status.values}
+    now = timezone.now()
+    Execution.objects.filter(pk=execution.pk).move(
+        "partial", completed_at=now, result=progress.result_of(counts)
+    )
+
+
+def _catalogue(admin: User, fleet: Fleet) -> tuple[str, str]:
+    """The ids of a file and a software."""
+    wanted = {"name": "motd", "description": "What people read when they sign in"}
+    motd = files.create(admin, wanted, iter([b"Welcome.\n"]), 9)
+    package = files.create(admin, {"name": "browser_128.0_amd64.deb"}, iter([b"!<arch>"]), 7)
+    deb = {
+        "os": "linux",
+        "format": "deb",
+        "file_id": str(package.pk),
+        "detect_command": "browser -v",
+    }
+    entry = factories.software(
+        admin, name="Browser", version="128.0", publisher="Example Ltd", category="Office",
+        sources=[deb],
+    )  # fmt: skip
+    for device in of(fleet.kiosks)[:5]:
+        said = {"installed": [{"name": "Browser", "version": "128.0"}]}
+        inventory.note(device.pk, said, timezone.now())
+    return str(motd.pk), str(entry.pk)
