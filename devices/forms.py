@@ -10,10 +10,25 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import InvalidInput
+from accounts.pages import identifier
 from devices.models import DeviceGroup
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.contrib.auth.models import User
+
+    from devices.models.group import DeviceGroupQuerySet
+
+MOST_OFFERED = 100
+
+
+def offered(groups: DeviceGroupQuerySet, chosen: UUID | None) -> list[DeviceGroup]:
+    """What a box to choose a group from holds: the first by name, and the chosen one in any case."""
+    first = list(groups.order_by("name")[:MOST_OFFERED])
+    if chosen is None or any(one.pk == chosen for one in first):
+        return first
+    return [*groups.filter(pk=chosen), *first]
 
 
 class AskingForm(forms.Form):
@@ -100,3 +115,6 @@ class EnrollmentForm(AskingForm):
         super().__init__(*args, **kwargs)
         groups: Any = self.fields["group"]
         groups.queryset = DeviceGroup.objects.visible_to(user)
+        chosen = identifier(str(self["group"].value() or ""))
+        rows = offered(groups.queryset, chosen)
+        groups.widget.choices = [("", groups.empty_label), *((one.pk, one.name) for one in rows)]

@@ -3,14 +3,15 @@ when the query changes, and once a minute."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from devices import queries
@@ -70,3 +71,26 @@ def _bring_up_to_date(group: DeviceGroup) -> int:
     )
     DeviceGroup.objects.filter(pk=group.pk).update(refreshed_at=timezone.now())
     return gone + len(new)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Of one group: devices that are not revoked, those of them online, and people."""
+
+    devices: int = 0
+    online: int = 0
+    people: int = 0
+
+
+def counted(groups: Iterable[DeviceGroup]) -> list[tuple[DeviceGroup, Counts]]:
+    """Each with its counts, in two queries over the members of these groups alone."""
+    shown = list(groups)
+    members = DeviceGroup.devices.through.objects.filter(
+        devicegroup__in=shown, device__revoked_at=None
+    )
+    online = Count("pk", filter=Q(device__is_online=True))
+    rows = members.values_list("devicegroup").annotate(total=Count("pk"), online=online)
+    devices = {pk: (total, there) for pk, total, there in rows}
+    having = DeviceGroup.people.through.objects.filter(devicegroup__in=shown)
+    people = dict(having.values_list("devicegroup").annotate(total=Count("pk")))
+    return [(one, Counts(*devices.get(one.pk, (0, 0)), people.get(one.pk, 0))) for one in shown]

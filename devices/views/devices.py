@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Prefetch, Q
+from django.db.models import F, Prefetch, Q
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.acting import attempt
 from accounts.errors import InvalidInput
 from accounts.pages import administrator, identifier, paginate, person, render_page
 from devices import agent_updates, fleet, presence
-from devices.forms import DeviceForm, typed_tags
+from devices.forms import DeviceForm, offered, typed_tags
 from devices.models import Device, DeviceGroup
 
 if TYPE_CHECKING:
@@ -33,6 +34,16 @@ STATES = {
     Device.Status.NEVER_CONNECTED: Q(revoked_at=None, last_seen_at=None),
     Device.Status.REVOKED: Q(revoked_at__isnull=False),
 }
+SORTS: dict[str, tuple[Any, ...]] = {
+    "name": ("name", "pk"),
+    "seen": (F("last_seen_at").desc(nulls_last=True), "pk"),
+    "newest": ("-pk",),
+}
+SORT_LABELS = (
+    ("name", gettext_lazy("Name")),
+    ("seen", gettext_lazy("Last seen")),
+    ("newest", gettext_lazy("Enrolled last")),
+)
 
 
 @require_safe
@@ -42,11 +53,14 @@ def device_list(request: HttpRequest) -> HttpResponse:
     visible = Device.objects.visible_to(user)
     groups = DeviceGroup.objects.visible_to(user)
     page = paginate(request, _filtered(visible, groups, request.GET))
+    group = request.GET.get("group", "")
     context = {
         "page": page,
         "counts": presence.counts(visible),
-        "groups": groups,
-        "group": request.GET.get("group", ""),
+        "groups": offered(groups, identifier(group)),
+        "group": group,
+        "sort": request.GET.get("sort", "name"),
+        "sorts": SORT_LABELS,
         "states": Device.Status,
         "status": request.GET.get("status", ""),
         "search": request.GET.get("search", ""),
@@ -99,5 +113,6 @@ def _filtered(devices: DeviceQuerySet, groups: Any, query: QueryDict) -> DeviceQ
         members = Device.groups.through.objects.filter(devicegroup__in=groups.filter(pk=group))
         devices = devices.filter(pk__in=members.values("device"))
     if search := query.get("search", "").strip():
-        devices = devices.filter(Q(name__icontains=search) | Q(hostname__icontains=search))
-    return devices.prefetch_related(Prefetch("groups", groups)).order_by("name", "pk")
+        devices = devices.found_by(search)
+    order = SORTS.get(query.get("sort", ""), SORTS["name"])
+    return devices.prefetch_related(Prefetch("groups", groups)).order_by(*order)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count, Q
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -16,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.acting import attempt, back
 from accounts.errors import InvalidInput
 from accounts.pages import administrator, identifier, paginate, person, render_page
-from devices import groups
+from devices import groups, membership
 from devices.forms import GroupForm
 from devices.models import Device, DeviceGroup
 
@@ -35,13 +34,8 @@ NAMES_OFFERED = 200
 def group_list(request: HttpRequest) -> HttpResponse:
     search = request.GET.get("search", "")
     found = DeviceGroup.objects.visible_to(person(request)).filter(name__icontains=search.strip())
-    present = Q(devices__revoked_at=None)
-    counted = found.annotate(
-        device_count=Count("devices", filter=present, distinct=True),
-        online_count=Count("devices", filter=present & Q(devices__is_online=True), distinct=True),
-        people_count=Count("people", distinct=True),
-    )
-    context = {"page": paginate(request, counted.order_by("name")), "search": search}
+    page = paginate(request, found.order_by("name"))
+    context = {"page": page, "rows": membership.counted(page.object_list), "search": search}
     return render_page(
         request, "groups/list.html", context, regions={"group-list": "groups/_list.html"}
     )

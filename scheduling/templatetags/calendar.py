@@ -59,7 +59,8 @@ def day_of(cell: Cell, sheet: Sheet) -> Day:
 def clock(cell: Cell, sheet: Sheet) -> str:
     """What the clock shows when the cell begins; with its offset on a day that has two."""
     local = cell.start.astimezone(sheet.zone)
-    return f"{local:%H:%M} UTC{local:%z}" if sheet.changes_clocks else f"{local:%H:%M}"
+    offset = local.isoformat()[-6:]
+    return f"{local:%H:%M} UTC{offset}" if sheet.changes_clocks else f"{local:%H:%M}"
 
 
 @register.simple_tag
@@ -77,18 +78,20 @@ def entry(row: Row, cell: Cell, sheet: Sheet) -> dict[str, Any]:
     local = row.at.astimezone(sheet.zone)
     own = "" if row.time_zone == sheet.zone.key else f"{row.local:%H:%M} {row.time_zone}"
     minute = row.at.replace(second=0, microsecond=0)
+    has_room = sheet.view != View.MONTH
+    is_planned = row.kind == "planned"
     return {
         "tone": tone,
-        "icon": "calendar-clock" if row.kind == "planned" else TONE_ICONS[tone],
+        "icon": "" if is_planned else TONE_ICONS[tone],
         "label": label,
-        "time": f"{local:%H:%M}" if not row.at.second else f"{local:%H:%M:%S}",
+        "time": f"{local:%H:%M:%S}" if row.at.second and has_room else f"{local:%H:%M}",
         "machine": f"{row.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "title": " · ".join(
             one for one in (f"{local:%H:%M} {row.task_name}", str(label), own, row.note) if one
         ),
         "name": row.task_name,
         "href": _leads_to(row),
-        "collides": row.kind == "planned" and minute in cell.collisions,
+        "collides": is_planned and has_room and minute in cell.collisions,
     }
 
 

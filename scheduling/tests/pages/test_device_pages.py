@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,8 +8,11 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django.utils.html import escape
 
+from accounts import uuid7
+from devices import enrollment, forms
 from devices.models import Device, DeviceGroup, EnrollmentToken
 from scheduling import health
 from scheduling.models import ScheduledTask
@@ -169,3 +173,58 @@ def test_a_token_is_revoked(as_admin: Client) -> None:
     as_admin.post(f"/devices/tokens/{token.pk}/revoke")
     token.refresh_from_db()
     assert token.revoked_at is not None
+
+
+def test_the_list_is_sorted_as_the_address_says(as_admin: Client, fleet: None) -> None:
+    Device.objects.filter(name="away-1").update(last_seen_at="2026-01-01T00:00Z")
+    assert shown(as_admin, "?sort=seen") == ["web-1", "away-1", "fresh-1"]
+    assert shown(as_admin, "?sort=newest") == ["fresh-1", "away-1", "web-1"]
+    assert shown(as_admin, "?sort=nonsense") == ["away-1", "fresh-1", "web-1"]
+
+
+def test_of_very_many_groups_the_first_are_offered_and_the_chosen_one(
+    as_admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "MOST_OFFERED", 2)
+    groups = [factories.group(f"group {number}") for number in range(4)]
+    offered = as_admin.get(f"/devices/?group={groups[3].pk}").context["groups"]
+    assert [one.name for one in offered] == ["group 3", "group 0", "group 1"]
+    field = as_admin.get(f"/devices/new?group={groups[3].pk}").context["form"]["group"]
+    assert [label for _value, label in field.field.widget.choices][1:] == [
+        "group 3",
+        "group 0",
+        "group 1",
+    ]
+
+
+def arrivals(client: Client) -> str:
+    headers = {"HX-Request": "true", "HX-Target": "arrivals"}
+    return client.get("/devices/new", headers=headers).content.decode()
+
+
+def test_a_device_that_arrives_is_greeted_and_led_to_its_first_command(
+    as_admin: Client, admin: User
+) -> None:
+    token, _text = enrollment.issue(created_by=admin)
+    assert "Waiting for the machine" in arrivals(as_admin)
+    device = factories.device("kiosk-7", enrolled_with=token)
+    page = arrivals(as_admin)
+    assert "Welcome, kiosk-7" in page
+    assert f'href="/commands/?device={device.pk}&amp;command-commands=hostname"' in page
+    first = as_admin.get(f"/commands/?device={device.pk}&command-commands=hostname")
+    assert ">hostname</textarea>" in first.content.decode()
+
+
+def test_devices_that_came_by_others_or_long_ago_are_not_greeted(
+    as_admin: Client, admin: User
+) -> None:
+    mine, _text = enrollment.issue(created_by=admin)
+    theirs, _text = enrollment.issue(created_by=factories.person(is_administrator=True))
+    factories.device("theirs", enrolled_with=theirs)
+    long_ago = uuid7.earliest(timezone.now() - timedelta(hours=2))
+    factories.device("old", enrolled_with=mine, id=long_ago)
+    assert "Welcome" not in arrivals(as_admin)
+
+
+def test_who_may_not_add_devices_sees_none_arrive(as_operator: Client) -> None:
+    assert as_operator.get("/devices/new").status_code == 403
