@@ -33,6 +33,7 @@ Snapshot = dict[str, Any]
 def snapshot(task: ScheduledTask) -> Snapshot:
     """Every field that people set, by its path."""
     given = definitions.as_input(task) | {"user_id": task.user_id}
+    given["task_payload"] = _payload(task)
     found: Snapshot = {"schedule": {name: given.pop(name) for name in SCHEDULE}}
     for name, value in given.items():
         if name in NESTED:
@@ -76,6 +77,13 @@ def _keep(
 ) -> None:
     if not task.ad_hoc:
         TaskChange.objects.create(task=task, user=user, verb=verb, fields=found or [])
+
+
+def _payload(task: ScheduledTask) -> dict[str, Any]:
+    """As the kind's form has it: written in another way, a payload has not changed."""
+    kind = kinds.get(task.task_type)
+    values = kind.form_values(task.task_payload)
+    return {one.name: values.get(one.name) for one in kind.form_fields()}
 
 
 def _with_pairs_apart(task: ScheduledTask, found: Snapshot) -> Snapshot:

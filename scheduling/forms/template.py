@@ -13,6 +13,7 @@ from devices.agent import kinds
 from devices.forms import AskingForm
 from scheduling import definitions
 from scheduling.forms import options, payload, recurrence
+from scheduling.forms.task import BasicsForm
 from scheduling.options import Retry, Rollout
 
 if TYPE_CHECKING:
@@ -21,14 +22,8 @@ if TYPE_CHECKING:
 
 
 class TemplateForm(AskingForm):
-    name = forms.CharField(
-        required=False,
-        label=_("Name"),
-        widget=forms.TextInput(attrs={"maxlength": 200, "autocomplete": "off"}),
-    )
-    description = forms.CharField(
-        required=False, label=_("Description"), widget=forms.Textarea(attrs={"rows": 2})
-    )
+    name = BasicsForm.base_fields["name"]
+    description = BasicsForm.base_fields["description"]
     shared = forms.BooleanField(
         required=False,
         label=_("Everybody who signs in may use it"),

@@ -74,6 +74,12 @@ def test_values_of_the_environment_are_never_kept(operator: User, task: Schedule
     assert second.fields == [{"field": path, "old": "•••", "new": "•••"}]
 
 
+def test_a_payload_is_kept_as_the_form_has_it(operator: User, task: ScheduledTask) -> None:
+    kept = edit(task, operator, task_payload={"commands": ["df -h"]})
+    assert kept["task_payload.commands"]["added"] == {"count": 1, "some": ["df -h"]}
+    assert kept["task_payload.commands"]["removed"] == {"count": 1, "some": ["echo hello"]}
+
+
 def test_what_is_written_back_unchanged_is_no_change(operator: User, task: ScheduledTask) -> None:
     schedules.update(task, operator, {"name": task.name}, partial=True)
     assert not TaskChange.objects.filter(verb="edited").exists()

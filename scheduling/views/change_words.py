@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -112,7 +113,7 @@ def _value(path: str, value: Any) -> str:
     if value in (None, "", []):
         return "–"
     if path == "schedule":
-        return _sentence(value)
+        return sentence(value)
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if name in WORDS:
@@ -124,17 +125,18 @@ def _value(path: str, value: Any) -> str:
     return str(value)
 
 
-def _sentence(schedule: Mapping[str, Any]) -> str:
+def sentence(schedule: Mapping[str, Any]) -> str:
+    """A stored rule in words, or why it is none any more."""
     try:
         rule = recurrence.parse(
             schedule["recurrence_type"],
             schedule["recurrence_config"],
-            schedule["time_zone"],
+            schedule.get("time_zone", "UTC"),
             anchor=timezone.now(),
         )
     except recurrence.RuleError as error:
         return str(error)
-    return rule.sentence()
+    return str(capfirst(rule.sentence()))
 
 
 def names_of(changes: Iterable[TaskChange], user: User) -> dict[str, str]:

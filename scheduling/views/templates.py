@@ -17,6 +17,7 @@ from accounts.pages import paginate, person
 from scheduling import templates
 from scheduling.forms.template import NewTemplateForm, TemplateForm
 from scheduling.models import TaskTemplate
+from scheduling.views import change_words
 from scheduling.views.tasks import payload_rows, visible_task
 
 if TYPE_CHECKING:
@@ -51,11 +52,13 @@ def template_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = TemplateForm(request.POST or None, initial=_own(template))
     if request.method == "POST" and form.is_valid() and _saved(request, form, template):
         return redirect(template)
-    payload = template.definition.get("task_payload")
+    definition = template.definition
+    payload = definition.get("task_payload")
     context = {
         "template": visible_template(user, pk),
         "form": form,
         "may_change": templates.may_change(template, user),
+        "schedule": change_words.sentence(definition) if "recurrence_config" in definition else "",
         "payload": payload_rows(template.task_type, payload, user) if payload else [],
     }
     return render(request, "templates/detail.html", context)

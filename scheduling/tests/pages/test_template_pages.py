@@ -63,6 +63,13 @@ def test_the_list_leads_to_a_new_task(as_operator: Client, template: TaskTemplat
     assert "No template fits" in as_operator.get("/settings/templates/?search=x").content.decode()
 
 
+def test_its_page_says_what_it_holds(as_operator: Client, template: TaskTemplate) -> None:
+    page = as_operator.get(template.get_absolute_url()).content.decode()
+    assert "Every day at 02:00, UTC" in page
+    assert "echo hello" in page
+    assert "1 group" in page
+
+
 def test_its_owner_renames_and_shares_it(as_operator: Client, template: TaskTemplate) -> None:
     address = template.get_absolute_url()
     given = {"name": "Disks", "description": "", "shared": "on"}

@@ -27,9 +27,10 @@ LISTS = [
     "software-list",
     "device-list",
     "group-list",
+    "template-list",
     "token-list",
 ]
-OF_A_TASK = ["task", "task-edit", "task-delete"]
+OF_A_TASK = ["task", "task-edit", "task-delete", "task-changes", "task-template"]
 POSTS_ON_A_TASK = ["task-pause", "task-resume", "task-execute", "task-delete"]
 OF_AN_EXECUTION = [
     "execution",
