@@ -42,8 +42,9 @@ def explore(
     most_states: int = 10_000_000,
     begin: Sequence[World] = (),
 ) -> Findings:
-    """Every state within the bounds, or the first that breaks a promise (or `only` the one that is
-    named) with the way to it, from `begin` on. Gives up after `most_states`."""
+    """Every state within the bounds and every move between them, or the first that breaks a promise
+    (or `only` the one that is named) with the way to it, from `begin` on. Gives up after
+    `most_states`."""
     first = begin or [model.begin(bounds)]
     came_from: dict[World, tuple[World, Move] | None] = dict.fromkeys(first)
     queue = deque(first)
@@ -60,16 +61,15 @@ def explore(
             return findings
         for move in model.moves(world):
             findings.moves += 1
-            if move.world in came_from and not move.refused:
-                continue
             for what in broken(world, move, _is_faultless(move.world, bounds)):
                 if not what.startswith(only):
                     continue
                 trace = [*_way(came_from, world), move.what]
                 findings.violation = Violation(what, trace)
                 return findings
-            came_from[move.world] = (world, move)
-            queue.append(move.world)
+            if move.world not in came_from:
+                came_from[move.world] = (world, move)
+                queue.append(move.world)
         if findings.states >= most_states:
             break
     return findings
