@@ -13,7 +13,7 @@ import structlog
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from devices.hub import Hub
-from scheduling import heartbeats
+from scheduling import heartbeats, hints
 
 log = structlog.get_logger(__name__)
 HEARTBEAT_SECONDS = 5.0
@@ -47,6 +47,7 @@ class Lifespan:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1_000)
+        hints.begin_sending_aside()
         await self._hub.start()
         self._beating = asyncio.create_task(self._beat())
 
@@ -54,6 +55,7 @@ class Lifespan:
         if self._beating is not None:
             self._beating.cancel()
         await self._hub.stop()
+        await asyncio.to_thread(hints.end_sending_aside)
         await self._say(heartbeats.forget)
 
     async def _beat(self) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from asgiref.sync import async_to_sync
 from celery import current_app
 from channels.layers import get_channel_layer
 from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+
+from scheduling import outbox
 
 log = structlog.get_logger(__name__)
 HUBS = "hubs"
@@ -51,7 +52,7 @@ def open_dependents(execution_id: UUID) -> None:
 def send_to_group(group: str, message: dict[str, Any]) -> None:
     layer = get_channel_layer()
     if layer is not None:
-        _try(group, lambda: async_to_sync(_send_soon)(layer, group, message))
+        _try(group, lambda: outbox.run(partial(_send_soon, layer, group, message)))
 
 
 async def _send_soon(layer: Any, group: str, message: dict[str, Any]) -> None:
@@ -79,8 +80,26 @@ def _try(what: str, send: Callable[[], object]) -> None:
         log.warning("hint_lost", hint=what, error=type(error).__name__)
 
 
-def after_commit(send: Callable[[], None]) -> None:
+def after_commit(send: partial[None]) -> None:
     def hint() -> None:  # on_commit names the callable when it fails, which a partial cannot
-        send()
+        for one in _outboxes:
+            one.put(send)
+        if not _outboxes:
+            send()
 
     transaction.on_commit(hint, robust=True)
+
+
+_outboxes: list[outbox.Outbox] = []
+
+
+def begin_sending_aside() -> None:
+    """From now on nobody in this process waits for a hint to be sent."""
+    _outboxes[:] = [outbox.Outbox()]
+    _outboxes[0].start()
+
+
+def end_sending_aside() -> None:
+    for one in _outboxes:
+        one.close()
+    _outboxes.clear()
