@@ -77,7 +77,7 @@ def supersede_waiting(newer: Execution) -> None:
     earlier = Execution.objects.filter(task=newer.task_id).unended().exclude(pk=newer.pk)
     waiting = DeviceRun.objects.unstarted().filter(execution__in=earlier, rolls_back=None)
     waiting = waiting.on_offline_devices().out_of_recovery()
-    affected = list(waiting.values_list("execution", flat=True).distinct())
+    affected = waiting.execution_ids()
     reason = _("Superseded by execution %s.") % newer.pk
     waiting.move(DeviceRun.Status.SKIPPED, finished_at=clock.now(), error_message=reason)
     hints.advance(affected)
@@ -89,7 +89,7 @@ def cancel_as_asked(device_ids: Collection[UUID]) -> None:
     asked = DeviceRun.objects.unstarted().filter(
         device__in=device_ids, cancel_requested_at__isnull=False
     )
-    affected = list(asked.values_list("execution", flat=True).distinct())
+    affected = asked.execution_ids()
     asked.move(DeviceRun.Status.CANCELLED, finished_at=clock.now())
     hints.advance(affected)
     live.changed("execution", affected)
@@ -109,7 +109,7 @@ def supersede_on(device_ids: Collection[UUID], since: datetime) -> None:
         Exists(newer), device__in=device_ids, status__in=["pending", "queued"], rolls_back=None
     )
     waiting = waiting.filter(is_exclusive=True, task_id__isnull=False)
-    affected = list(waiting.values_list("execution", flat=True).distinct())
+    affected = waiting.execution_ids()
     waiting.move(
         DeviceRun.Status.SKIPPED,
         finished_at=clock.now(),

@@ -44,9 +44,7 @@ urlpatterns = [
     path("tasks/<uuid:pk>/delete", task_actions.task_delete, name="task-delete"),
     path("settings/templates/", templates.template_list, name="template-list"),
     path("settings/templates/<uuid:pk>/", templates.template_detail, name="template"),
-    path(
-        "settings/templates/<uuid:pk>/delete", templates.template_delete, name="template-delete"
-    ),
+    path("settings/templates/<uuid:pk>/delete", templates.template_delete, name="template-delete"),
     path("executions/", executions.execution_list, name="execution-list"),
     path("executions/<uuid:pk>/", executions.execution_detail, name="execution"),
     path("executions/<uuid:pk>/cancel", steering.execution_cancel, name="execution-cancel"),

@@ -46,7 +46,7 @@ def sweep_presence() -> int:
         gone = presence.sweep(web.aggregate(newest=Max("started_at"))["newest"])
         waiting = DeviceRun.objects.filter(device__in=gone).unstarted()
         live.changed("device", gone)
-        live.changed("execution", waiting.values_list("execution", flat=True).distinct())
+        live.changed("execution", waiting.execution_ids())
     return len(gone)
 
 

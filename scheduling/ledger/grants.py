@@ -156,13 +156,17 @@ def _under_way(sessions: Sequence[Session]) -> list[tuple[Any, ...]]:
 def unsettled(devices: Collection[UUID]) -> set[UUID]:
     """Those of these devices that have runs claimed or running."""
     runs = DeviceRun.objects.filter(device__in=devices, status__in=["claimed", "running"])
-    return {pk for pk in runs.values_list("device", flat=True).distinct() if pk is not None}
+    return {
+        pk for pk in runs.order_by().values_list("device", flat=True).distinct() if pk is not None
+    }
 
 
 def waiting() -> set[UUID]:
     """The devices that may have something to claim."""
     queued = DeviceRun.objects.filter(status="queued", has_slot=True, device__isnull=False)
-    return {pk for pk in queued.values_list("device", flat=True).distinct() if pk is not None}
+    return {
+        pk for pk in queued.order_by().values_list("device", flat=True).distinct() if pk is not None
+    }
 
 
 def cancels() -> dict[UUID, list[UUID]]:

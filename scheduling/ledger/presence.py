@@ -14,7 +14,7 @@ from scheduling.models import DeviceRun
 def device_came_online(devices: Sequence[UUID]) -> None:
     """Asks a worker to give slots to what waited for these devices, and shows them as they are."""
     waiting = DeviceRun.objects.filter(device__in=devices, status__in=["pending", "queued"])
-    affected = list(waiting.values_list("execution", flat=True).distinct())
+    affected = waiting.execution_ids()
     hints.advance(affected)
     live.changed("execution", affected)
     live.changed("device", devices)
@@ -27,7 +27,7 @@ def device_revoked(device: UUID) -> None:
     recovery.give_up_if_marked(device)
     now = clock.now()
     runs = DeviceRun.objects.filter(device=device)
-    affected = list(runs.unended().values_list("execution", flat=True).distinct())
+    affected = runs.unended().execution_ids()
     runs.unstarted().move(
         DeviceRun.Status.SKIPPED, finished_at=now, error_message=_("The device was revoked.")
     )

@@ -12,6 +12,8 @@ from scheduling.models.execution import Execution
 from scheduling.models.transitions import Transitions, guards, sources_of
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.contrib.auth.models import AnonymousUser, User
 
 _OUTCOMES = frozenset({"succeeded", "failed", "timed_out", "cancelled"})
@@ -50,6 +52,10 @@ class DeviceRunQuerySet(models.QuerySet["DeviceRun"]):
 
     def unstarted(self) -> DeviceRunQuerySet:
         return self.filter(status__in=DeviceRun.UNSTARTED)
+
+    def execution_ids(self) -> list[UUID]:
+        """The executions they are of, each once: the default order would tell the runs apart."""
+        return list(self.order_by().values_list("execution", flat=True).distinct())
 
     def on_offline_devices(self) -> DeviceRunQuerySet:
         """The same as a condition that joins, and fit for an UPDATE."""
