@@ -48,6 +48,12 @@ CRON_EXAMPLES = (
     ("0 4 L * *", _("on the last day of the month")),
     ("@hourly", _("every hour")),
 )
+# What to say where nothing was typed yet.
+ASKS = {
+    "days_of_week": _("Choose at least one weekday."),
+    "run_at": _("Choose a date and time."),
+    "cron_expression": _("Write a cron expression, or choose an example."),
+}
 DEFAULTS: dict[str, list[str]] = {
     "recurrence_type": ["daily"],
     "time_zone": ["UTC"],
@@ -138,9 +144,27 @@ class RecurrenceForm(forms.Form):
         for message in messages:
             name, _colon, said = message.partition(": ")
             if said and name in self.fields:
-                self.add_error(name, said)
+                self.add_error(name, self._asks(name) or said)
             else:
                 self.other_errors.append(message)
+
+    def sentences(self, errors: Mapping[str, list[str]]) -> list[str]:
+        """The same for a place beside no field: each says which it is about."""
+        given = list(errors.get("recurrence_config", []))
+        given += [f"{one}: {said}" for one in errors if one in self.fields for said in errors[one]]
+        others = [
+            name for name in errors if name not in self.fields and name != "recurrence_config"
+        ]
+        return [self._sentence(one) for one in given] + [s for one in others for s in errors[one]]
+
+    def _sentence(self, message: str) -> str:
+        name, _colon, said = message.partition(": ")
+        if not said or name not in self.fields:
+            return message
+        return self._asks(name) or f"{self[name].label}: {said}"
+
+    def _asks(self, name: str) -> str:
+        return str(ASKS[name]) if name in ASKS and not self._typed(name) else ""
 
     @property
     def monthly_by_weekday(self) -> bool:

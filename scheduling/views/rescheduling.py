@@ -92,7 +92,7 @@ def _show(
     context = {
         "recurrence": form,
         "zones": zones.names(),
-        **preview_of(form.definition()),
+        **preview_of(form, form.definition()),
         "ids": " ".join(str(task.pk) for task in tasks),
         "count": len(tasks),
         "listed": [*refused, *(one for one in listed if not one.problem)][:MOST_LISTED],

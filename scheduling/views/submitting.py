@@ -10,7 +10,6 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.acting import sentences
 from accounts.errors import InvalidInput, NotAllowed
 from accounts.pages import identifier, person
 from scheduling import clock, schedules, zones
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from scheduling.forms import TaskForm
     from scheduling.forms.payload import Typed
+    from scheduling.forms.recurrence import RecurrenceForm
     from scheduling.models import Execution, ScheduledTask
 
     Show = Callable[[HttpRequest, TaskForm], HttpResponse]
@@ -83,17 +83,17 @@ def context_of(request: HttpRequest, form: TaskForm) -> dict[str, Any]:
         "task": form.task,
         "pickers": pickers(form.data, user),
         "zones": zones.names(),
-        **preview_of(form.recurrence_definition()),
+        **preview_of(form.recurrence, form.recurrence_definition()),
     }
 
 
-def preview_of(recurrence: dict[str, Any]) -> dict[str, Any]:
+def preview_of(form: RecurrenceForm, rule: dict[str, Any]) -> dict[str, Any]:
     """The rule in words and its next runs, or what is wrong with it."""
     try:
-        preview = schedules.preview({**recurrence, "count": PREVIEW_RUNS}, now=clock.now())
+        preview = schedules.preview({**rule, "count": PREVIEW_RUNS}, now=clock.now())
     except InvalidInput as refusal:
-        return {"preview": None, "preview_errors": sentences(refusal)}
-    return {"preview": preview, "preview_zone": recurrence["time_zone"]}
+        return {"preview": None, "preview_errors": form.sentences(refusal.errors)}
+    return {"preview": preview, "preview_zone": rule["time_zone"]}
 
 
 def _made(request: HttpRequest, form: TaskForm) -> tuple[Execution | ScheduledTask, str]:

@@ -46,7 +46,9 @@ def task_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
 @login_required
 def task_preview(request: HttpRequest) -> HttpResponse:
     form = TaskForm(request.POST)
-    return render(request, "tasks/_preview.html", preview_of(form.recurrence_definition()))
+    return render(
+        request, "tasks/_preview.html", preview_of(form.recurrence, form.recurrence_definition())
+    )
 
 
 @require_POST

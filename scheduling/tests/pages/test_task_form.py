@@ -180,6 +180,26 @@ def test_the_preview_says_what_is_wrong_with_the_rule(
     assert answer.context["preview_errors"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "asks"),
+    [
+        ("weekly", "Choose at least one weekday."),
+        ("once", "Choose a date and time."),
+        ("custom", "Write a cron expression, or choose an example."),
+    ],
+)
+def test_the_preview_asks_for_what_was_not_yet_chosen(
+    as_operator: Client, typed: dict[str, Any], kind: str, asks: str
+) -> None:
+    page = as_operator.post("/tasks/preview", typed | {"recurrence_type": kind}).content.decode()
+    assert page.count("<p ") == 1
+    assert asks in page
+    refused = as_operator.post("/tasks/new", typed | {"recurrence_type": kind})
+    assert asks in [
+        said for one in refused.context["form"].recurrence.errors.values() for said in one
+    ]
+
+
 def test_editing_shows_the_task_as_it_is_and_saves_what_changed(
     as_operator: Client, task: ScheduledTask, typed: dict[str, Any]
 ) -> None:
