@@ -41,7 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         text += output.render(output.measure(options.flood_mib * output.MIB), before)
     if "fleet" in chosen:
         sizes = options.agents or fleet.SIZES
-        text += fleet_report.render(fleet.measure(sizes, options.queued))
+        found = fleet.measure(
+            sizes, options.queued, options.dispatches, install_ansible=options.install_ansible
+        )
+        text += fleet_report.render(found)
     print(text)
     if options.results is not None:
         options.results.write_text(text)
@@ -69,6 +72,14 @@ def _parser() -> argparse.ArgumentParser:
         help="of fleet, rising; may be given more than once",
     )
     parser.add_argument("--queued", type=int, default=fleet.QUEUED, help="runs waiting, of fleet")
+    parser.add_argument(
+        "--dispatches", type=int, default=fleet.REPEATS, help="of each size, of fleet"
+    )
+    parser.add_argument(
+        "--install-ansible",
+        action="store_true",
+        help="for fleet, from the package index, for as long as it is measured",
+    )
     parser.add_argument(
         "--results",
         type=Path,

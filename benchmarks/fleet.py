@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,7 +43,7 @@ _ENDED = "SELECT status FROM scheduled_task_executions WHERE id = %s AND complet
 class Dispatch:
     """`cpu` are seconds of the processor by program; `floor` and `floor_cpu` the bare exchange with
     as many clients, just before (`floor_cpu` of its server alone); `pages` how long a page took
-    meanwhile, `heartbeats` their answers, in seconds."""
+    meanwhile, where somebody read one, `heartbeats` their answers, in seconds."""
 
     agents: int
     seconds: float
@@ -77,6 +77,7 @@ class Idle:
 @dataclass(slots=True)
 class Found:
     dispatches: list[Dispatch] = field(default_factory=list)
+    read_meanwhile: list[Dispatch] = field(default_factory=list)
     idle: list[Idle] = field(default_factory=list)
     queued: int = 0
     beside_queued: list[Dispatch] = field(default_factory=list)
@@ -88,11 +89,17 @@ class Found:
         return min((one for one in self.dispatches if one.agents == agents), key=_seconds)
 
 
-def measure(sizes: Sequence[int] = SIZES, queued: int = QUEUED, repeats: int = REPEATS) -> Found:
-    open_files.allow(2 * max(sizes))
+def measure(
+    sizes: Sequence[int] = SIZES,
+    queued: int = QUEUED,
+    repeats: int = REPEATS,
+    *,
+    install_ansible: bool = False,
+) -> Found:
+    open_files.allow(max(sizes))
     with running_system() as system:
         found = measure_on(system, sizes, queued, repeats)
-    found.others = others.measure()
+    found.others = others.measure(install_ansible=install_ansible)
     return found
 
 
@@ -107,16 +114,19 @@ def measure_on(
     found = Found(queued=queued)
     with ExitStack() as stack:
         crowd = _Crowd(system, stack)
-        crowd.dispatch(crowd.grow(min(sizes)))  # loads what is loaded once
+        least = floor.measure(min(sizes), FLOOR_ROUNDS)
+        crowd.dispatch(crowd.grow(min(sizes)), least)  # loads what is loaded once
         for size in sizes:
             memory = crowd.memory()
             added = size - crowd.size if size > crowd.size else 0
             crowd.grow(size)
             found.idle.append(crowd.idle(idle_seconds, (crowd.memory() - memory) / (added or size)))
-            found.dispatches += [crowd.dispatch(crowd.identities) for _ in range(repeats)]
+            bare = floor.measure(size, FLOOR_ROUNDS)
+            found.dispatches += [crowd.dispatch(crowd.identities, bare) for _ in range(repeats)]
+            found.read_meanwhile.append(crowd.dispatch(crowd.identities, bare, is_read=True))
         first = crowd.identities[: min(sizes)]
         queue_up(crowd.database, queued, [one.id for one in first])
-        found.beside_queued = [crowd.dispatch(first) for _ in range(repeats)]
+        found.beside_queued = [crowd.dispatch(first, least) for _ in range(repeats)]
         found.reconnected = crowd.reconnect()
     return found
 
@@ -158,13 +168,15 @@ class _Crowd:
         share = {name: used / seconds for name, used in taken.items()}
         return Idle(self.size, memory, self._heartbeats(), share)
 
-    def dispatch(self, identities: Sequence[Identity]) -> Dispatch:
+    def dispatch(
+        self, identities: Sequence[Identity], bare: floor.Floor, *, is_read: bool = False
+    ) -> Dispatch:
         load = machine.load()
-        bare = floor.measure(len(identities), FLOOR_ROUNDS)
         task = self._task(identities)
         self._heartbeats()
         before = self._spent()
-        with self._reader() as pages:
+        reader: AbstractContextManager[list[float]] = self._reader() if is_read else nullcontext([])
+        with reader as pages:
             began = time.perf_counter()
             execution = self._system.post(f"/api/schedule/tasks/{task}/execute", status=202)["id"]
             seconds = self._until(_LEFT, execution, is_there=False) - began

@@ -16,7 +16,8 @@ On the whole system as `make up` starts it: one web process, one worker with two
 are simulated in processes of their own; they sign and speak everything and verify nothing, which
 devices do on processors of theirs. All of it shares the machine's cores. Timed is from the POST that
 executes the task to the last result committed in PostgreSQL, the best of {repeats}; `max_concurrent` is
-the number of agents. The floor is the bare exchange of frames with as many clients in the same run.
+the number of agents. Pages are read during one more. The floor is the bare exchange of frames with as
+many clients in the same run.
 Load average before each: {loads}.
 
 | agents | s | ms an agent | floor | times | CPU, ms an agent | web · worker · PostgreSQL · agents |
@@ -75,7 +76,7 @@ def _cpu(found: Found, like: Dispatch) -> float:
 
 
 def _meanwhile(found: Found, agents: int) -> list[Dispatch]:
-    return [one for one in found.dispatches if one.agents == agents]
+    return [one for one in found.dispatches + found.read_meanwhile if one.agents == agents]
 
 
 def _dispatch(one: Dispatch) -> str:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import venv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,14 +30,25 @@ class Other:
         return self.seconds / self.hosts
 
 
-def measure() -> list[Other]:
-    return [_ansible(), _salt()]
+def measure(*, install_ansible: bool = False) -> list[Other]:
+    """`install_ansible` puts one into an environment of its own where there is none."""
+    with tempfile.TemporaryDirectory(prefix="deployx-others-") as folder:
+        program = shutil.which("ansible")
+        if program is None and install_ansible:
+            program = _installed_ansible(Path(folder))
+        return [_ansible(program), _salt()]
 
 
-def _ansible() -> Other:
+def _installed_ansible(folder: Path) -> str | None:
+    venv.create(folder, with_pip=True)
+    pip = [str(folder / "bin" / "pip"), "install", "-q", "ansible-core"]
+    done = subprocess.run(pip, capture_output=True, check=False)
+    return str(folder / "bin" / "ansible") if done.returncode == 0 else None
+
+
+def _ansible(program: str | None) -> Other:
     """`-c local`: without the SSH that it takes to reach a machine, all the better for Ansible."""
     name = f"ansible -m command -f {FORKS} -c local"
-    program = shutil.which("ansible")
     if program is None:
         return Other(name, why_not="not installed")
     with tempfile.TemporaryDirectory(prefix="deployx-ansible-") as folder:
