@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import venv
@@ -53,8 +54,8 @@ def _ansible(program: str | None) -> Other:
         return Other(name, why_not="not installed")
     with tempfile.TemporaryDirectory(prefix="deployx-ansible-") as folder:
         inventory = Path(folder) / "hosts"
-        python = "ansible_python_interpreter=/usr/bin/env python3"
-        inventory.write_text("".join(f"host{n} '{python}'\n" for n in range(HOSTS)))
+        python = f"ansible_python_interpreter={sys.executable}"
+        inventory.write_text("".join(f"host{n} {python}\n" for n in range(HOSTS)))
         argv = [program, "all", "-i", str(inventory), "-c", "local", "-f", str(FORKS)]
         return _timed(name, [*argv, "-m", "command", "-a", "true"], HOSTS)
 
