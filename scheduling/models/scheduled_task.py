@@ -182,7 +182,14 @@ class ScheduledTask(models.Model):
                 condition=Q(next_run_time__isnull=False),
             ),
             models.Index(fields=["user", "-id"], name="task_of_user"),
-            models.Index(fields=["status", "-id"], name="task_by_status"),
+            # The list of tasks in its usual order, and its counts: both without those that were made
+            # to carry one execution, of which there are as many as the history is long.
+            models.Index(
+                fields=["next_run_time", "-id"], name="task_listed", condition=Q(ad_hoc=False)
+            ),
+            models.Index(
+                fields=["status", "-id"], name="task_by_status", condition=Q(ad_hoc=False)
+            ),
             models.Index(Lower("name"), name="task_name_lower"),
             GinIndex(fields=["device_ids"], name="task_devices", opclasses=["jsonb_path_ops"]),
             GinIndex(fields=["group_ids"], name="task_groups", opclasses=["jsonb_path_ops"]),

@@ -38,7 +38,7 @@ BULK_VERBS = (
 @login_required
 def task_list(request: HttpRequest) -> HttpResponse:
     user = person(request)
-    visible = ScheduledTask.objects.visible_to(user).select_related("user")
+    visible = ScheduledTask.objects.visible_to(user).prefetch_related("user")
     found = task_filters.narrowed(visible, request.GET, now=clock.now())
     page = paginate(request, task_filters.ordered(found, request.GET))
     summaries = targets.summaries(page.object_list, user)
