@@ -21,9 +21,23 @@ from scheduling.models import DeviceRun, Execution, ScheduledTask
 
 BATCH = 1_000
 QUEUED_PER_DEVICE = 1_000
-_LOOKED_AT = (
-    "attempt", "timeout_seconds", "has_slot", "rolls_back", "wave", "execution", "device",
-    "device__is_online", "device__revoked_at",
+
+
+class _Candidate(NamedTuple):
+    """As model objects, a thousand of them and their devices take longer than to sign them."""
+
+    pk: UUID
+    attempt: int
+    timeout_seconds: int
+    rolls_back: UUID | None
+    device: UUID | None
+    is_online: bool | None
+    revoked_at: datetime | None
+
+
+_COLUMNS = (
+    "pk", "attempt", "timeout_seconds", "rolls_back", "device", "device__is_online",
+    "device__revoked_at",
 )  # fmt: skip
 
 
@@ -45,8 +59,6 @@ def release(execution: Execution, slots: int, now: datetime) -> bool:
         ended.move(status, finished_at=now, error_message=reason)
     refused = {run_id for run_ids in refusals.values() for run_id in run_ids}
     queue = [run for run in candidates if run.pk not in refused]
-    for run in queue:
-        run.has_slot = run.device is not None and run.device.is_online
     _queue(execution, queue, now)
     if given or candidates:
         live.changed("execution", [execution.pk])
@@ -80,18 +92,23 @@ def _give_slots(execution: Execution, slots: int) -> int:
     return DeviceRun.objects.filter(pk__in=chosen, status="queued").update(has_slot=True)
 
 
-def _candidates(execution: Execution, now: datetime, most: int, *, online: bool) -> list[DeviceRun]:
+def _candidates(
+    execution: Execution, now: datetime, most: int, *, online: bool
+) -> list[_Candidate]:
     pending = execution.runs.filter(status="pending", wave__lte=execution.open_wave).filter(
         Q(not_before=None) | Q(not_before__lte=now)
     )
-    pending = pending.exclude(device__in_recovery=True).select_related("device").only(*_LOOKED_AT)
+    pending = pending.exclude(device__in_recovery=True)
     where = Q(device__is_online=True) if online else ~Q(device__is_online=True)
-    return list(pending.filter(where).order_by("wave", "id")[:most])
+    rows = pending.filter(where).order_by("wave", "id").values_list(*_COLUMNS)[:most]
+    return [_Candidate(*row) for row in rows]
 
 
-def _refusals(execution: Execution, runs: Sequence[DeviceRun]) -> dict[tuple[str, str], list[UUID]]:
+def _refusals(
+    execution: Execution, runs: Sequence[_Candidate]
+) -> dict[tuple[str, str], list[UUID]]:
     """The runs that are not to be queued, by the state they end in and why."""
-    device_ids = [run.device_id for run in runs if run.device_id]
+    device_ids = [run.device for run in runs if run.device]
     usable = Device.objects.visible_to(execution.user).present().filter(pk__in=device_ids)
     allowed = set(usable.values_list("pk", flat=True))
     full = _full_queues(device_ids)
@@ -104,18 +121,17 @@ def _refusals(execution: Execution, runs: Sequence[DeviceRun]) -> dict[tuple[str
 
 
 def _refusal(
-    run: DeviceRun, allowed: set[UUID], full: set[UUID], policy: str
+    run: _Candidate, allowed: set[UUID], full: set[UUID], policy: str
 ) -> tuple[str, str] | None:
     skipped, expired = DeviceRun.Status.SKIPPED, DeviceRun.Status.EXPIRED
-    device = run.device
-    if device is None or device.revoked_at is not None:
+    if run.device is None or run.revoked_at is not None:
         return skipped, _("The device is gone.")
-    if device.pk not in allowed:
+    if run.device not in allowed:
         return skipped, _("The execution's user may not use the device any more.")
-    if device.pk in full:
+    if run.device in full:
         return skipped, _("%s runs wait for the device already.") % QUEUED_PER_DEVICE
     # Whatever the policy says of the work, its undoing waits for its device.
-    if device.is_online or run.rolls_back_id or policy == ScheduledTask.OfflinePolicy.QUEUE:
+    if run.is_online or run.rolls_back or policy == ScheduledTask.OfflinePolicy.QUEUE:
         return None
     is_skip = policy == ScheduledTask.OfflinePolicy.SKIP
     return skipped if is_skip else expired, _("The device was offline at release.")
@@ -129,30 +145,30 @@ def _full_queues(device_ids: Sequence[UUID]) -> set[UUID]:
     return {pk for pk in full.values_list("device", flat=True) if pk is not None}
 
 
-def _queue(execution: Execution, runs: Sequence[DeviceRun], now: datetime) -> int:
+def _queue(execution: Execution, runs: Sequence[_Candidate], now: datetime) -> int:
     """Signs and queues these runs; one that was cancelled meanwhile stays as it is."""
     if not runs:
         return 0
     signer = keys.current_signer()
     not_after = now + timedelta(seconds=execution.definition["expires_after_seconds"])
     do, undo = _common_terms(execution, now, not_after), {}
-    if any(run.rolls_back_id for run in runs):
+    if any(run.rolls_back for run in runs):
         undo = {**do, **_work(execution, bytes(execution.rollback_payload or b"{}"))}
     terms = [
         build_terms(
             Terms(
                 run=str(run.pk),
-                device=str(run.device_id),
+                device=str(run.device),
                 attempt=run.attempt,
                 timeout_seconds=run.timeout_seconds,
-                **(undo if run.rolls_back_id else do),
+                **(undo if run.rolls_back else do),
             )
         )
         for run in runs
     ]
     rows = _Rows(
         [run.pk for run in runs],
-        [run.has_slot for run in runs],
+        [bool(run.is_online) for run in runs],
         _hexadecimal(terms),
         _hexadecimal(signer.sign_all(terms)),
     )
