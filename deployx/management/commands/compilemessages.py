@@ -15,4 +15,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         for path in compile_stale(Path(settings.LOCALE_PATHS[0])):
-            self.stdout.write(f"{path.relative_to(settings.BASE_DIR)} compiled.")
+            # What `bootstrap` prints is the password of the first administrator, and nothing else.
+            if options["verbosity"] > 0:
+                self.stdout.write(f"{path.relative_to(settings.BASE_DIR)} compiled.")
