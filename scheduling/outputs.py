@@ -47,7 +47,12 @@ class Piece:
 
 
 def read(
-    run: DeviceRun, *, offset: int = 0, stream: str | None = None, limit: int = LIMIT
+    run: DeviceRun,
+    *,
+    offset: int = 0,
+    stream: str | None = None,
+    limit: int = LIMIT,
+    with_gaps: bool = True,
 ) -> OutputSlice:
     """At most `limit` bytes from `offset` (bytes of both streams together) on.
 
@@ -70,15 +75,15 @@ def read(
         finished=is_at_end and run.has_ended,
         truncated=run.output_truncated,
         dropped_bytes=run.dropped_bytes,
-        gaps=[
-            {"offset": begin, "bytes": length}
-            for begin, length in run.output_gaps.order_by("offset").values_list("offset", "bytes")[
-                :MOST_GAPS
-            ]
-        ],
+        gaps=_gaps(run) if with_gaps else [],
         text=text.written,
         data=b"".join(one.data[: max(0, reached - one.offset)] for one in shown),
     )
+
+
+def _gaps(run: DeviceRun) -> list[dict[str, int]]:
+    rows = run.output_gaps.order_by("offset").values_list("offset", "bytes")[:MOST_GAPS]
+    return [{"offset": begin, "bytes": length} for begin, length in rows]
 
 
 def pieces(run: DeviceRun, offset: int, limit: int) -> list[Piece]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
 import django_filters as filters
 from django.db.models import Q, QuerySet
 
 from accounts.api.ordering import Ordering
-from accounts.uuid7 import earliest
 from devices.agent import kinds
 from devices.models import DeviceGroup
 from scheduling.models import (
@@ -23,8 +22,6 @@ from scheduling.models import (
 )
 
 ORDERINGS = ("name", "status", "next_run_time", "last_run_time", "created_at", "updated_at")
-# Ids are made by the clock of whichever process opened the row, `created_at` by the database's.
-CLOCK_DIFFERENCE = timedelta(hours=1)
 
 
 class TaskFilters(filters.FilterSet):  # type: ignore[misc]
@@ -86,14 +83,11 @@ class ExecutionFilters(filters.FilterSet):  # type: ignore[misc]
         runs = DeviceRun.objects.filter(device=device)
         return queryset.filter(pk__in=runs.values("execution"))
 
-    def opened_from(self, queryset: QuerySet[Any], _name: str, moment: datetime) -> QuerySet[Any]:
-        # The bound on the id lets the primary key skip the rest of the history.
-        first = earliest(_shifted(moment, -CLOCK_DIFFERENCE))
-        return queryset.filter(created_at__gte=moment, pk__gte=first)
+    def opened_from(self, queryset: Any, _name: str, moment: datetime) -> QuerySet[Any]:
+        return cast("QuerySet[Any]", queryset.opened_from(moment))
 
-    def opened_before(self, queryset: QuerySet[Any], _name: str, moment: datetime) -> QuerySet[Any]:
-        last = earliest(_shifted(moment, CLOCK_DIFFERENCE))
-        return queryset.filter(created_at__lt=moment, pk__lt=last)
+    def opened_before(self, queryset: Any, _name: str, moment: datetime) -> QuerySet[Any]:
+        return cast("QuerySet[Any]", queryset.opened_before(moment))
 
 
 class RunFilters(filters.FilterSet):  # type: ignore[misc]
@@ -134,10 +128,3 @@ class SoftwareFilters(filters.FilterSet):  # type: ignore[misc]
 
     def for_os(self, queryset: QuerySet[Any], _name: str, system: str) -> QuerySet[Any]:
         return queryset.filter(pk__in=SoftwareSource.objects.filter(os=system).values("software"))
-
-
-def _shifted(moment: datetime, by: timedelta) -> datetime:
-    try:
-        return moment + by
-    except OverflowError:
-        return moment  # the first or the last hour of the calendar

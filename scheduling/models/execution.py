@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.db.models.functions import Coalesce, NullIf
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from accounts.uuid7 import uuid7
+from accounts.uuid7 import earliest, uuid7
 from scheduling.models.scheduled_task import ScheduledTask
 from scheduling.models.transitions import Transitions, guards, sources_of
 
@@ -27,6 +28,8 @@ TRANSITIONS: Transitions = {
     "skipped": frozenset(),
     "missed": frozenset(),
 }
+# Ids are made by the clock of whichever process opened the row, `created_at` by the database's.
+CLOCK_DIFFERENCE = timedelta(hours=1)
 BIRTHS = ("pending", "running", "skipped", "missed")
 
 
@@ -44,6 +47,16 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def unended(self) -> ExecutionQuerySet:
         return self.filter(status__in=[Execution.Status.PENDING, Execution.Status.RUNNING])
+
+    def opened_from(self, moment: datetime) -> ExecutionQuerySet:
+        """Opened at this instant or later."""
+        # The bound on the id lets the primary key skip the rest of the history.
+        first = earliest(_shifted(moment, -CLOCK_DIFFERENCE))
+        return self.filter(created_at__gte=moment, pk__gte=first)
+
+    def opened_before(self, moment: datetime) -> ExecutionQuerySet:
+        last = earliest(_shifted(moment, CLOCK_DIFFERENCE))
+        return self.filter(created_at__lt=moment, pk__lt=last)
 
     def move(self, target: str, **changes: Any) -> int:
         """Moves the rows that may become `target`, with `changes`; answers how many moved."""
@@ -199,3 +212,10 @@ class Execution(models.Model):
     def is_paused(self) -> bool:
         """Whether its rollout is held, which ends with the execution."""
         return self.status == self.Status.RUNNING and self.rollout_paused_at is not None
+
+
+def _shifted(moment: datetime, by: timedelta) -> datetime:
+    try:
+        return moment + by
+    except OverflowError:
+        return moment  # the first or the last hour of the calendar

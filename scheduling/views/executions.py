@@ -26,6 +26,7 @@ from scheduling import (
     terminal,
 )
 from scheduling.api import downloads
+from scheduling.forms.history import HistoryFilter
 from scheduling.models import DeviceRun, Execution
 from scheduling.views import run_table
 from scheduling.views.tasks import payload_rows
@@ -43,13 +44,11 @@ OUTPUT_SHOWN_BYTES = 128 * 1024
 @login_required
 def execution_list(request: HttpRequest) -> HttpResponse:
     user = person(request)
-    status = request.GET.get("status", "")
-    found = Execution.objects.visible_to(user).select_related("user")
-    if status in Execution.Status.values:
-        found = found.filter(status=status)
-    history = newest_first(request, found)
+    form = HistoryFilter(user, request.GET)
+    found = form.applied(Execution.objects.visible_to(user))
+    history = newest_first(request, found.select_related("user").defer(*progress.BULKY))
     executions.with_results(history.rows)
-    context = {"history": history, "statuses": Execution.Status, "status": status}
+    context = {"history": history, "form": form}
     return render_page(
         request,
         "executions/list.html",
@@ -170,7 +169,9 @@ def _chosen(
     if run is None:
         return {"run": None}
     start = max(0, run.output_next - OUTPUT_SHOWN_BYTES)
-    output = outputs.read(run, offset=start, limit=OUTPUT_SHOWN_BYTES)
+    # What comes after that is for the page's script to follow.
+    limit = run.output_next - start
+    output = outputs.read(run, offset=start, limit=limit, with_gaps=False)
     return {
         "run": run,
         "run_lines": shell_lines.of_run(run, person(request)),

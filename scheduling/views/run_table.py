@@ -95,14 +95,15 @@ def page(request: HttpRequest, execution: Execution, standing: Standing) -> Page
     query = request.GET
     found = _filtered(execution.runs.all(), query, standing)
     # Sorted by a few columns alone: the rows are wide, and there may be 50,000 of them.
-    keys = found.order_by(*_order(query.get("sort", ""))).only("pk")
+    keys = found.order_by(*_order(query.get("sort", ""))).only("pk", "execution")
     shown = paginate(request, keys, RUNS_PER_PAGE, count=_known_count(query, standing))
     shown.object_list = _rows(execution, [run.pk for run in shown.object_list])
     return shown
 
 
 def _rows(execution: Execution, ids: Sequence[UUID]) -> list[DeviceRun]:
-    by_id = execution.runs.select_related("device").defer(*_UNSHOWN).in_bulk(ids)
+    # By their ids alone: asked for those of the execution, PostgreSQL may walk through all of them.
+    by_id = DeviceRun.objects.select_related("device").defer(*_UNSHOWN).in_bulk(ids)
     rows = [by_id[pk] for pk in ids if pk in by_id]
     for run in rows:
         run.execution = execution

@@ -1,0 +1,94 @@
+"""What narrows the history of executions down, as typed into its page's address."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.pages import identifier
+from scheduling.models import Execution, ScheduledTask
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from scheduling.models.execution import ExecutionQuerySet
+
+MOST_NAMED = 5
+
+
+def _states() -> list[tuple[str, str]]:
+    return [("", _("All")), *Execution.Status.choices]
+
+
+class HistoryFilter(forms.Form):
+    """Each field is found by an index: no filter reads the whole history. Days are in UTC."""
+
+    status = forms.ChoiceField(label=gettext_lazy("Status"), choices=_states, required=False)
+    task = forms.CharField(label=gettext_lazy("Task"), max_length=200, required=False)
+    who = forms.CharField(label=gettext_lazy("Started by"), max_length=150, required=False)
+    since = forms.DateField(label=gettext_lazy("From (UTC)"), required=False)
+    until = forms.DateField(label=gettext_lazy("To (UTC)"), required=False)
+
+    def __init__(self, user: User, data: Any) -> None:
+        super().__init__(data)
+        self._user = user
+        for name in ("since", "until"):
+            self.fields[name].widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        for name in ("task", "who"):
+            self.fields[name].widget.input_type = "search"
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is asked for."""
+        return any(self.data.get(name) for name in self.fields)
+
+    def clean_task(self) -> UUID | None:
+        """By id, exact name, or a part of a name that one task alone has."""
+        words = self.cleaned_data["task"].strip()
+        if not words:
+            return None
+        visible = ScheduledTask.objects.visible_to(self._user)
+        if (pk := identifier(words)) and visible.filter(pk=pk).exists():
+            return pk
+        found = list(visible.filter(name__iexact=words)[:2])
+        found = found or list(visible.filter(name__icontains=words)[: MOST_NAMED + 1])
+        if not found:
+            raise ValidationError(_("There is no task “%s”.") % words)
+        if len(found) > 1:
+            names = ", ".join(f"“{one.name}”" for one in found[:MOST_NAMED])
+            raise ValidationError(
+                _("Several tasks are meant: %s. Give one name, or an id.") % names
+            )
+        return found[0].pk
+
+    def clean_who(self) -> int | None:
+        words = self.cleaned_data["who"].strip()
+        if not words:
+            return None
+        found = User.objects.filter(username=words).values_list("pk", flat=True).first()
+        if found is None:
+            raise ValidationError(_("There is no account “%s”.") % words)
+        return found
+
+    def applied(self, found: ExecutionQuerySet) -> ExecutionQuerySet:
+        """The executions that fit; none where something typed is wrong."""
+        if not self.is_valid():
+            return found.none()
+        given = self.cleaned_data
+        by = {"status": given["status"], "task": given["task"], "user": given["who"]}
+        found = found.filter(**{name: value for name, value in by.items() if value})
+        if given["since"]:
+            found = found.opened_from(_midnight(given["since"]))
+        if given["until"] and given["until"] < date.max:
+            found = found.opened_before(_midnight(given["until"]) + timedelta(days=1))
+        return found
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
