@@ -16,10 +16,11 @@ from benchmarks import (
     output,
     recurrence,
     report,
+    web,
 )
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-NAMES = ("floor", "first-line", "recurrence", "beat", "output", "fleet")
+NAMES = ("floor", "first-line", "recurrence", "beat", "output", "web", "fleet")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     if "output" in chosen:
         before = machine.load()
         text += output.render(output.measure(options.flood_mib * output.MIB), before)
+    if "web" in chosen:
+        before = machine.load()
+        text += web.render(web.measure(seconds=options.seconds), before)
     if "fleet" in chosen:
         sizes = options.agents or fleet.SIZES
         found = fleet.measure(
@@ -65,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of beat, rising; may be given more than once",
     )
     parser.add_argument("--flood-mib", type=int, default=1024, help="of output")
+    parser.add_argument("--seconds", type=float, default=web.SECONDS, help="a page, of web")
     parser.add_argument(
         "--agents",
         type=int,

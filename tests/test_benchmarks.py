@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import bare, beat, floor, output, recurrence, report
+from benchmarks import bare, beat, floor, output, recurrence, report, web
 from benchmarks.first_line import FirstLine
 
 
@@ -75,3 +75,16 @@ def test_the_report_of_the_flood_names_its_ratios() -> None:
     assert "5.00 s, **1.25** times the pipe" in text
     assert "1 · 3 · 2 MiB" in text
     assert "**2.00** times the median" in text
+
+
+def test_the_report_of_the_pages_compares_both_lengths_and_the_bare_view() -> None:
+    names = (web.TASK_LIST, web.EXECUTION, web.API_LIST, web.BARE)
+    found = [
+        web.Page(name, runs, 2048, (0.001 * (place + length),), (0.01, 0.02, 0.03), 50.0)
+        for length, runs in enumerate((100_000, 1_000_000))
+        for place, name in enumerate(reversed(names), start=1)
+    ]
+    text = web.render(found, "0.5")
+    assert "| task list | 1,000,000 | 2 | 5.0 · 5.0 ms | 20.0 · 30.0 ms | 50.0 |" in text
+    assert "at most **1.50** times what it takes over 100,000 (API: tasks)" in text
+    assert "The task list costs as much as **2** bare views" in text
