@@ -53,8 +53,9 @@ def graph() -> dict[str, list[str]]:
     return edges
 
 
-def _circle_through(start: str, edges: Mapping[str, list[str]]) -> list[str]:
-    """The tasks along a circle that leads back to this one, or nothing."""
+def circle_through(start: str, edges: Mapping[str, list[str]]) -> list[str]:
+    """What lies along a circle that leads back to this one, or nothing; `edges` are from what depends
+    to what it depends on."""
     came_from: dict[str, str] = {}
     frontier = [start]
     while frontier:
@@ -74,7 +75,7 @@ def _refuse_circle(task: ScheduledTask, parents: list[str], user: User) -> None:
     one after the other: the lock is held to the end of the transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LINKING])
-    trail = _circle_through(str(task.pk), {**graph(), str(task.pk): parents})
+    trail = circle_through(str(task.pk), {**graph(), str(task.pk): parents})
     if trail:
         visible = ScheduledTask.objects.visible_to(user).filter(pk__in=trail)
         names = {str(pk): name for pk, name in visible.values_list("pk", "name")}

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 
 from accounts import fields
 from accounts.errors import InvalidInput, StateConflict
 from accounts.rights import require_administrator
-from scheduling.catalogue import lookup, sources, uses
+from scheduling import dependencies
+from scheduling.catalogue import sources, uses
 from scheduling.models import Software, SoftwareSource, StoredFile
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 MOST_DEPENDENCIES = 50
+# Any number, the same for every process: who holds it alone adds dependencies.
+_LINKING = 0x6E65656473
 Input = dict[str, Any]
 
 
@@ -118,8 +121,24 @@ def _check_dependencies(software: Software, values: Input, errors: fields.Errors
     found = {str(pk) for pk in Software.objects.filter(pk__in=wanted).values_list("pk", flat=True)}
     if missing := [one for one in wanted if one not in found]:
         errors["dependency_ids"] = [_("Not found: %s.") % ", ".join(missing[:5])]
-    elif str(software.pk) in lookup.with_dependencies(wanted):
-        errors["dependency_ids"] = [_("It would need itself.")]
+    elif circle := _circle(software, values):
+        errors["dependency_ids"] = [dependencies.circle_in_words(circle)]
+
+
+def _circle(software: Software, values: Input) -> list[str]:
+    """Names along a circle that these dependencies would close, each before what it needs. Two
+    people who close one from both ends come one after the other."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LINKING])
+    edges: dict[str, list[str]] = {}
+    links = Software.dependencies.through.objects.values_list("from_software", "to_software")
+    for dependent, needed in links:
+        edges.setdefault(str(dependent), []).append(str(needed))
+    own = str(software.pk)
+    trail = dependencies.circle_through(own, {**edges, own: values["dependency_ids"]})
+    named = {str(one.pk): str(one) for one in Software.objects.filter(pk__in=trail)}
+    named[own] = f"{values.get('name', software.name)} {values.get('version', software.version)}"
+    return [named[one] for one in reversed(trail)]
 
 
 def _check_files(software: Software, user: User, given: list[Input], errors: fields.Errors) -> None:
