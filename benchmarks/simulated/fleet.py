@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -118,6 +119,8 @@ class _Share:
         self._agents = [Agent(identity, self._office) for identity in self._identities]
         self._is_over = asyncio.Event()
         loop.add_reader(self._line.fileno(), self._answer)
+        # The loop wants it otherwise, and a tally of many heartbeats does not fit into the line.
+        os.set_blocking(self._line.fileno(), True)
         looking = loop.create_task(self._office.look_after_runs())
         await self._is_over.wait()
         looking.cancel()
