@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from benchmarks import floor, machine, open_files, others
+from benchmarks import floor, large, machine, open_files, others
 from benchmarks.queueing import queue_up
 from benchmarks.simulated import Fleet, Habits, Identity, enlist, fleet
 from benchmarks.spent import between, spent
@@ -82,6 +82,7 @@ class Found:
     queued: int = 0
     beside_queued: list[Dispatch] = field(default_factory=list)
     reconnected: float = 0.0
+    large: large.Large | None = None
     others: list[others.Other] = field(default_factory=list)
 
     def of(self, agents: int) -> Dispatch:
@@ -109,6 +110,7 @@ def measure_on(
     queued: int,
     repeats: int,
     idle_seconds: float = IDLE_SECONDS,
+    devices_away: int = large.NUMBER,
 ) -> Found:
     """The same on a system that runs already. The sizes rise."""
     found = Found(queued=queued)
@@ -128,6 +130,7 @@ def measure_on(
         queue_up(crowd.database, queued, [one.id for one in first])
         found.beside_queued = [crowd.dispatch(first, least) for _ in range(repeats)]
         found.reconnected = crowd.reconnect()
+        found.large = large.measure_on(system, crowd.database, devices_away)
     return found
 
 

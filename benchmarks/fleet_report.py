@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from benchmarks.fleet import PAGE, Dispatch, Found, Idle
 from benchmarks.others import Other
@@ -41,9 +42,15 @@ Of {most:,} agents whose web process was killed, the last was online again after
 **{reconnected:.0f} s**: a process lets in 300 handshakes a second, and who is refused comes back
 with full jitter.
 
+{large}
 | beside | hosts | ms a host | times DeployX at {least:,} |
 |---|---|---|---|
 {others}
+"""
+_LARGE = """
+An execution on {number:,} devices that are away, all at once: opened in **{opened:.1f} s**, its runs
+signed and queued {released:.0f} s later, all of them cancelled in {cancelled:.1f} s; those of another
+skipped by an abort in {aborted:.1f} s.
 """
 _SHOWN = ("web", "worker", "PostgreSQL", "agents")
 
@@ -67,6 +74,7 @@ def render(found: Found) -> str:
         slower=beside.seconds / least.seconds,
         cpu_slower=min(one.cpu_per_host for one in found.beside_queued) / _cpu(found, least),
         reconnected=found.reconnected,
+        large=_LARGE.format(**asdict(found.large)) if found.large is not None else "",
         others="\n".join(_other(one, least) for one in found.others),
     )
 

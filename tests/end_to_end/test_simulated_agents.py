@@ -101,7 +101,9 @@ def test_a_fleet_that_streams_while_web_is_killed_loses_and_doubles_nothing(
 
 
 def test_the_fleet_is_measured_in_all_that_its_report_names(crowded: RunningSystem) -> None:
-    found = fleet_benchmark.measure_on(crowded, [10, 20], queued=400, repeats=1, idle_seconds=1.0)
+    found = fleet_benchmark.measure_on(
+        crowded, [10, 20], queued=400, repeats=1, idle_seconds=1.0, devices_away=30
+    )
     found.others = [Other("ansible", 20, 10.0), Other("salt", why_not="not installed")]
     assert [one.agents for one in found.dispatches] == [10, 20]
     assert [one.agents for one in found.beside_queued] == [10]
