@@ -86,5 +86,5 @@ def test_the_report_of_the_pages_compares_both_lengths_and_the_bare_view() -> No
     ]
     text = web.render(found, "0.5")
     assert "| task list | 1,000,000 | 2 | 5.0 · 5.0 ms | 20.0 · 30.0 ms | 50.0 |" in text
-    assert "at most **1.50** times what it takes over 100,000 (API: tasks)" in text
-    assert "The task list costs as much as **2** bare views" in text
+    assert "at most **1.50** times what it takes over 100,000\n(API: tasks)" in text
+    assert "The task list costs as much as **2**\nbare views" in text
