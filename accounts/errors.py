@@ -22,6 +22,14 @@ class StateConflict(Exception):
         self.status = status
 
 
+class Unavailable(Exception):
+    """Something that is needed for it does not answer, or has no room; later it may work."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
 class NotAllowed(Exception):
     """Seen, but this person may not do this."""
 

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from accounts.api.refusals import TooLarge
-from accounts.errors import InvalidInput, NotAllowed, StateConflict
+from accounts.errors import InvalidInput, NotAllowed, StateConflict, Unavailable
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -27,12 +27,19 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             return Response(body, status=status.HTTP_409_CONFLICT)
         case NotAllowed():
             return Response({"detail": error.detail}, status=status.HTTP_403_FORBIDDEN)
+        case Unavailable():
+            return _later(error.detail, seconds=30)
         case OperationalError():
-            body = {"detail": _("The database does not answer at the moment.")}
-            return Response(
-                body, status=status.HTTP_503_SERVICE_UNAVAILABLE, headers={"Retry-After": "2"}
-            )
+            return _later(_("The database does not answer at the moment."), seconds=2)
     return _by_fields(exception_handler(_translated(error), context))
+
+
+def _later(detail: str, seconds: int) -> Response:
+    return Response(
+        {"detail": detail},
+        status=status.HTTP_503_SERVICE_UNAVAILABLE,
+        headers={"Retry-After": str(seconds)},
+    )
 
 
 def _translated(error: Exception) -> Exception:

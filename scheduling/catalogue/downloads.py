@@ -17,6 +17,7 @@ from urllib.parse import quote
 import structlog
 from django.conf import settings
 
+from accounts import errors
 from accounts.api import asgi
 from accounts.api.asgi import Application, Headers, Message, Receive, Scope, Send
 from devices.agent import protocol
@@ -63,12 +64,20 @@ class FileDownloads:
 async def _give(scope: Scope, receive: Receive, send: Send, handout: handing.Handout) -> None:
     path = store.local_path(handout.sha256)
     if path is None:
-        url = await asyncio.to_thread(store.remote_url, handout.sha256, _REDIRECT_SECONDS)
-        await asgi.answer(send, 302, "It is stored elsewhere.", [(b"location", url.encode())])
+        await _send_on(send, handout)
     elif settings.DEPLOYX_ACCEL_LOCATION:
         await _hand_to_nginx(send, handout)
     else:
         await _stream(scope, receive, send, path, handout.rate)
+
+
+async def _send_on(send: Send, handout: handing.Handout) -> None:
+    try:
+        url = await asyncio.to_thread(store.remote_url, handout.sha256, _REDIRECT_SECONDS)
+    except errors.Unavailable:
+        await asgi.answer(send, 503, "Try again in a moment.", [(b"retry-after", b"30")])
+    else:
+        await asgi.answer(send, 302, "It is stored elsewhere.", [(b"location", url.encode())])
 
 
 async def _hand_to_nginx(send: Send, handout: handing.Handout) -> None:

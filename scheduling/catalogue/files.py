@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,33 +60,50 @@ def require_room(user: User, size: int) -> None:
 
 
 def create(user: User, data: Mapping[str, Any], pieces: Iterator[bytes], size: int) -> StoredFile:
-    """A file out of a body of `size` bytes. Raises InvalidInput, TooLarge."""
+    """A file out of a body of `size` bytes. Raises InvalidInput, TooLarge, Unavailable."""
     values = check(data)
     require_room(user, size)
     path = store.draft(str(uuid7()))
     try:
         store.append(path, 0, pieces)
-        return adopt(user, values, path)
+        return adopt(user, values, Draft.at(path))
     finally:
         path.unlink(missing_ok=True)
 
 
-def adopt(user: User, values: Mapping[str, str], path: Path) -> StoredFile:
-    """A file out of a complete draft, which is then gone."""
-    sha256, size = store.digest(path)
-    with path.open("rb") as draft:
-        content_type = sniffing.content_type(draft.read(sniffing.HEAD_BYTES))
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A complete draft: all that takes long with gigabytes is done once it is made, in no
+    transaction."""
+
+    path: Path
+    sha256: str
+    size: int
+    content_type: str
+
+    @classmethod
+    def at(cls, path: Path) -> Draft:
+        """Raises Unavailable, FileNotFoundError."""
+        sha256, size = store.digest(path)
+        with path.open("rb") as draft:
+            content_type = sniffing.content_type(draft.read(sniffing.HEAD_BYTES))
+        store.bring(path, sha256)
+        return cls(path, sha256, size, content_type)
+
+
+def adopt(user: User, values: Mapping[str, str], draft: Draft) -> StoredFile:
+    """A file out of a draft, which is then gone. Raises Unavailable."""
     with transaction.atomic():
         # The row is held from here on: nobody collects these bytes before the file refers to them.
         (blob,) = Blob.objects.bulk_create(
-            [Blob(sha256=sha256, size=size, content_type=content_type)],
+            [Blob(sha256=draft.sha256, size=draft.size, content_type=draft.content_type)],
             update_conflicts=True,
             unique_fields=["sha256"],
             update_fields=["content_type"],
         )
-        store.keep(path, sha256)
+        store.keep(draft.path, draft.sha256)
         file = StoredFile.objects.create(user=user, blob_id=blob.pk, **values)
-    log.info("file_stored", file=str(file.pk), size=size, user=user.pk)
+    log.info("file_stored", file=str(file.pk), size=draft.size, user=user.pk)
     return file
 
 

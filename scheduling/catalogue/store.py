@@ -18,6 +18,9 @@ from typing import IO
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, storages
+from django.utils.translation import gettext as _
+
+from accounts.errors import Unavailable
 
 PIECE_BYTES = 1024 * 1024
 
@@ -41,28 +44,37 @@ def digest(path: Path) -> tuple[str, int]:
 
 def append(path: Path, offset: int, pieces: Iterator[bytes]) -> int:
     """Writes at `offset` of a draft and answers how long it is then, once that is on the disk. What
-    stood beyond `offset`, of a piece that was cut off, is gone. Raises OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    stood beyond `offset`, of a piece that was cut off, is gone. Raises Unavailable."""
+    with _disk():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "wb", buffering=0) as target:
         target.truncate(offset)
         target.seek(offset)
-        for piece in pieces:
-            offset += _write_all(target, piece)
-        os.fsync(target.fileno())
-    return offset
+        try:
+            return _pour(target, offset, pieces)
+        except Unavailable:
+            target.truncate(offset)  # what filled the disk does not stay on it
+            raise
+
+
+def bring(path: Path, sha256: str) -> None:
+    """Uploads a draft to the bucket, which may take minutes: before `keep`, and in no transaction.
+    On this machine there is nothing to be done before. Raises Unavailable."""
+    if local_path(sha256) is None and not is_kept(sha256):
+        with path.open("rb") as source:
+            storages["blobs"].save(_name(sha256), File(source))
 
 
 def keep(path: Path, sha256: str) -> None:
     """Brings a draft into place; bytes that are there already are left as they are. The caller
-    holds the blob's row."""
-    if is_kept(sha256):
-        path.unlink(missing_ok=True)
-    elif (place := local_path(sha256)) is not None:
-        _rename(path, place)
-    else:
-        with path.open("rb") as source:
-            storages["blobs"].save(_name(sha256), File(source))
-        path.unlink(missing_ok=True)
+    holds the blob's row. Raises Unavailable."""
+    place = local_path(sha256)
+    if place is None:
+        bring(path, sha256)  # collected since; else it is there
+    elif not place.exists():
+        with _disk():
+            _rename(path, place)
+    path.unlink(missing_ok=True)
 
 
 def is_kept(sha256: str) -> bool:
@@ -112,6 +124,25 @@ def _make(folder: Path, mode: int) -> None:
     for one in (folder.parent, folder):
         one.mkdir(parents=True, exist_ok=True)
         one.chmod(mode)
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Raises Unavailable for what the disk refuses."""
+    try:
+        yield
+    except OSError as problem:
+        said = os.strerror(problem.errno or 0)
+        raise Unavailable(_("The server cannot store the file: %s.") % said) from problem
+
+
+def _pour(target: IO[bytes], offset: int, pieces: Iterator[bytes]) -> int:
+    for piece in pieces:
+        with _disk():
+            offset += _write_all(target, piece)
+    with _disk():
+        os.fsync(target.fileno())
+    return offset
 
 
 def _write_all(target: IO[bytes], piece: bytes) -> int:

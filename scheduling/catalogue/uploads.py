@@ -53,7 +53,9 @@ def begin(user: User, data: Mapping[str, Any], size: int) -> Upload:
 
 def append(upload: Upload, offset: int, pieces: Iterator[bytes], length: int) -> Upload:
     """Adds `length` bytes at `offset`; the last ones make the file. Raises Misplaced, StateConflict
-    where it is complete or somebody else is at it, InvalidInput for more than was announced."""
+    where it is complete or somebody else is at it, InvalidInput for more than was announced,
+    Unavailable where the server cannot store it."""
+    _begin_again_without_draft(upload)
     with transaction.atomic():
         row = Upload.objects.select_for_update(skip_locked=True).filter(pk=upload.pk).first()
         if row is None:
@@ -71,15 +73,19 @@ def append(upload: Upload, offset: int, pieces: Iterator[bytes], length: int) ->
 
 
 def finish(upload: Upload) -> Upload:
-    """Makes the file of a complete draft; asked twice, it makes one."""
+    """Makes the file of a complete draft; asked twice, it makes one. Where the draft is lost, the
+    upload begins again: `received` is 0. Raises Unavailable."""
+    draft = _complete(upload)
     with transaction.atomic():
         row = Upload.objects.select_for_update().get(pk=upload.pk)
-        if row.file_id is None and row.received == row.size:
-            path = _draft(row)
-            path.touch(mode=0o600)  # of an empty file there was no piece
+        if row.file_id is not None or row.received != row.size:
+            return row  # whoever asked at the same time made it
+        if draft is None:
+            row.received = 0
+        else:
             values = {"name": row.name, "description": row.description}
-            row.file = files.adopt(row.user, values, path)
-            row.save(update_fields=["file"])
+            row.file = files.adopt(row.user, values, draft)
+        row.save(update_fields=["file", "received"])
     return row
 
 
@@ -104,6 +110,27 @@ def forget(now: datetime, most: int = 100) -> int:
         if path.stat().st_mtime < (now - 2 * LIFE).timestamp():
             path.unlink(missing_ok=True)
     return len(gone)
+
+
+def _complete(upload: Upload) -> files.Draft | None:
+    path = _draft(upload)
+    if upload.size == 0:
+        path.touch(mode=0o600)  # of an empty file there was no piece
+    try:
+        draft = files.Draft.at(path)
+    except FileNotFoundError:
+        return None
+    return draft if draft.size == upload.size else None
+
+
+def _begin_again_without_draft(upload: Upload) -> None:
+    """What the row counts as received is on the disk, unless somebody took the draft away."""
+    path = _draft(upload)
+    have = path.stat().st_size if path.exists() else 0
+    if have < upload.received and upload.file_id is None:
+        lost = Upload.objects.filter(pk=upload.pk, file=None, received=upload.received)
+        lost.update(received=0)
+        log.warning("upload_draft_lost", upload=str(upload.pk))
 
 
 def _draft(upload: Upload) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
 
-from accounts.errors import InvalidInput, NotAllowed, StateConflict
+from accounts.errors import InvalidInput, NotAllowed, StateConflict, Unavailable
 from scheduling.cli import finding, rendering
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class VerbCommand(BaseCommand):
                 for message in messages:
                     self._err.print(rendering.text(f"{name}: {message}"))
             sys.exit(WRONG_INPUT)
-        except (StateConflict, NotAllowed) as refusal:
+        except (StateConflict, NotAllowed, Unavailable) as refusal:
             self._err.print(rendering.text(refusal.detail))
             sys.exit(REFUSED)
         if code:

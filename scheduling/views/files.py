@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.acting import succeeds
-from accounts.errors import InvalidInput
+from accounts.errors import InvalidInput, Unavailable
 from accounts.pages import paginate, person, render_page
 from scheduling.catalogue import files, uploads, uses
 from scheduling.forms.files import FileForm, UploadForm
@@ -150,4 +150,6 @@ def _stored(form: UploadForm, user: User) -> StoredFile | None:
         form.refuse(refusal)
     except files.TooLarge as refusal:
         form.add_error("file", str(refusal))
+    except Unavailable as refusal:
+        form.add_error("file", refusal.detail)
     return None

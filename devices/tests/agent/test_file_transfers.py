@@ -90,7 +90,7 @@ class Watch(threading.Thread):
         return self.half
 
 
-async def ended(server: FakeServer, run: Run, seconds: float = 100) -> Result:
+async def ended(server: FakeServer, run: Run, seconds: float = 100 * EFFORT) -> Result:
     await eventually(lambda: run.result is not None or server.problem, seconds)
     assert run.result is not None, server.problem
     return run.result

@@ -67,6 +67,25 @@ def test_a_piece_elsewhere_than_at_the_end_changes_nothing(operator: User) -> No
         uploads.append(upload, 10, iter([b""]), 0)
 
 
+def test_where_its_draft_is_lost_an_upload_begins_again(operator: User) -> None:
+    upload = uploads.begin(operator, {"name": "a"}, 10)
+    upload = uploads.append(upload, 0, iter([b"1234"]), 4)
+    store.draft(f"{upload.pk}.part").unlink()
+    with pytest.raises(uploads.Misplaced) as told:
+        uploads.append(upload, 4, iter([b"567890"]), 6)
+    assert told.value.received == 0
+    upload = uploads.append(upload, 0, iter([b"1234567890"]), 10)
+    assert content_of(upload.file) == b"1234567890"
+
+
+def test_a_complete_upload_whose_draft_is_lost_makes_no_other_file(operator: User) -> None:
+    upload = uploads.begin(operator, {"name": "a"}, 10)
+    Upload.objects.filter(pk=upload.pk).update(received=10)
+    upload = uploads.finish(upload)
+    assert (upload.file, upload.received) == (None, 0)
+    assert not StoredFile.objects.exists()
+
+
 def test_an_empty_file_is_complete_at_once(operator: User) -> None:
     assert content_of(uploads.begin(operator, {"name": "empty"}, 0).file) == b""
 
