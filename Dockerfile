@@ -1,8 +1,10 @@
 # One image for web, worker and beat; docker-compose.yml says which one a container is.
 FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+# requirements-s3.txt where files are kept in a bucket.
+ARG REQUIREMENTS=requirements.txt
 RUN python -m venv /venv
-COPY requirements.txt /tmp/requirements.txt
+COPY ${REQUIREMENTS} /tmp/requirements.txt
 RUN /venv/bin/pip install --no-input --require-hashes --requirement /tmp/requirements.txt
 
 FROM python:3.13-slim

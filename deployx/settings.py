@@ -258,13 +258,16 @@ LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
-_S3 = {
-    "BACKEND": "storages.backends.s3.S3Storage",
+BUCKET_STORE = {
+    "BACKEND": "scheduling.catalogue.bucket.Bucket",
     "OPTIONS": {
         "bucket_name": DEPLOYX_FILES_BUCKET,
         "endpoint_url": DEPLOYX_FILES_BUCKET_URL or None,
         "file_overwrite": True,
         "querystring_auth": True,
+        "signature_version": "s3v4",
+        # What is read of a file is kept on the disk beyond this, not in memory.
+        "max_memory_size": 8 * 1024**2,
     },
 }
 _LOCAL = {
@@ -273,7 +276,7 @@ _LOCAL = {
 }
 STORAGES = {
     "default": _LOCAL,
-    "blobs": _S3 if DEPLOYX_FILES_BUCKET else _LOCAL,
+    "blobs": BUCKET_STORE if DEPLOYX_FILES_BUCKET else _LOCAL,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 STATIC_URL = "/static/"
