@@ -6,6 +6,7 @@ keeps no other from it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from scheduling.models.scheduled_task import ScheduledTaskQuerySet
 
 MOST_TASKS = 1_000
+# A page that takes longer is given up by whoever waits for it, or by a proxy in between.
+MOST_SECONDS = 15.0
 Change = Callable[[ScheduledTask], object]
 
 
@@ -49,8 +52,11 @@ class Extent:
 
 @dataclass(slots=True)
 class Outcome:
+    """`left` are those there was no time for."""
+
     done: list[ScheduledTask] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    left: list[ScheduledTask] = field(default_factory=list)
 
 
 def selected(user: User, query: QueryDict) -> list[ScheduledTask]:
@@ -80,19 +86,15 @@ def extent(tasks: Sequence[ScheduledTask]) -> Extent:
     return Extent(len(tasks), targets.reach(devices, groups), running.count())
 
 
-def carry_out(tasks: Iterable[ScheduledTask], change: Change) -> Outcome:
+def carry_out(tasks: Sequence[ScheduledTask], change: Change) -> Outcome:
+    """Changes one at least, and goes on for MOST_SECONDS."""
     outcome = Outcome()
-    for task in tasks:
-        try:
-            change(task)
-        except (StateConflict, NotAllowed) as refusal:
-            outcome.refused.append(Refusal(task, refusal.detail))
-        except InvalidInput as refusal:
-            outcome.refused.append(Refusal(task, str(refusal)))
-        except ScheduledTask.DoesNotExist:
-            outcome.refused.append(Refusal(task, _("Somebody has deleted it.")))
-        else:
-            outcome.done.append(task)
+    until = time.monotonic() + MOST_SECONDS
+    for number, task in enumerate(tasks):
+        if number and time.monotonic() > until:
+            outcome.left = list(tasks[number:])
+            break
+        _change(task, change, outcome)
     return outcome
 
 
@@ -131,6 +133,19 @@ def cannot_execute(tasks: Sequence[ScheduledTask], user: User) -> list[Refusal]:
 
 def can_all(tasks: Sequence[ScheduledTask], user: User) -> list[Refusal]:
     return []
+
+
+def _change(task: ScheduledTask, change: Change, outcome: Outcome) -> None:
+    try:
+        change(task)
+    except (StateConflict, NotAllowed) as refusal:
+        outcome.refused.append(Refusal(task, refusal.detail))
+    except InvalidInput as refusal:
+        outcome.refused.append(Refusal(task, str(refusal)))
+    except ScheduledTask.DoesNotExist:
+        outcome.refused.append(Refusal(task, _("Somebody has deleted it.")))
+    else:
+        outcome.done.append(task)
 
 
 def _barred(there: Any, user: User, wanted: Iterable[Sequence[str]]) -> set[str]:

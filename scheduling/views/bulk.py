@@ -87,6 +87,11 @@ VERBS = {
         ),
     )
 }
+LEFT = ngettext_lazy(
+    "There was no time for %(n)s task: go on with it here.",
+    "There was no time for %(n)s tasks: go on with them here.",
+    "n",
+)
 EDITED = ngettext_lazy("%(n)s task is changed.", "%(n)s tasks are changed.", "n")
 
 
@@ -102,7 +107,10 @@ def task_bulk(request: HttpRequest, verb: str) -> HttpResponse:
         return _not_chosen(request, refusal)
     if "confirmed" in request.POST:
         outcome = bulk.carry_out(tasks, lambda task: what.act(task, user))
-        return _told(request, outcome, what.said)
+        _tell(request, outcome, what.said)
+        if not outcome.left:
+            return back(request, reverse("task-list"))
+        tasks = outcome.left
     refused = what.foresee(tasks, user)
     left = {one.task.pk for one in refused}
     doable = [task for task in tasks if task.pk not in left]
@@ -129,8 +137,11 @@ def task_bulk_edit(request: HttpRequest) -> HttpResponse:
     typed = request.POST if "shown" in request.POST else None
     form = BulkEditForm(typed, user=user, tasks=tasks)
     if "confirmed" in request.POST and form.is_valid():
-        change = partial(_edit, form, user)
-        return _told(request, bulk.carry_out(tasks, change), EDITED)
+        outcome = bulk.carry_out(tasks, partial(_edit, form, user))
+        _tell(request, outcome, EDITED)
+        if not outcome.left:
+            return back(request, reverse("task-list"))
+        tasks = outcome.left
     context = {
         **_about(request, tasks),
         "form": form,
@@ -158,11 +169,12 @@ def _not_chosen(request: HttpRequest, refusal: InvalidInput) -> HttpResponseRedi
     return back(request, reverse("task-list"))
 
 
-def _told(request: HttpRequest, outcome: bulk.Outcome, said: Any) -> HttpResponseRedirect:
+def _tell(request: HttpRequest, outcome: bulk.Outcome, said: Any) -> None:
     if outcome.done:
         messages.success(request, said % {"n": len(outcome.done)})
     for one in outcome.refused[:MOST_TOLD]:
         messages.error(request, _("%(name)s: %(why)s") % {"name": one.task.name, "why": one.why})
     if (more := len(outcome.refused) - MOST_TOLD) > 0:
         messages.error(request, _("and %s more were left as they are.") % more)
-    return back(request, reverse("task-list"))
+    if outcome.left:
+        messages.warning(request, LEFT % {"n": len(outcome.left)})

@@ -157,6 +157,17 @@ def test_too_many_at_once_are_refused_with_their_number(
     assert ScheduledTask.objects.count() == 3
 
 
+def test_what_takes_too_long_goes_on_where_it_stopped(
+    as_operator: Client, three: list[ScheduledTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "MOST_SECONDS", -1.0)
+    page = looks(as_operator, "pause", *three, confirmed="1")
+    assert "1 task is paused." in page
+    assert "There was no time for 2 tasks: go on with them here." in page
+    assert "Pause 2 tasks?" in page
+    assert ScheduledTask.objects.filter(is_paused=True).count() == 1
+
+
 def test_of_many_refusals_some_are_told(
     as_operator: Client, operator: User, web_group: DeviceGroup
 ) -> None:
