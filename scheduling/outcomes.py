@@ -12,14 +12,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from scheduling.models import Execution
+from scheduling.progress import TELLING
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 HOURS = 24
-# Those that were to run; skipped and cancelled ones say nothing of how it went.
-JUDGED = ("success", "partial", "failed", "missed")
-WRONG = JUDGED[1:]
+WRONG = tuple(one for one in TELLING if one != "success")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Outcomes:
 
     @property
     def judged(self) -> int:
-        return sum(self.numbers.get(one, 0) for one in JUDGED)
+        return sum(self.numbers.get(one, 0) for one in TELLING)
 
     @property
     def succeeded(self) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from scheduling.models import ScheduledTask
     from scheduling.recurrence import Occurrence, Rule
+    from scheduling.sheets import Span
 
 MOST_TASKS = 20_000
 MOST_LOOKS = 60_000
@@ -31,7 +32,6 @@ CROWD = 20
 # What runs more often than this a day is in everybody's way all the time, and not worth a mark.
 MOST_COMPARED_A_DAY = 24
 TARGETS = ("device_ids", "group_ids")
-Span = tuple[datetime, datetime]
 
 
 @dataclass

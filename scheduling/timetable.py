@@ -17,12 +17,13 @@ from django.db.models import Count, DateTimeField, F, Func, IntegerField, Value
 from scheduling import calendar
 from scheduling.models import Execution
 from scheduling.outcomes import WRONG
-from scheduling.plans import Span, Walk, plans
+from scheduling.plans import Walk, plans
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
     from scheduling.models.execution import ExecutionQuerySet
+    from scheduling.sheets import Span
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from scheduling.charts.drawing import Chart, Column, Series, round_top, stacked
 from scheduling.models import Execution
-from scheduling.outcomes import JUDGED
+from scheduling.progress import TELLING
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -69,8 +69,8 @@ def _counts(user: User, since: datetime, place: ZoneInfo) -> Counts:
 
 def _judged(counts: Counts) -> tuple[int, int]:
     """How many succeeded, of how many that were to run: not those skipped or cancelled."""
-    each = [sum(day.get(one, 0) for day in counts.values()) for one in JUDGED]
-    return each[0], sum(each)
+    judged = sum(day.get(one, 0) for day in counts.values() for one in TELLING)
+    return sum(day.get("success", 0) for day in counts.values()), judged
 
 
 def _chart(days: Sequence[date], counts: Counts, zone: str) -> Chart:

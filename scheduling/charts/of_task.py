@@ -13,9 +13,9 @@ from django.utils.translation import ngettext
 from accounts.templatetags.pages import EXACT, span
 from scheduling.charts.drawing import Chart, Column, Series, dotted, stacked
 from scheduling.models import Execution, ScheduledTask
+from scheduling.progress import TELLING
 
 LATEST = 50
-JUDGED = frozenset({"success", "partial", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def of_task(task: ScheduledTask) -> TaskCharts:
     whatever the history's length. Times are in the task's zone."""
     fields = ("pk", "task", "status", "created_at", "started_at", "completed_at", "result")
     latest = list(task.executions.only(*fields).order_by("-pk")[:LATEST])
-    judged = [one for one in reversed(latest) if one.status in JUDGED and one.started_at]
+    judged = [one for one in reversed(latest) if one.status in TELLING and one.started_at]
     return TaskCharts(_durations(task, judged), _success(task, judged), not judged)
 
 
