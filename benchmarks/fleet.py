@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from benchmarks import floor, large, machine, open_files, others
+from benchmarks import commits, floor, large, machine, open_files, others
 from benchmarks.queueing import queue_up
 from benchmarks.simulated import Fleet, Habits, Identity, enlist, fleet
 from benchmarks.spent import between, spent
@@ -79,6 +79,7 @@ class Found:
     dispatches: list[Dispatch] = field(default_factory=list)
     read_meanwhile: list[Dispatch] = field(default_factory=list)
     idle: list[Idle] = field(default_factory=list)
+    commits: dict[int, float] = field(default_factory=dict)
     queued: int = 0
     beside_queued: list[Dispatch] = field(default_factory=list)
     reconnected: float = 0.0
@@ -124,6 +125,7 @@ def measure_on(
             crowd.grow(size)
             found.idle.append(crowd.idle(idle_seconds, (crowd.memory() - memory) / (added or size)))
             bare = floor.measure(size, FLOOR_ROUNDS)
+            found.commits[size] = commits.measure(crowd.database, size)
             found.dispatches += [crowd.dispatch(crowd.identities, bare) for _ in range(repeats)]
             found.read_meanwhile.append(crowd.dispatch(crowd.identities, bare, is_read=True))
         first = crowd.identities[: min(sizes)]
