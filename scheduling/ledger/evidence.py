@@ -18,6 +18,7 @@ from scheduling.ledger.grants import DEADLINE_GRACE_SECONDS
 from scheduling.models import DeviceRun, OutputGap
 
 log = structlog.get_logger(__name__)
+ENDED_FOR_GOOD = ("succeeded", "failed", "timed_out", "cancelled")
 NEVER_STARTED = frozenset({"expired", "skipped", "rejected"})
 
 # CASE: see `grants`.
@@ -51,7 +52,7 @@ def results(given: Sequence[RunResult]) -> list[RunAck]:
     for device_id, run_id, _status, _execution, output_sent in moved:
         _mark_missing_output(run_id, output_sent, by_key.pop((device_id, run_id)).output_length)
     acks = [RunAck(device_id, run_id, status) for device_id, run_id, status, *_ in moved]
-    acks += [RunAck(one.device, one.run, settle(one)) for one in by_key.values()]
+    acks += _answer_others(list(by_key.values()))
     tell({execution_id for *_, execution_id, _ in moved})
     return acks
 
@@ -88,6 +89,25 @@ def givebacks(given: Sequence[RunGiveback]) -> list[RunAck]:
             is_ready=False
         )
     return _acks((one.session.device, one.run) for one in given)
+
+
+def _answer_others(given: Sequence[RunResult]) -> list[RunAck]:
+    """For results that moved nothing. Most are repeats, and the busier the server the more of them
+    come: whatever has ended for good is answered by one question for all."""
+    ended = _ended_for_good([one.run for one in given])
+    return [
+        RunAck(one.device, one.run, ended.get((one.device, one.run)) or settle(one))
+        for one in given
+    ]
+
+
+def _ended_for_good(run_ids: Sequence[UUID]) -> dict[tuple[UUID | None, UUID], str]:
+    """The state by device and run."""
+    if not run_ids:
+        return {}
+    ran = DeviceRun.objects.filter(pk__in=run_ids, started_at__isnull=False)
+    rows = ran.filter(status__in=ENDED_FOR_GOOD).values_list("device", "pk", "status")
+    return {(device_id, run_id): status for device_id, run_id, status in rows}
 
 
 def never_started(run: DeviceRun) -> bool:
