@@ -16,11 +16,12 @@ from benchmarks import (
     output,
     recurrence,
     report,
+    transfer,
     web,
 )
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-NAMES = ("floor", "first-line", "recurrence", "beat", "output", "web", "fleet")
+NAMES = ("floor", "first-line", "recurrence", "beat", "output", "web", "fleet", "transfer")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
             sizes, options.queued, options.dispatches, install_ansible=options.install_ansible
         )
         text += fleet_report.render(found)
+    if "transfer" in chosen:
+        before = machine.load()
+        text += transfer.render(transfer.measure(options.file_mib * transfer.MIB), before)
     print(text)
     if options.results is not None:
         options.results.write_text(text)
@@ -76,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         help="of fleet, rising; may be given more than once",
     )
+    parser.add_argument("--file-mib", type=int, default=200, help="of transfer")
     parser.add_argument("--queued", type=int, default=fleet.QUEUED, help="runs waiting, of fleet")
     parser.add_argument(
         "--dispatches", type=int, default=fleet.REPEATS, help="of each size, of fleet"

@@ -11,19 +11,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 
 from benchmarks.report import p95
+from benchmarks.spent import peak
 from tests.faults.fleet import fleet
 from tests.running import CHECKOUT, RunningSystem, running_system, until
 
@@ -94,7 +91,7 @@ def measure_flood(system: RunningSystem, folder: Path, size: int, runs: int) -> 
         quiet = tuple(_empty_run(system, other) for _ in range(runs))
         web = system.child("uvicorn", "deployx.asgi:application")
         before, written = web.memory_info().rss, _written_ahead(database)
-        with _peak(web) as peak:
+        with peak(web) as most:
             began = time.monotonic()
             run_id = _start(system, TIMED.format(command=command, file=folder / "agent"))
             # What the command costs is its own machine's; next to it is felt what the server does.
@@ -112,7 +109,7 @@ def measure_flood(system: RunningSystem, folder: Path, size: int, runs: int) -> 
             by_agent=_took(folder / "agent"),
             delivered=delivered,
             memory_before=before,
-            memory_peak=peak.bytes,
+            memory_peak=most.bytes,
             memory_after=web.memory_info().rss,
             quiet=quiet,
             meanwhile=meanwhile,
@@ -214,30 +211,6 @@ def _seen_by_command_line(system: RunningSystem, lines: int) -> tuple[float, ...
         late.append(time.time() - written)
     shown.wait()
     return tuple(late)
-
-
-@dataclass(slots=True)
-class _Peak:
-    bytes: int = 0
-    is_over: threading.Event = field(default_factory=threading.Event)
-
-
-@contextmanager
-def _peak(process: psutil.Process) -> Iterator[_Peak]:
-    """The most memory the process has while this is open."""
-    peak = _Peak()
-
-    def look() -> None:
-        while not peak.is_over.wait(0.1):
-            peak.bytes = max(peak.bytes, process.memory_info().rss)
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        peak.is_over.set()
-        thread.join()
 
 
 def _database(system: RunningSystem) -> psycopg.Connection[tuple[Any, ...]]:

@@ -36,8 +36,12 @@ def config(folder: Path, port: int, web: str, files: Path) -> str:
     ):
         text, number = re.subn(pattern, replacement, text, flags=re.MULTILINE)
         assert number, f"deploy/nginx.conf holds no {pattern}"
-    user = "user root;\n" if os.geteuid() == 0 else ""
-    return f"daemon off;\n{user}{text}"
+    return f"daemon off;\n{user_line()}\n{text}"
+
+
+def user_line() -> str:
+    """Whose rights its workers have: those of whoever started it."""
+    return "user root;" if os.geteuid() == 0 else ""
 
 
 @contextlib.contextmanager
@@ -53,14 +57,14 @@ def nginx(folder: Path, web: str, files: Path) -> Iterator[str]:
     command = [found, "-e", str(errors), "-p", str(folder), "-c", str(place)]
     process = subprocess.Popen(command)
     try:
-        until(lambda: _answers(port, process), what="nginx up")
+        until(lambda: answers(port, process), what="nginx up")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(20)
 
 
-def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
+def answers(port: int, process: subprocess.Popen[bytes]) -> bool:
     assert process.poll() is None, "nginx does not start"
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

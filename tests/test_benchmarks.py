@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks import bare, beat, floor, output, recurrence, report, web
+from benchmarks import bare, beat, floor, output, recurrence, report, transfer, web
 from benchmarks.first_line import FirstLine
+
+SECONDS = {"floor": 1.0, "nginx": 1.25, "web": 2.0}
 
 
 def test_the_floor_takes_every_client_through_every_round() -> None:
@@ -88,3 +90,15 @@ def test_the_report_of_the_pages_compares_both_lengths_and_the_bare_view() -> No
     assert "| task list | 1,000,000 | 2 | 5.0 · 5.0 ms | 20.0 · 30.0 ms | 50.0 |" in text
     assert "at most **1.50** times what it takes over 100,000\n(API: tasks)" in text
     assert "The task list costs as much as **2**\nbare views" in text
+
+
+def test_the_report_of_the_transfer_names_its_ratios() -> None:
+    passes = {name: [transfer.Pass(seconds, 1.0)] for name, seconds in SECONDS.items()}
+    memory = {name: transfer.Memory(transfer.MIB, 3 * transfer.MIB) for name in ("nginx", "web")}
+    found = transfer.Transfer(10 * transfer.MIB, 4, passes, memory, 10 * transfer.MIB, 0)
+    text = transfer.render(found, "0.0")
+    assert "| plain nginx, curl | 1.00 s | 40 | 1.00 | 1.00 s |" in text
+    assert "it is **0.80** times the floor's throughput" in text
+    assert "| the web process alone, agents | 2.00 s | 20 | 0.50 | 1.00 s |" in text
+    assert "is 1 · 3 MiB where nginx sends" in text
+    assert "10 MiB were sent for a first deployment, and 0 bytes for the same one again" in text

@@ -60,7 +60,7 @@ class Office:
 class Agent:
     __slots__ = (
         "_beat_at", "_beat_timer", "_key", "_limits", "_office", "_opening", "_poll_timer", "_runs",
-        "_server_key", "_session", "_stones", "_tries", "_wanted", "_wire", "identity",
+        "_server_key", "_session", "_stones", "_tries", "_wanted", "_wire", "identity", "sources",
     )  # fmt: skip
 
     def __init__(self, identity: Identity, office: Office) -> None:
@@ -79,6 +79,8 @@ class Agent:
         self._beat_at = 0.0
         self._tries = 0
         self._wanted = False
+        self.sources: dict[str, str] = {}
+        """By digest, the last address that the server gave for it."""
 
     # Connections.
 
@@ -277,8 +279,11 @@ class Agent:
         entries = tuple(known[run].entry() for run in frame.runs if run in known)
         self._say(protocol.Recalled(entries, False))
 
+    def _on_source(self, frame: protocol.Source) -> None:
+        self.sources[frame.sha256] = frame.url
+
     def _overlook(self, frame: protocol.ServerFrame) -> None:
-        """Files and updates are nothing a simulated device has a use for."""
+        """Updates are nothing a simulated device has a use for."""
 
     # Runs.
 
@@ -335,6 +340,11 @@ class Agent:
         if not self._runs:
             self._office.at_work.discard(self)
 
+    def ask_for(self, sha256: str) -> None:
+        """For the address of a file of its runs."""
+        for run in self._runs.values():
+            self._say(protocol.Fetch(run.id, sha256))
+
     def told(self) -> list[RunOnDevice]:
         known = [*self._stones.values(), *self._runs.values()]
         return [run.told(self.identity.id) for run in known]
@@ -351,7 +361,7 @@ _HANDLERS: dict[type[protocol.ServerFrame], Callable[[Agent, Any], None]] = {
     protocol.Ack: Agent._on_ack,
     protocol.HeartbeatAck: Agent._on_heartbeat_ack,
     protocol.Recall: Agent._on_recall,
-    protocol.Source: Agent._overlook,
+    protocol.Source: Agent._on_source,
     protocol.Update: Agent._overlook,
 }
 

@@ -62,6 +62,14 @@ class Fleet:
         """What the devices say of every run they ever had."""
         return [run for runs in self._ask("runs") for run in runs]
 
+    def ask_for(self, sha256: str) -> None:
+        """Every agent asks for the address of a file that its runs need."""
+        self._ask("ask_for", sha256)
+
+    def addresses(self, sha256: str) -> dict[str, str]:
+        """Those that came since, by device."""
+        return {device: url for found in self._ask("addresses", sha256) for device, url in found}
+
     def _ask(self, name: str, *arguments: Any) -> list[Any]:
         for line in self._lines:
             line.send((name, arguments))
@@ -155,6 +163,14 @@ class _Share:
 
     def _online(self) -> int:
         return self._office.tally.online
+
+    def _ask_for(self, sha256: str) -> None:
+        for agent in self._agents:
+            agent.ask_for(sha256)
+
+    def _addresses(self, sha256: str) -> list[tuple[str, str]]:
+        found = ((agent.identity.id, agent.sources.get(sha256)) for agent in self._agents)
+        return [(device, url) for device, url in found if url is not None]
 
     def _runs(self) -> list[RunOnDevice]:
         return [run for agent in self._agents for run in agent.told()]
