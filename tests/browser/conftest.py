@@ -141,7 +141,7 @@ def server(
             stderr=subprocess.STDOUT,
         )
         try:
-            until(lambda: _answers(process, address), what=f"a web process; see {log.name}")
+            until(lambda: _answers(process, address), 240, what=f"a web process; see {log.name}")
             yield address
         finally:
             process.terminate()

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import tokens
 from devices import enrollment, keys
 from devices.models import Device, DeviceGroup
-from scheduling import heartbeats, inventory, progress, templates
+from scheduling import heartbeats, inventory, progress, schedules, templates
 from scheduling.catalogue import files
 from scheduling.models import DeviceRun, Execution, ScheduledTask, ServiceHeartbeat
 from scheduling.tests import factories
@@ -171,7 +171,7 @@ def _tasks(admin: User, fleet: Fleet) -> list[ScheduledTask]:
         ),
         task("Clean caches", "fstrim --all", fleet.databases, "custom", cron_expression="0 5 * * 1-5"),
     ]  # fmt: skip
-    ScheduledTask.objects.filter(pk=found[4].pk).update(is_paused=True, status="paused")
+    schedules.pause(found[4], admin)
     return found
 
 
