@@ -14,7 +14,6 @@ from scheduling import alarms, inventory, templates
 from scheduling.catalogue import files
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.tests import factories
-from scheduling.tests.test_alike import wrote
 from scheduling.views.bulk import VERBS
 
 if TYPE_CHECKING:
@@ -163,10 +162,3 @@ def _of_outputs_that_differ(task: ScheduledTask) -> str:
     for run, said in zip(runs, (b"one\n", b"one\n", b"two\n"), strict=True):
         factories.carry_out(run, output=said)
     return f"/runs/{runs[-1].pk}/difference"
-
-
-def _of_outputs(task: ScheduledTask) -> list[str]:
-    """Two devices that wrote the same, and one that did not."""
-    execution = factories.execution(task)
-    odd = [wrote(execution, text) for text in ("same\n", "same\n", "other\n")][-1]
-    return [f"/executions/{execution.pk}/?run={odd.pk}", f"/runs/{odd.pk}/difference"]
