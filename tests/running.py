@@ -200,7 +200,7 @@ def _wait_until_up(system: RunningSystem) -> None:
         assert system.process.poll() is None, system.log.read_text(errors="replace")
         return "DeployX runs at" in system.log.read_text(errors="replace")
 
-    until(lambda: said() or None, 240, what="the system up")
+    until(lambda: said() or None, 400, what="the system up")
 
 
 def _end(system: RunningSystem) -> None:
