@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from devices.agent import kinds
 from devices.models import Device, DeviceGroup
 from scheduling.models import Execution, ScheduledTask
 from scheduling.tests import factories
@@ -155,6 +156,19 @@ def test_any_kind_has_a_page_and_what_is_no_kind_has_none(as_operator: Client) -
     assert "Commands" in as_operator.get("/deploy/command/").content.decode()
     assert as_operator.get("/deploy/nothing/").status_code == 404
     assert as_operator.get("/files/?file=nothing").status_code == 404
+
+
+def test_a_kind_that_is_one_more_file_has_a_page_and_a_place_in_the_navigation(
+    as_operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Greeting(type(kinds.get("command"))):  # type: ignore[misc]
+        name, label, payload_field = "greeting", "Greeting", "greeting_payload"
+
+    monkeypatch.setitem(kinds._kinds, "greeting", Greeting())
+    page = as_operator.get("/deploy/greeting/").content.decode()
+    assert "<h1>Greeting</h1>" in page
+    assert 'name="greeting-commands"' in page
+    assert '<a href="/deploy/greeting/" aria-current="page">' in page
 
 
 def test_how_many_are_reached_is_said_with_what_they_are_in(
