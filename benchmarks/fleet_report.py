@@ -26,8 +26,9 @@ Load average before each: {loads}.
 |---|---|---|---|---|---|---|---|---|
 {dispatches}
 
-An agent at {most:,} costs **{scale:.2f}** times one at {least:,} by the clock, and
-**{cpu_scale:.2f}** times by the processor.
+An agent at {most:,} costs **{scale:.2f}** times one at {least:,} by the clock, and **{cpu_scale:.2f}**
+times by the processor; the bare exchange {floor_scale:.2f} and {floor_cpu_scale:.2f} times, which is
+what else was going on.
 
 | agents | memory, KiB | heartbeat idle | while dispatching | a page meanwhile | idle CPU, % |
 |---|---|---|---|---|---|
@@ -67,7 +68,9 @@ def render(found: Found) -> str:
         most=most.agents,
         least=least.agents,
         scale=most.per_host / least.per_host,
+        floor_scale=(most.floor / most.agents) / (least.floor / least.agents),
         cpu_scale=_cpu(found, most) / _cpu(found, least),
+        floor_cpu_scale=(most.floor_cpu / most.agents) / (least.floor_cpu / least.agents),
         page=PAGE,
         idle="\n".join(_idle(one, _meanwhile(found, one.agents)) for one in found.idle),
         queued=found.queued,
