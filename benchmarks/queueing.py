@@ -17,24 +17,26 @@ WITH origin AS (
      WHERE run.status = 'succeeded' ORDER BY run.id DESC LIMIT 1
 ), execution AS (
     INSERT INTO scheduled_task_executions
-    SELECT (jsonb_populate_record(execution, jsonb_build_object(
-               'id', uuidv7(), 'status', 'running', 'completed_at', NULL, 'result', '{}'::jsonb,
-               'ended_as', '', 'rollout_paused_at', now()))).*
+    SELECT made.*
       FROM origin JOIN scheduled_task_executions AS execution ON execution.id = origin.execution_id
+     CROSS JOIN LATERAL jsonb_populate_record(execution, jsonb_build_object(
+               'id', uuidv7(), 'status', 'running', 'completed_at', NULL, 'result', '{}'::jsonb,
+               'ended_as', '', 'rollout_paused_at', now())) AS made
     RETURNING id
 )
 INSERT INTO scheduled_task_device_runs
-SELECT (jsonb_populate_record(run, jsonb_build_object(
-           'id', uuidv7(), 'execution_id', (SELECT id FROM execution), 'device_id', device.id,
-           'attempt', given.place / %(devices)s + 1, 'status', 'pending', 'has_slot', false,
-           'queued_at', now(), 'not_after', now() + interval '1 day', 'claimed_at', NULL,
-           'claim_session', NULL, 'started_at', NULL, 'deadline_at', NULL, 'finished_at', NULL,
-           'exit_code', NULL, 'task_id', NULL))).*
+SELECT made.*
   FROM generate_series(0, %(number)s - 1) AS given (place)
   JOIN unnest(%(ids)s::uuid[]) WITH ORDINALITY AS device (id, place)
     ON device.place - 1 = given.place %% %(devices)s
  CROSS JOIN origin AS picked
   JOIN scheduled_task_device_runs AS run ON run.id = picked.id
+ CROSS JOIN LATERAL jsonb_populate_record(run, jsonb_build_object(
+           'id', uuidv7(), 'execution_id', (SELECT id FROM execution), 'device_id', device.id,
+           'attempt', given.place / %(devices)s + 1, 'status', 'pending', 'has_slot', false,
+           'queued_at', now(), 'not_after', now() + interval '1 day', 'claimed_at', NULL,
+           'claim_session', NULL, 'started_at', NULL, 'deadline_at', NULL, 'finished_at', NULL,
+           'exit_code', NULL, 'task_id', NULL)) AS made
 RETURNING execution_id
 """
 _QUEUED = "UPDATE scheduled_task_device_runs SET status = 'queued' WHERE execution_id = %s"
