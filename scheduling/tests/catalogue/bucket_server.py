@@ -57,7 +57,7 @@ def bucket_server() -> Iterator[BucketServer]:
     try:
         yield _open_bucket(f"http://127.0.0.1:{port}", process)
     finally:
-        process.terminate()
+        process.kill()  # it keeps nothing, and on SIGTERM it waits for connections that are kept open
         process.wait(20)
 
 
