@@ -23,7 +23,7 @@ MOST_NAMED = 5
 
 
 def _states() -> list[tuple[str, str]]:
-    return [("", _("All")), *Execution.Status.choices]
+    return [("", _("All")), *((one.value, str(one.label)) for one in Execution.Status)]
 
 
 class HistoryFilter(forms.Form):
