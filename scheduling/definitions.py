@@ -11,11 +11,10 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
 from accounts import fields
-from accounts.errors import InvalidInput, NotAllowed
+from accounts.errors import InvalidInput
 from devices.agent import kinds
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
-from devices.models import Device, DeviceGroup
-from scheduling import dependencies, payloads, recurrence
+from scheduling import dependencies, payloads, recurrence, usable
 from scheduling.catalogue import lookup
 from scheduling.models import ScheduledTask
 from scheduling.options import TRANSACTIONAL, OptionsError, Retry, Rollout
@@ -118,7 +117,7 @@ def check(
     _check_options(values, errors)
     _check_payload(values, _payload_name(data), user, task, errors)
     _check_rule(values, task, now, errors, made_at=made_at)
-    _check_targets(values, user, task, errors)
+    usable.check(values, user, task, errors)
     _check_owner(values, user, task, errors)
     depends_on = _check_dependencies(values.pop("depends_on", []), user, task, errors)
     if errors:
@@ -355,38 +354,6 @@ def rule_of(
         jitter_key=str(task.pk) if task else "",
         now=now,
     )
-
-
-def _check_targets(
-    values: dict[str, Any], user: User, task: ScheduledTask | None, errors: Errors
-) -> None:
-    if "device_ids" not in values or "group_ids" not in values:
-        return
-    if not values["device_ids"] and not values["group_ids"]:
-        for name in ("device_ids", "group_ids"):
-            errors.setdefault(name, []).append(_("Name at least one device or group."))
-        return
-    usable: dict[str, Any] = {
-        "device_ids": Device.objects.visible_to(user).present(),
-        "group_ids": DeviceGroup.objects.visible_to(user),
-    }
-    for name, queryset in usable.items():
-        found = {
-            str(pk) for pk in queryset.filter(pk__in=values[name]).values_list("pk", flat=True)
-        }
-        missing = [one for one in values[name] if one not in found]
-        kept = set(getattr(task, name)) if task else set()
-        new = [one for one in missing if one not in kept]
-        if new:
-            errors.setdefault(name, []).append(_("Not found: %s.") % ", ".join(new[:5]))
-        elif _are_present(queryset.model, missing) and not user.is_superuser:
-            raise NotAllowed(_("You may not use every target of this task."))
-
-
-def _are_present(model: type[Device] | type[DeviceGroup], ids: list[str]) -> bool:
-    """Whether any of these is still there to be used by somebody: a revoked device is not."""
-    there = Device.objects.present() if model is Device else DeviceGroup.objects.all()
-    return there.filter(pk__in=ids).exists()
 
 
 def _check_owner(
