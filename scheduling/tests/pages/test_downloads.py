@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -31,7 +33,7 @@ def execution(task: ScheduledTask) -> Execution:
 
 
 def body(client: Client, address: str) -> tuple[bytes, str]:
-    answer = client.get(address)
+    answer: Any = client.get(address)
     assert answer.status_code == 200
     return b"".join(answer.streaming_content), answer["Content-Disposition"]
 
