@@ -42,7 +42,7 @@ def test_every_page_is_taken(visitor: Visitor, admin: User) -> None:
     visitor.signs_in("admin")
     for name, path in places.items():
         _take(visitor, path, name)
-    visitor.opens("/tasks/").get_by_role("link", name="New task").first.click()
+    visitor.opens("/tasks/").get_by_role("link", name="Schedule a task").first.click()
     visitor.page.get_by_role("dialog").wait_for()
     _pictures(visitor.page, "schedule-dialog")
 
@@ -57,7 +57,6 @@ def _take(visitor: Visitor, path: str, name: str) -> None:
 def _pictures(page: Page, name: str) -> None:
     """Of the same page in every way it may look."""
     for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 800})
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)
             _picture(page, f"{name}-{scheme}-{width}", width)
@@ -65,8 +64,11 @@ def _pictures(page: Page, name: str) -> None:
 
 def _picture(page: Page, name: str, width: int) -> None:
     """As WebP, which Chromium writes but Playwright has no name for."""
-    high = page.evaluate("document.documentElement.scrollHeight")
-    clip = {"x": 0, "y": 0, "width": width, "height": min(high, MOST_PIXELS_HIGH), "scale": 1}
+    page.set_viewport_size({"width": width, "height": 800})
+    high = min(page.evaluate("document.documentElement.scrollHeight"), MOST_PIXELS_HIGH)
+    # What is as high as the window, as the menu is, then is as high as the picture.
+    page.set_viewport_size({"width": width, "height": high})
+    clip = {"x": 0, "y": 0, "width": width, "height": high, "scale": 1}
     taken = page.context.new_cdp_session(page).send(
         "Page.captureScreenshot",
         {"format": "webp", "quality": 70, "clip": clip, "captureBeyondViewport": True},
