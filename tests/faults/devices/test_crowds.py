@@ -50,8 +50,9 @@ def _trace(one: RunOnDevice) -> Trace:
     return SimulatedTrace(one.run, [start] * one.starts, codes, one.output_length)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def place() -> Iterator[Site]:
+    """One for each crowd: the checker wants the word of every device that ever ran anything."""
     with site(DEPLOYX_RECONCILE_SECONDS="2") as made:
         yield made
 
