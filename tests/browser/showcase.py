@@ -138,7 +138,7 @@ def _device(name: str, site: str, *, away: bool) -> Device:
         hostname=name,
         architecture="amd64",
         agent_version="1.0",
-        tags=[f"site={site}"],
+        tags={"site": site},
         facts=facts,
     )
 
