@@ -38,12 +38,12 @@ def test_the_keyboard_turns_the_leaves(visitor: Visitor, operator: User) -> None
     page = visitor.opens(AHEAD)
     page.get_by_role("link", name="Later").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="June 2031")).to_be_visible()
+    expect(page.get_by_role("heading", name="June 2031", exact=True)).to_be_visible()
     page.get_by_role("link", name="Week", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="26 May – 1 Jun 2031")).to_be_visible()
     page.go_back()
-    expect(page.get_by_role("heading", name="June 2031")).to_be_visible()
+    expect(page.get_by_role("heading", name="June 2031", exact=True)).to_be_visible()
 
 
 def test_without_javascript_the_zone_is_chosen(

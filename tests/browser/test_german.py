@@ -35,7 +35,7 @@ ENGLISH = re.compile(r"\b(the|and|with|devices?|tasks?|runs?|search|next|last)\b
 @pytest.fixture
 def besucher(german_visitor: Visitor, operator: User) -> Visitor:
     page = german_visitor.opens("/accounts/login/")
-    page.get_by_label("Benutzername").fill("operator")
+    page.get_by_label("Anmeldename").fill("operator")
     page.get_by_label("Passwort", exact=True).fill("password")
     page.get_by_role("button", name="Anmelden").click()
     page.wait_for_url(f"{german_visitor.address}/")
@@ -77,7 +77,7 @@ def test_a_refusal_is_german(besucher: Visitor) -> None:
 def test_the_administration_is_german(german_visitor: Visitor, admin: User) -> None:
     german_visitor.opens("/accounts/login/?next=/admin/")
     page = german_visitor.page
-    page.get_by_label("Benutzername").fill("admin")
+    page.get_by_label("Anmeldename").fill("admin")
     page.get_by_label("Passwort", exact=True).fill("password")
     page.get_by_role("button", name="Anmelden").click()
     expect(page.get_by_text("DeployX-Verwaltung").first).to_be_visible()

@@ -39,6 +39,17 @@ def test_a_task_is_paused_resumed_and_executed(signed_in: Visitor, task: Schedul
     assert Execution.objects.get().task == task
 
 
+def test_a_task_is_found_by_name_and_by_status(
+    signed_in: Visitor, operator: User, task: ScheduledTask, web_group: DeviceGroup
+) -> None:
+    factories.task(operator, name="Other", groups=[web_group])
+    page = signed_in.opens("/tasks/")
+    page.get_by_role("searchbox").first.fill("disk")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Disk space")).to_be_visible()
+    expect(page.get_by_role("link", name="Other")).to_have_count(0)
+
+
 def test_a_task_is_deleted_after_a_question(signed_in: Visitor, task: ScheduledTask) -> None:
     page = signed_in.opens(f"/tasks/{task.pk}/")
     page.get_by_role("link", name="Delete").first.click()
@@ -80,6 +91,15 @@ def test_a_group_is_made_changed_and_given_devices(
     page.get_by_label("Description").fill("In the hall")
     press(page, "Save")
     expect(page.get_by_text("In the hall")).to_be_visible()
+
+
+def test_what_was_typed_is_still_there_after_a_refusal(plain_visitor: Visitor, admin: User) -> None:
+    plain_visitor.signs_in("admin")
+    page = plain_visitor.opens("/groups/new")
+    page.get_by_label("Description").fill("Kept")
+    press(page, "Make the group")
+    expect(page.get_by_label("Description")).to_have_value("Kept")
+    expect(page.get_by_text("required").first).to_be_visible()
 
 
 def test_a_token_is_issued_shown_once_and_revoked(signed_in: Visitor) -> None:
