@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,14 +14,6 @@ from scheduling.models import Execution, ScheduledTask
 from scheduling.tests import factories
 from tests.browser.conftest import Visitor
 from tests.browser.test_every_page import overflow, violations
-
-
-@pytest.fixture
-def visitor(visitor: Visitor) -> Iterator[Visitor]:
-    """A newer question takes an older one's place: htmx says so, as if it were an error."""
-    yield visitor
-    replaced = ("htmx:sendAbort", "htmx:afterRequest")
-    visitor.complaints[:] = [one for one in visitor.complaints if not one.startswith(replaced)]
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from tests.browser.conftest import Visitor
 TITLES = {
     "/": "Übersicht",
     "/tasks/": "Geplante Aufgaben",
-    "/executions/": "Ausführungen",
+    "/executions/": "Verlauf",
     "/calendar/": "Kalender",
     "/devices/": "Geräte",
     "/groups/": "Gruppen",
@@ -71,7 +71,7 @@ def test_a_task_is_scheduled_in_german(besucher: Visitor, aufgabe: ScheduledTask
 def test_a_refusal_is_german(besucher: Visitor) -> None:
     page = besucher.opens("/settings/tokens/")
     page.get_by_role("button", name="Token ausstellen").click()
-    expect(page.get_by_text("Dieses Feld ist zwingend erforderlich.")).to_be_visible()
+    expect(page.get_by_text("muss von 1 bis 100 Zeichen haben.")).to_be_visible()
 
 
 def test_the_administration_is_german(german_visitor: Visitor, admin: User) -> None:

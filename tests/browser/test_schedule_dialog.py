@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -16,14 +16,6 @@ from devices.models import DeviceGroup
 from scheduling.models import Execution, ScheduledTask
 from tests.browser.conftest import Visitor
 from tests.browser.test_every_page import overflow, violations
-
-
-@pytest.fixture
-def visitor(visitor: Visitor) -> Iterator[Visitor]:
-    """A newer question takes an older one's place: htmx says so, as if it were an error."""
-    yield visitor
-    replaced = ("htmx:sendAbort", "htmx:afterRequest")
-    visitor.complaints[:] = [one for one in visitor.complaints if not one.startswith(replaced)]
 
 
 def opened(visitor: Visitor) -> Locator:
