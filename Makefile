@@ -18,9 +18,8 @@ agent-wheel: $(VENV)/embedded.stamp
 test: $(VENV)/dev.stamp
 	$(RUN) -m pytest $(ARGS)
 
-# Two at a time, each with a server and a browser of its own.
 test-browser: $(VENV)/dev.stamp
-	$(RUN) -m pytest -m browser -n 2 tests/browser $(ARGS)
+	$(RUN) -m pytest -m browser tests/browser $(ARGS)
 
 # Two at a time: most of it waits. Needs root for the cases with file systems and networks.
 faults: $(VENV)/dev.stamp
