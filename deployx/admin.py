@@ -32,7 +32,7 @@ class PeriodicTaskAdmin(VisibleAdmin):
     form = PeriodicTaskForm
     list_display = ("name", "enabled", "its_task", "last_run_at", "one_off")
     list_filter = ("enabled", "one_off", "last_run_at")
-    list_select_related = ("scheduled_task",)
+    list_select_related = ("scheduled_task", *WHEN)
     search_fields = ("name", "task")
     raw_id_fields = WHEN
     readonly_fields = ("its_task", "last_run_at")

@@ -21,7 +21,7 @@ def planned(admin: User, policy: str, device: Device) -> ScheduledTask:
 
 
 def open_next(task: ScheduledTask) -> Execution:
-    factories.make_due(task, ago=timedelta(seconds=task.executions.count()))
+    factories.make_due(task, ago=timedelta(seconds=10 * task.executions.count()))
     execution = opening.open_due(task.pk, None, "beat")
     assert execution is not None
     return execution
