@@ -26,7 +26,6 @@ TITLES = {
     "/commands/": "Befehl ausführen",
     "/settings/templates/": "Vorlagen",
     "/settings/tokens/": "API-Tokens",
-    "/health/": "Systemzustand",
 }
 # Words that our English pages are full of, and German ones are not.
 ENGLISH = re.compile(r"\b(the|and|with|devices?|tasks?|runs?|search|next|last)\b", re.IGNORECASE)
