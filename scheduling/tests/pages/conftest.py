@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from devices.models import DeviceGroup
 from scheduling import health
 from scheduling.tests.catalogue.conftest import files_dir, stored
 
@@ -50,3 +51,18 @@ def no_redis(settings: Any, tmp_path: Path) -> Iterator[None]:
     health._redis.cache_clear()
     yield
     health._redis.cache_clear()
+
+
+@pytest.fixture
+def daily_df(web_group: DeviceGroup) -> dict[str, Any]:
+    """What a form sends of `df -h` on the group web, each day at two."""
+    return {
+        "task_type": "command",
+        "command-commands": ["df -h"],
+        "command-stop_on_failure": "on",
+        "command-success_exit_codes": "0",
+        "group_ids": [str(web_group.pk)],
+        "recurrence_type": "daily",
+        "time": "02:00",
+        "every": "1",
+    }

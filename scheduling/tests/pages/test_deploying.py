@@ -21,17 +21,10 @@ IN_THE_PAGE = {"HX-Request": "true", "HX-Target": "task-form"}
 
 
 @pytest.fixture
-def command(web_group: DeviceGroup) -> dict[str, Any]:
+def command(daily_df: dict[str, Any]) -> dict[str, Any]:
     """What the page's form sends for `df -h` on the group web, its dialog untouched."""
     return {
-        "task_type": "command",
-        "command-commands": ["df -h"],
-        "command-stop_on_failure": "on",
-        "command-success_exit_codes": "0",
-        "group_ids": [str(web_group.pk)],
-        "recurrence_type": "daily",
-        "time": "02:00",
-        "every": "1",
+        **daily_df,
         "time_zone": "UTC",
     }
 

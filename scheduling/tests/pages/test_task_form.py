@@ -14,19 +14,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def typed(web_group: DeviceGroup) -> dict[str, Any]:
+def typed(daily_df: dict[str, Any]) -> dict[str, Any]:
     """A form filled in for `df -h` on the group web, each day at two."""
     return {
         "name": "Disk space",
         "tags": "daily, disks",
-        "task_type": "command",
-        "command-commands": ["df -h"],
-        "command-stop_on_failure": "on",
-        "command-success_exit_codes": "0",
-        "group_ids": [str(web_group.pk)],
-        "recurrence_type": "daily",
-        "time": "02:00",
-        "every": "1",
+        **daily_df,
         "time_zone": "Europe/Berlin",
         "timeout_seconds": "2",
         "timeout_seconds_unit": "minutes",
