@@ -1,5 +1,6 @@
 // Ticking the rows of a list: all of a page at once, and how many are ticked. What is ticked lives in the
-// boxes themselves, so a list that is brought up to date keeps it.
+// boxes themselves, so a list that is brought up to date keeps it; a list that takes its place, as the
+// answer to a search does, gets the ticks of the rows it still has.
 
 const boxes = () => [...document.querySelectorAll('input[name="task"]')];
 const page = () => document.getElementById("tick-page");
@@ -23,6 +24,16 @@ document.addEventListener("change", ({ target }) => {
   if (target === page() || target === every() || target.name === "task") say();
 });
 
+let keptTicks = new Set();
+
+function takeOver() {
+  for (const box of boxes()) box.checked ||= keptTicks.has(box.value);
+  say();
+}
+
+document.addEventListener("htmx:beforeSwap", () => {
+  keptTicks = new Set(boxes().filter(isTicked).map(({ value }) => value));
+});
+document.addEventListener("htmx:afterSwap", takeOver);
 document.addEventListener("live:shown", say);
-document.addEventListener("htmx:afterSettle", say);
 say();

@@ -57,6 +57,18 @@ def test_what_a_search_found_is_ticked_and_deleted_after_a_question(
     assert ScheduledTask.objects.get().name == "Backups"
 
 
+def test_ticks_outlive_the_answer_to_a_search(
+    visitor: Visitor, tasks: list[ScheduledTask]
+) -> None:
+    visitor.signs_in("operator")
+    page = visitor.opens("/tasks/")
+    tick(page, "Disk space", "Backups")
+    page.get_by_label("Search by name").press_sequentially("disk")
+    expect(page.get_by_role("link", name="Backups", exact=True)).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"search=disk"))
+    expect(page.get_by_text("1 ticked")).to_be_visible()
+
+
 def test_all_that_match_are_paused_resumed_and_started(
     visitor: Visitor, tasks: list[ScheduledTask]
 ) -> None:
