@@ -1,16 +1,17 @@
-"""An execution as it goes on: its counts, and the output of one device."""
+"""An execution on its page: its counts, its devices, and the output of one of them."""
 
 from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from devices import keys
 from devices.models import Device, DeviceGroup
 from scheduling import ledger, rollout
 from scheduling.models import DeviceRun
 from scheduling.tests import factories
+from scheduling.tests.test_alike import wrote
 from tests.browser.conftest import Visitor
 
 
@@ -87,3 +88,69 @@ def test_cancel_asks_first(visitor: Visitor, run: DeviceRun) -> None:
     page.get_by_text("It is stopped on 1 device where it is running").wait_for()
     page.get_by_role("button", name="Cancel the execution").click()
     page.get_by_text("Being cancelled").wait_for()
+
+
+def devices_of(page: Page) -> Locator:
+    return page.get_by_role("region", name="Devices").locator("tbody a.name")
+
+
+def test_the_devices_are_filtered_by_count_searched_and_sorted(
+    visitor: Visitor, run: DeviceRun
+) -> None:
+    for number in range(50):
+        factories.run(run.execution, factories.device(f"shop-{number:02}"), status="skipped")
+    factories.run(run.execution, factories.device("db-1"), status="failed")
+    visitor.signs_in("operator")
+    page = visitor.opens(run.execution.get_absolute_url())
+    page.get_by_role("link", name="1 Failed").click()
+    expect(devices_of(page)).to_have_text(["db-1"])
+    page.go_back()
+    page.get_by_label("Search by device").fill("SHOP-1")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name="shop-13", exact=True).click()
+    output = page.get_by_role("heading", name="Output: shop-13")
+    expect(output).to_be_visible()
+    heading = page.get_by_role("columnheader", name="Device")
+    for order in ("ascending", "descending"):
+        heading.get_by_role("link").click()
+        expect(heading).to_have_attribute("aria-sort", order)
+    expect(devices_of(page)).to_have_text([f"shop-{number}" for number in range(19, 9, -1)])
+    expect(output).to_be_visible()
+
+
+def test_the_chosen_device_is_in_the_address_and_back_chooses_the_one_before(
+    visitor: Visitor, run: DeviceRun
+) -> None:
+    other = factories.run(run.execution, factories.device("web-2"), status="running")
+    factories.write_output(run, b"of the first\n")
+    factories.write_output(other, b"of the second\n")
+    visitor.signs_in("operator")
+    page = visitor.opens(f"{run.execution.get_absolute_url()}?run={run.pk}")
+    page.get_by_role("link", name="web-2", exact=True).click()
+    expect(page.get_by_role("log")).to_have_text("of the second\n")
+    page.reload()
+    expect(page.get_by_role("log")).to_have_text("of the second\n")
+    page.go_back()
+    expect(page.get_by_role("log")).to_have_text("of the first\n")
+    factories.write_output(run, b"and more\n")
+    expect(page.get_by_role("log")).to_have_text("of the first\nand more\n")
+
+
+def test_equal_outputs_are_grouped_and_what_differs_is_shown(
+    visitor: Visitor, run: DeviceRun
+) -> None:
+    execution = run.execution
+    for text in ("Linux 6.1\n", "Linux 6.1\n", "Linux 5.4\n"):
+        last = wrote(execution, text)
+    visitor.signs_in("operator")
+    page = visitor.opens(execution.get_absolute_url())
+    page.get_by_role("link", name="1 device differs from most").click()
+    expect(devices_of(page)).to_have_text([last.device_name])
+    page.get_by_role("link", name="What differs from most").click()
+    expect(page.locator("#difference del")).to_have_text("-Linux 6.1")
+    expect(page.locator("#difference ins")).to_have_text("+Linux 5.4")
+    page.go_back()
+    page.get_by_role("link", name="2 devices").click()
+    expect(page.get_by_role("log")).to_have_text("Linux 6.1\n")
+    page.get_by_role("link", name="Show all devices").click()
+    expect(devices_of(page)).to_have_count(4)
