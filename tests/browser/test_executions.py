@@ -126,14 +126,15 @@ def test_the_chosen_device_is_in_the_address_and_back_chooses_the_one_before(
     factories.write_output(other, b"of the second\n")
     visitor.signs_in("operator")
     page = visitor.opens(f"{run.execution.get_absolute_url()}?run={run.pk}")
+    output = page.get_by_role("log")
     page.get_by_role("link", name="web-2", exact=True).click()
-    expect(page.get_by_role("log")).to_have_text("of the second\n")
-    page.reload()
-    expect(page.get_by_role("log")).to_have_text("of the second\n")
+    expect(output).to_have_text("of the second\n")
     page.go_back()
-    expect(page.get_by_role("log")).to_have_text("of the first\n")
+    expect(output).to_have_text("of the first\n")
     factories.write_output(run, b"and more\n")
-    expect(page.get_by_role("log")).to_have_text("of the first\nand more\n")
+    expect(output).to_have_text("of the first\nand more\n")
+    page.go_forward()
+    expect(output).to_have_text("of the second\n")
 
 
 def test_equal_outputs_are_grouped_and_what_differs_is_shown(
