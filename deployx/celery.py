@@ -6,6 +6,8 @@ from typing import Any
 from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployx.settings")
+# `make lint` and `manage.py migrate` check; here it would load every page into a beat that has none.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("deployx")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -113,7 +113,7 @@ env.seal()
 LOGGING = logs.configure(as_json=_log_format == "json", level=_log_level)
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

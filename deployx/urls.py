@@ -9,6 +9,8 @@ from django.views.generic import RedirectView
 
 from deployx import api, errors, views
 
+# Here and not as Django starts: a beat or a worker has no use for the admin's forms and their memory.
+admin.autodiscover()
 # The admin's own sign-in would know neither lock-outs nor second factors.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 

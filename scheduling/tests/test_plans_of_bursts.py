@@ -22,10 +22,11 @@ ROWS_A_RUN = 20
 @pytest.fixture
 def execution(admin: User) -> Execution:
     """With a queued run on each of so many devices; the statistics know of ended ones only."""
-    opened = factories.execution(factories.task(admin), open_wave=1)
+    task = factories.task(admin)
+    opened = factories.execution(task, open_wave=1)
     devices = [factories.device() for _ in range(NUMBER)]
     for one in devices:
-        factories.run(factories.execution(factories.task(admin)), one, status="succeeded")
+        factories.run(factories.execution(task), one, status="succeeded")
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     for one in devices:

@@ -88,7 +88,7 @@ def test_a_failure_shows_in_the_open_overview_and_leads_there(
     task = factories.task(operator, groups=[web_group], name="Backup")
     factories.execution(task, status="success")
     visitor.signs_in("operator")
-    page = visitor.page
+    page = visitor.opens("/")
     expect(page.get_by_text("All went well: 1 execution ended")).to_be_visible()
     visitor.waits_for_line()
     failed = factories.execution(task, status="failed")
@@ -107,7 +107,7 @@ def test_the_chart_is_there_as_a_table(
     for status in ("success", "success", "failed"):
         factories.execution(task, status=status)
     visitor.signs_in("operator")
-    chart = visitor.page.locator("#chart-days")
+    chart = visitor.opens("/").locator("#chart-days")
     expect(chart.get_by_role("img", name="Runs per day")).to_be_visible()
     chart.get_by_text("As a table").click()
     today = chart.get_by_role("row").nth(1)
@@ -118,7 +118,7 @@ def test_the_menu_leads_everywhere_and_nowhere_that_is_not_there(
     visitor: Visitor, admin: User
 ) -> None:
     visitor.signs_in("admin")
-    links = visitor.page.get_by_role("navigation", name="Main").get_by_role("link")
+    links = visitor.opens("/").get_by_role("navigation", name="Main").get_by_role("link")
     for address in [one.get_attribute("href") for one in links.all()]:
         assert visitor.page.request.get(f"{visitor.address}{address}").status == 200, address
 
@@ -127,6 +127,6 @@ def test_the_menu_keeps_from_people_what_is_for_administrators(
     visitor: Visitor, operator: User
 ) -> None:
     visitor.signs_in("operator")
-    menu = visitor.page.get_by_role("navigation", name="Main")
+    menu = visitor.opens("/").get_by_role("navigation", name="Main")
     expect(menu.get_by_role("link", name="Calendar")).to_be_visible()
     expect(menu.get_by_role("link", name="Administration")).to_have_count(0)

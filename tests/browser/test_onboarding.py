@@ -76,7 +76,7 @@ def asks_for_a_token(visitor: Visitor) -> Page:
     """As somebody does who has nothing yet; answers the page that waits for the machine."""
     keys.ensure_key()
     visitor.signs_in("admin")
-    page = visitor.page
+    page = visitor.opens("/")
     page.get_by_role("link", name="Add a device").click()
     page.get_by_role("button", name="Issue the token").click()
     expect(page.get_by_text("Waiting for the machine")).to_be_visible()

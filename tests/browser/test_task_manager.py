@@ -57,9 +57,7 @@ def test_what_a_search_found_is_ticked_and_deleted_after_a_question(
     assert ScheduledTask.objects.get().name == "Backups"
 
 
-def test_ticks_outlive_the_answer_to_a_search(
-    visitor: Visitor, tasks: list[ScheduledTask]
-) -> None:
+def test_ticks_outlive_the_answer_to_a_search(visitor: Visitor, tasks: list[ScheduledTask]) -> None:
     visitor.signs_in("operator")
     page = visitor.opens("/tasks/")
     tick(page, "Disk space", "Backups")

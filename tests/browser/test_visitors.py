@@ -20,6 +20,7 @@ INLINE = """() => {
 def watched(visitor: Visitor, operator: User) -> Iterator[Visitor]:
     """Signed in; what it complained of does not fail the test this once."""
     visitor.signs_in("operator")
+    visitor.opens("/")
     assert visitor.complaints == []
     yield visitor
     visitor.complaints.clear()

@@ -31,6 +31,7 @@ from scheduling.models import (
 from scheduling.tests import factories
 
 OURS = ("accounts", "devices", "scheduling")
+admin.autodiscover()
 
 
 def registered() -> list[type[Model]]:

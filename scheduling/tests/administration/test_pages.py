@@ -35,6 +35,10 @@ def test_every_model_of_ours_is_in_the_admin() -> None:
     assert ours - shown == set()
 
 
+def test_django_finds_nothing_wrong_with_it() -> None:
+    assert admin.site.check(apps.get_app_configs()) == []
+
+
 @each_model
 def test_every_page_opens_with_something_on_it(
     office: Client, everything: Model, model: type[Model]
