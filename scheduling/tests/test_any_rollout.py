@@ -247,7 +247,7 @@ def test_any_rollout_keeps_its_rules_and_ends(
     run_state_machine_as_test(
         AnyRollout,
         settings=settings(
-            max_examples=15,
+            max_examples=10,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

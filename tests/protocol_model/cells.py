@@ -99,16 +99,17 @@ def changes(answers: dict[Cell, set[tuple[tuple[str, ...], str]]]) -> Iterator[C
 
 
 def seeds(
-    device: Device, server: Server, bounds: Bounds
+    device: Device, server: Server, bounds: Bounds, most_states: int
 ) -> tuple[dict[Cell, list[World]], dict[Cell, set[tuple[tuple[str, ...], str]]]]:
     """For each cell the first states from which one move comes by it, and what is answered there.
-    Up to that move a changed cell changes nothing, so that this is where to look for its harm."""
+    Up to that move a changed cell changes nothing, so that this is where to look for its harm.
+    Gives up after `most_states`."""
     altered = Altered(server)
     model = Model(device, altered)
     first = model.begin(bounds)
     known, queue = {first}, deque([first])
     found: dict[Cell, list[World]] = {}
-    while queue:
+    while queue and len(known) < most_states:
         world = queue.popleft()
         altered.came_by.clear()
         for move in model.moves(world):

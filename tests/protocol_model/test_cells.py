@@ -10,6 +10,7 @@ from tests.protocol_model.explorer import explore
 from tests.protocol_model.redundant import REASONS
 from tests.protocol_model.server import Server
 from tests.protocol_model.states import Bounds, World
+from tests.protocol_model.test_exploring import IS_THOROUGH
 from tests.protocol_model.world import Model
 
 WHERE = [
@@ -23,6 +24,7 @@ WHERE = [
 ]
 Seeds = dict[Cell, list[World]]
 _MOST_STATES = 1_500
+_MOST_SEEDED = 10_000_000 if IS_THOROUGH else 12_000
 
 
 @pytest.mark.timeout(600)
@@ -31,15 +33,20 @@ def test_every_other_verdict_breaks_a_promise_or_it_is_said_why_not(
 ) -> None:
     broken: dict[str, str] = {}
     tried: set[str] = set()
+    # That something breaks nothing takes long to find out: `make thorough` does.
+    excused = set() if IS_THOROUGH else REASONS.keys()
     for bounds in WHERE:
-        found, answers = seeds(device, server, bounds)
+        found, answers = seeds(device, server, bounds, _MOST_SEEDED)
         for change in changes(answers):
             tried.add(str(change))
-            if str(change) not in broken and (what := _harm(device, server, bounds, change, found)):
+            if str(change) in excused or str(change) in broken:
+                continue
+            if what := _harm(device, server, bounds, change, found):
                 broken[str(change)] = what
     harmless = tried - broken.keys()
     assert harmless - REASONS.keys() == set(), "these break nothing, and nobody says why"
-    assert REASONS.keys() - harmless == set(), "these are said to break nothing, and do"
+    if IS_THOROUGH:
+        assert REASONS.keys() - harmless == set(), "these are said to break nothing, and do"
 
 
 def _harm(device: Device, server: Server, bounds: Bounds, change: Change, found: Seeds) -> str:

@@ -24,7 +24,7 @@ from scheduling.tests.administration.conftest import url
 
 ROWS = 200
 MOST_QUERIES = 12
-MOST_CHOICES = 5
+MOST_CHOICES = 3
 
 
 def copies(row: Model, **fresh: Callable[[int], object]) -> None:
