@@ -36,7 +36,7 @@ def test_every_model_of_ours_is_in_the_admin() -> None:
 
 
 def test_django_finds_nothing_wrong_with_it() -> None:
-    assert admin.site.check(apps.get_app_configs()) == []
+    assert admin.site.check([*apps.get_app_configs()]) == []
 
 
 @each_model
