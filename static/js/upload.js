@@ -14,6 +14,7 @@ let stopper = null;
 
 // A refusal that trying again does not change; its text is for people.
 class Refused extends Error {}
+class Unready extends Error {}
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -56,7 +57,8 @@ async function send(file, signal) {
       return place.id;
     } catch (error) {
       if (error instanceof Refused || signal.aborted) throw error;
-      parts.says.textContent = says.saysAway;
+      // A server that knows why it can't just now, a full disk say, has said so.
+      parts.says.textContent = (error instanceof Unready && error.message) || says.saysAway;
       await pause(pauseMs, signal);
     }
   }
@@ -96,7 +98,8 @@ async function standing(response) {
   if (!response.ok && !misplaced) {
     const text = await reason(response);
     const mayPass = response.status >= 500 || [408, 409, 429].includes(response.status);
-    throw mayPass ? new Error(text) : new Refused(text);
+    if (mayPass) throw new Unready(text);
+    throw new Refused(text || `${response.status} ${response.statusText}`);
   }
   const { headers } = response;
   return { offset: Number(headers.get("Upload-Offset")), id: headers.get("X-DeployX-File") };
@@ -108,9 +111,10 @@ function ask(method, address, headers, body, signal) {
   return fetch(address, { method, headers: ours, body, signal });
 }
 
+// What the server says of it; nothing where the answer is a proxy's.
 async function reason(response) {
   const answer = await response.json().catch(() => ({}));
-  return Object.values(answer).flat().join(" ") || `${response.status} ${response.statusText}`;
+  return Object.values(answer).flat().join(" ");
 }
 
 function base64(text) {

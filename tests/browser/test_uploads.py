@@ -46,7 +46,7 @@ def test_an_upload_goes_on_after_a_cut_a_pause_and_a_reload(
     page = visitor.opens("/files/new")
     page.route("**/api/files/uploads/*", cut)
     choose(page, big)
-    expect(page.get_by_text("Trying again")).to_be_visible()
+    expect(page.get_by_text("Trying again")).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("status").last).to_have_text("Paused at 40 %")
     expect(page.get_by_role("button", name="Resume")).to_be_focused()
@@ -76,6 +76,30 @@ def test_what_the_server_refuses_is_said(visitor: Visitor, operator: User, big: 
     choose(page, big)
     expect(page.get_by_role("alert").last).to_contain_text("control characters")
     assert all("400" in one for one in visitor.complaints)
+    visitor.complaints.clear()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            {"content_type": "application/json", "body": '{"detail": "The disk is full."}'},
+            "is full",
+        ),
+        ({"content_type": "text/html", "body": "<h1>Bad Gateway</h1>"}, "does not answer"),
+    ],
+    ids=["the server's word", "a proxy's page"],
+)
+def test_why_it_waits_is_said_and_then_it_goes_on(
+    visitor: Visitor, operator: User, big: Path, answer: dict[str, str], said: str
+) -> None:
+    visitor.signs_in("operator")
+    page = visitor.opens("/files/new")
+    page.route("**/api/files/uploads", lambda route: route.fulfill(status=503, **answer), times=1)
+    choose(page, big)
+    expect(page.get_by_role("status").last).to_contain_text(said)
+    page.wait_for_url("**/files/*-*/")
+    assert all("503" in one for one in visitor.complaints)
     visitor.complaints.clear()
 
 
