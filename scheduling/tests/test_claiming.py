@@ -110,7 +110,7 @@ def test_a_run_that_is_still_elsewhere_does_not_bar_the_task_here(
         {"has_slot": False},
         {"not_after": timezone.now() - timedelta(seconds=1)},
     ],
-    ids=str,
+    ids=["slot", "time"],
 )
 def test_a_run_without_a_slot_or_past_its_time_is_not_granted(
     execution: Execution, web_device: Device, change: dict[str, Any]
@@ -127,7 +127,7 @@ def test_a_run_without_a_slot_or_past_its_time_is_not_granted(
         {"in_recovery": True},
         {"is_ready": False},
     ],
-    ids=str,
+    ids=["another session", "revoked", "in recovery", "not ready"],
 )
 def test_only_the_live_session_of_a_device_in_good_order_is_granted_anything(
     execution: Execution, web_device: Device, change: dict[str, Any]

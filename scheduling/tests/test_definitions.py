@@ -95,7 +95,7 @@ WRONG: list[tuple[str, Any]] = [
     ("retry", []),
     ("colour", "red"),
     ("status", "running"),
-    ("id", str(uuid.uuid4())),
+    ("id", "01a22908-1706-7b2a-99c8-262c2fe4d441"),
 ]
 
 

@@ -56,7 +56,7 @@ QUEUES = [
 ]
 
 
-@pytest.mark.parametrize(("task", "queue"), QUEUES, ids=str)
+@pytest.mark.parametrize(("task", "queue"), QUEUES, ids=lambda one: getattr(one, "name", one))
 def test_long_work_stands_in_nobodys_way(task: object, queue: str) -> None:
     route = app_or_default().amqp.router.route({}, task.name)  # type: ignore[attr-defined]
     assert route["queue"].name == queue
