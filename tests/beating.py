@@ -20,6 +20,7 @@ from deployx.embedded.throwaway import Throwaway
 from deployx.supervisor import Process
 from deployx.system import System
 from scheduling.options import Retry, Rollout
+from tests import prepared
 from tests.running import CHECKOUT, until
 
 STOCK = "django_celery_beat.schedulers:DatabaseScheduler"
@@ -197,7 +198,7 @@ def installation(
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deployx-beat-")))
-        services = Throwaway(is_durable=is_durable)
+        services = Throwaway(is_durable=is_durable, begin=prepared.begin)
         services.start()
         stack.callback(services.stop)
         environment = {

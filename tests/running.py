@@ -18,7 +18,10 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+from deployx.embedded.home import Home
+from tests import prepared
+
+CHECKOUT = prepared.CHECKOUT
 T = TypeVar("T")
 
 
@@ -167,6 +170,7 @@ def running_system(**settings: str) -> Iterator[RunningSystem]:
     with tempfile.TemporaryDirectory(prefix="deployx-up-") as folder:
         home = Path(folder)
         home.chmod(0o711)
+        prepared.begin(Home.of(home))
         port = free_port()
         environment = clean_environment(home, {"PORT": str(port), **settings})
         log = home / "up.log"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,10 @@ from deployx.supervisor import Process, Program
 @dataclass(slots=True)
 class Throwaway:
     """`start()` answers when both are ready; `stop()` ends them and removes the data. `is_durable`
-    True keeps the data over a `restart`."""
+    True keeps the data over a `restart`; `begin` may give PostgreSQL data to begin with."""
 
     is_durable: bool = False
+    begin: Callable[[Home], None] | None = None
     database_url: str = ""
     redis_url: str = ""
     _running: dict[str, Process] = field(default_factory=dict)
@@ -33,6 +35,8 @@ class Throwaway:
         home = Home.of(folder)
         if home.is_moved:
             self._stack.callback(shutil.rmtree, home.data.parent, ignore_errors=True)
+        if self.begin:
+            self.begin(home)
         postgres = Postgres(home, is_durable=self.is_durable)
         valkey = Valkey(home, is_durable=self.is_durable)
         postgres.prepare()

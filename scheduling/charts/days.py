@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from django.core.cache import cache
 from django.db.models import Count
 from django.db.models.functions import TruncDate
 from django.utils.formats import date_format
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 DAYS = 14
+PAST_SECONDS = 600
 # From below upwards; what went well is the ground everything else stands on.
 OUTCOMES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("success",), "good"),
@@ -48,23 +50,40 @@ class Days:
 
 def of_days(user: User, zone: str, *, now: datetime) -> Days:
     """The executions this person may see that ended in the last DAYS days of the zone, today's
-    included. One query, over the index of ends: what is older costs nothing."""
+    included. Over the index of ends: what is older costs nothing, and of the days before today
+    what was counted holds for PAST_SECONDS."""
     place = ZoneInfo(zone)
     today = now.astimezone(place).date()
     days = [today - timedelta(days=DAYS - 1 - number) for number in range(DAYS)]
-    since = datetime.combine(days[0], time(), place)
-    counts = _counts(user, since, place)
+    counts = {**_past(user, days, place), **_counts(user, place, today)}
     succeeded, judged = _judged(counts)
     return Days(_chart(days, counts, zone), succeeded, judged, bool(counts))
 
 
-def _counts(user: User, since: datetime, place: ZoneInfo) -> Counts:
-    ended = Execution.objects.visible_to(user).filter(completed_at__gte=since).order_by()
-    rows = ended.values_list(TruncDate("completed_at", tzinfo=place), "status")
+def _past(user: User, days: Sequence[date], place: ZoneInfo) -> Counts:
+    """Of all days but the last, today: what ended on them is not going to change much."""
+    key = f"deployx:days:{user.pk}:{place.key}:{days[-1]}"
+    counts: Counts | None = cache.get(key)
+    if counts is None:
+        counts = _counts(user, place, days[0], days[-1])
+        cache.set(key, counts, PAST_SECONDS)
+    return counts
+
+
+def _counts(user: User, place: ZoneInfo, first: date, before: date | None = None) -> Counts:
+    """Of the days from the first on, up to the one `before` which it ends."""
+    ended = Execution.objects.visible_to(user).filter(completed_at__gte=_midnight(first, place))
+    if before is not None:
+        ended = ended.filter(completed_at__lt=_midnight(before, place))
+    rows = ended.order_by().values_list(TruncDate("completed_at", tzinfo=place), "status")
     found: dict[date, dict[str, int]] = {}
     for day, status, number in rows.annotate(number=Count("pk")):
         found.setdefault(day, {})[status] = number
     return found
+
+
+def _midnight(day: date, place: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), place)
 
 
 def _judged(counts: Counts) -> tuple[int, int]:

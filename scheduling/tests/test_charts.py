@@ -48,6 +48,17 @@ def test_a_day_is_one_of_the_zone_that_is_named(operator: User, task: ScheduledT
     assert "Europe/Berlin" in days.chart.summary
 
 
+def test_days_that_have_passed_are_not_counted_at_each_look(
+    operator: User, task: ScheduledTask
+) -> None:
+    ended(task, "success", "2026-03-28T10:00")
+    first = charts.of_days(operator, "UTC", now=NOW)
+    ended(task, "success", "2026-03-29T10:00")
+    with CaptureQueriesContext(connection) as queries:
+        again = charts.of_days(operator, "UTC", now=NOW)
+    assert (first.succeeded, again.succeeded, len(queries)) == (1, 2, 1)
+
+
 def test_the_days_show_nothing_of_others(outsider: User, task: ScheduledTask) -> None:
     ended(task, "success", "2026-03-28T10:00")
     assert charts.of_days(outsider, "UTC", now=NOW).percent is None

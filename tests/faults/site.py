@@ -21,6 +21,7 @@ from deployx.embedded.discovery import Running
 from deployx.embedded.throwaway import Throwaway
 from deployx.supervisor import NeverReady, Process
 from deployx.system import System
+from tests import prepared
 from tests.running import Served, clean_environment, free_port, until
 
 PROGRAMS = ("web", "worker", "beat")
@@ -126,7 +127,7 @@ def site(*, between: Callable[[Throwaway], None] | None = None, **settings: str)
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deployx-site-")))
         home.chmod(0o711)
-        services = Throwaway(is_durable=True)
+        services = Throwaway(is_durable=True, begin=None if between else prepared.begin)
         stack.callback(services.stop)
         services.start()
         if between is not None:

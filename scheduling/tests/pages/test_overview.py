@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -82,6 +83,7 @@ def test_however_much_there_is_it_asks_as_often(
     as_admin: Client, operator: User, web_group: DeviceGroup, task: ScheduledTask
 ) -> None:
     def queries() -> int:
+        cache.clear()
         health.recent_checks()
         health.recent_notices()
         with CaptureQueriesContext(connection) as captured:
