@@ -55,35 +55,32 @@ def of_days(user: User, zone: str, *, now: datetime) -> Days:
     place = ZoneInfo(zone)
     today = now.astimezone(place).date()
     days = [today - timedelta(days=DAYS - 1 - number) for number in range(DAYS)]
-    counts = {**_past(user, days, place), **_counts(user, place, today)}
+    counts = _of_each(user, days, place)
     succeeded, judged = _judged(counts)
     return Days(_chart(days, counts, zone), succeeded, judged, bool(counts))
 
 
-def _past(user: User, days: Sequence[date], place: ZoneInfo) -> Counts:
-    """Of all days but the last, today: what ended on them is not going to change much."""
-    key = f"deployx:days:{user.pk}:{place.key}:{days[-1]}"
-    counts: Counts | None = cache.get(key)
-    if counts is None:
-        counts = _counts(user, place, days[0], days[-1])
-        cache.set(key, counts, PAST_SECONDS)
+def _of_each(user: User, days: Sequence[date], place: ZoneInfo) -> Counts:
+    """What ended before today, the last of the days, is not going to change much."""
+    today = days[-1]
+    key = f"deployx:days:{user.pk}:{place.key}:{today}"
+    past: Counts | None = cache.get(key)
+    if past is not None:
+        return {**past, **_counts(user, today, place)}
+    counts = _counts(user, days[0], place)
+    past = {day: numbers for day, numbers in counts.items() if day < today}
+    cache.set(key, past, PAST_SECONDS)
     return counts
 
 
-def _counts(user: User, place: ZoneInfo, first: date, before: date | None = None) -> Counts:
-    """Of the days from the first on, up to the one `before` which it ends."""
-    ended = Execution.objects.visible_to(user).filter(completed_at__gte=_midnight(first, place))
-    if before is not None:
-        ended = ended.filter(completed_at__lt=_midnight(before, place))
+def _counts(user: User, first: date, place: ZoneInfo) -> Counts:
+    since = datetime.combine(first, time(), place)
+    ended = Execution.objects.visible_to(user).filter(completed_at__gte=since)
     rows = ended.order_by().values_list(TruncDate("completed_at", tzinfo=place), "status")
     found: dict[date, dict[str, int]] = {}
     for day, status, number in rows.annotate(number=Count("pk")):
         found.setdefault(day, {})[status] = number
     return found
-
-
-def _midnight(day: date, place: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), place)
 
 
 def _judged(counts: Counts) -> tuple[int, int]:
