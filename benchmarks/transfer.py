@@ -35,20 +35,25 @@ SIZE, AGENTS, ROUNDS = 200 * MIB, 20, 3
 _MEMORY = Path("/dev/shm")
 _ROWS = {
     "floor": "plain nginx, curl",
+    "checked": "plain nginx, curl and then sha256sum",
     "nginx": "nginx in front of the web process, agents",
     "web": "the web process alone, agents",
 }
+_CURL = 'curl --silent --fail --output "$1" "$0"'
+_CLIENTS = {"floor": f"exec {_CURL}", "checked": f'{_CURL} && exec sha256sum "$1"'}
 _TEXT = """
 ## A file to many agents
 
 {size} MiB to {agents} agents at once on one machine, the best of {rounds} rounds, each beside the floor;
-load average before: {load}. A downloader also takes the digest of what comes, which curl does not.
+load average before: {load}. A downloader also takes the digest of what comes, which curl does not and
+a device must: the second row does what the agents do with the usual programs.
 
 | | all have it after | MiB a second | times the floor | clients' processor |
 |---|---|---|---|---|
 {rows}
 
-Through nginx it is **{ratio:.2f}** times the floor's throughput (goal: 0.8). The web process's memory,
+Through nginx it is **{ratio:.2f}** times the floor's throughput (goal: 0.8), and **{fair:.2f}** times that
+of curl and sha256sum. The web process's memory,
 before · most, is {through} MiB where nginx sends, and {alone} MiB where it sends all of it itself. To a
 real agent {first:.0f} MiB were sent for a first deployment, and {again} bytes for the same one again.
 """
@@ -80,8 +85,8 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Passes by what was measured, `floor`, `nginx` and `web`; memory by `nginx` and `web`. `first`
-    and `again` are the bytes served for a deployment to a real agent and for its repetition."""
+    """Passes by what was measured, `floor`, `checked`, `nginx` and `web`; memory by `nginx` and `web`.
+    `first` and `again` are the bytes served for a deployment to a real agent and for its repetition."""
 
     size: int
     agents: int
@@ -113,7 +118,7 @@ def measure(size: int = SIZE, agents: int = AGENTS, rounds: int = ROUNDS) -> Tra
         folder.chmod(0o755)
         source = folder / "file"
         _make(source, size)
-        passes: dict[str, list[Pass]] = {"floor": [], "nginx": [], "web": []}
+        passes: dict[str, list[Pass]] = {name: [] for name in _ROWS}
         memory: dict[str, Memory] = {}
         with _plain_nginx(folder) as plain:
             floor = partial(_floor, plain, folder, agents)
@@ -137,6 +142,7 @@ def render(found: Transfer, load: str) -> str:
         load=load,
         rows="\n".join(_row(found, name) for name in _ROWS),
         ratio=found.ratio("nginx"),
+        fair=found.best("checked") / found.best("nginx"),
         through=found.memory["nginx"].sentence(),
         alone=found.memory["web"].sentence(),
         first=found.first / MIB,
@@ -220,20 +226,21 @@ def _rounds(
     source: Path,
     agents: int,
     rounds: int,
-    floor: Callable[[], Pass],
+    floor: Callable[[str], Pass],
     passes: dict[str, list[Pass]],
     system: RunningSystem,
     address: str,
     name: str,
 ) -> Memory:
-    """Each round measures the floor and then this: what else the machine does hits both."""
+    """Each round measures both floors and then this: what else the machine does hits all."""
     web = system.child("uvicorn", "deployx.asgi:application")
     with _under_way(system, source, agents) as (sha256, given):
         fetched = partial(_fetch, address, given, source, sha256)
         before = web.memory_info().rss
         with peak(web) as most:
             for _round in range(rounds):
-                passes["floor"].append(floor())
+                for one in _CLIENTS:
+                    passes[one].append(floor(one))
                 passes[name].append(fetched())
     return Memory(before, most.bytes)
 
@@ -280,8 +287,8 @@ def _deploy(system: RunningSystem, file: Any, devices: Sequence[str], target: Pa
     return str(execution["id"])
 
 
-def _floor(address: str, folder: Path, agents: int) -> Pass:
-    curl = 'echo ready; read -r go; exec curl --silent --fail --output "$1" "$0"'
+def _floor(address: str, folder: Path, agents: int, name: str) -> Pass:
+    curl = f"echo ready; read -r go; {_CLIENTS[name]}"
     return _together(
         [
             ["sh", "-c", curl, f"{address}/file", str(folder / f"target-{number}")]
