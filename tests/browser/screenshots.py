@@ -49,7 +49,7 @@ def test_every_page_is_taken(visitor: Visitor, admin: User) -> None:
 
 def _take(visitor: Visitor, path: str, name: str) -> None:
     page = visitor.opens(path)
-    page.wait_for_load_state("networkidle")
+    page.wait_for_load_state("networkidle", timeout=60_000)
     page.evaluate(RENAME, visitor.address)
     _pictures(page, name)
 
