@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -195,6 +196,7 @@ def _past(task: ScheduledTask, status: str, began: datetime, seconds: int) -> No
     Execution.objects.filter(pk=made.pk).update(
         completed_at=began + timedelta(seconds=seconds),
         result=progress.result_of(counts),
+        scheduled_for=began,
         trigger="scheduled",
         opened_by="beat",
     )
@@ -231,7 +233,10 @@ def _differing(task: ScheduledTask, fleet: Fleet) -> tuple[Execution, DeviceRun]
 def _wrote(execution: Execution, device: Device, output: bytes) -> DeviceRun:
     factories.come_online(device)
     device.refresh_from_db()
-    return factories.carry_out(factories.run(execution, device, status="queued"), output=output)
+    run = factories.carry_out(factories.run(execution, device, status="queued"), output=output)
+    digest = hashlib.sha256(output).hexdigest()
+    DeviceRun.objects.filter(pk=run.pk).update(output_sha256=digest)
+    return run
 
 
 def _disks(percent: int) -> bytes:
