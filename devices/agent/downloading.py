@@ -39,7 +39,7 @@ class _Answer(Protocol):
     status: int
     headers: Any
 
-    def readinto(self, buffer: memoryview) -> int: ...
+    def read(self, amount: int) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +135,17 @@ def _announced_end(answer: _Answer, have: int) -> int | None:
     return have + int(length) if length.isdecimal() else None
 
 
-def _pieces(answer: _Answer) -> Iterator[memoryview]:
-    """The body, in one buffer: a piece is to be used before the next is asked for. Raises Again for
-    whatever the network does, TLS included: no OSError comes of it."""
-    buffer = memoryview(bytearray(_PIECE_BYTES))
+def _pieces(answer: _Answer) -> Iterator[bytes]:
+    """The body. Raises Again for whatever the network does, TLS included: no OSError comes of it."""
     try:
-        while number := answer.readinto(buffer):
-            yield buffer[:number]
+        while piece := answer.read(_PIECE_BYTES):
+            yield piece
     except (http.client.HTTPException, OSError) as problem:
         raise Again(str(problem) or "the connection was cut") from None
 
 
 def _pour(
-    pieces: Iterator[memoryview],
+    pieces: Iterator[bytes],
     part: Path,
     have: int,
     most: int,
