@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from channels.layers import channel_layers
 
 
 def pytest_collection_finish() -> None:
@@ -15,6 +16,13 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture(autouse=True)
+def _channel_layer() -> None:
+    """One of the test's own: a layer stays with the loop that listened last, even where that loop
+    was closed in mid-listening, and refuses every other."""
+    channel_layers.backends.clear()
 
 
 @pytest.fixture(autouse=True)

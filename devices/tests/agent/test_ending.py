@@ -69,7 +69,7 @@ async def test_cancel_ends_the_command_and_the_daemon_it_left(
 async def test_a_timeout_ends_the_command_and_the_daemon_it_left(
     device: FakeServer, daemonises: str
 ) -> None:
-    run = await device.do({"command": f"{daemonises}; sleep 600"}, timeout_seconds=1)
+    run = await device.do({"command": f"{daemonises}; sleep 600"}, timeout_seconds=5)
     daemon = await daemon_of(device, run)
 
     result = await device.ended(run)
