@@ -11,8 +11,7 @@ from channels.layers import channel_layers
 
 
 def pytest_collection_finish() -> None:
-    """What has been loaded by now stays: looking through it for garbage, again and again, took a
-    tenth of the suite's time."""
+    """What has been loaded by now stays: looking through it for garbage again and again costs time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
