@@ -142,6 +142,7 @@ def test_a_run_that_a_clock_change_moves_says_so(
     dialog.get_by_label("Time zone").fill("Europe/Berlin")
     dialog.get_by_label("Date and time").fill("2089-03-27T02:30")
     run = dialog.locator("#preview li")
+    expect(run).to_have_count(1)
     expect(run).to_contain_text("03:00 Europe/Berlin")
     expect(run).to_contain_text("01:00 UTC")
     expect(run.locator(".badge")).to_be_visible()
