@@ -1,46 +1,77 @@
-"""A PostgreSQL that has its tables already, for systems to begin with: making them takes ten seconds."""
+"""A PostgreSQL that has its tables already, for tests to begin with: making them takes ten seconds."""
 
 from __future__ import annotations
 
-import atexit
 import functools
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from deployx.embedded.home import Home
-from deployx.embedded.postgres import Postgres
+from deployx.embedded.postgres import DATABASE, Postgres
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-@functools.cache
-def tables() -> Path:
-    """The data of a server that was migrated and has stopped; made once in a process of tests."""
-    folder = tempfile.TemporaryDirectory(prefix="deployx-prepared-")
-    atexit.register(folder.cleanup)
-    place = Path(folder.name)
-    place.chmod(0o711)
-    home = Home.of(place)
-    if home.is_moved:
-        atexit.register(subprocess.run, ["rm", "-rf", str(home.data.parent)], check=False)
-    postgres = Postgres(home, is_durable=False)
-    postgres.prepare()
-    server = postgres.program().start(subprocess.DEVNULL)
-    try:
-        server.wait_until_ready()
-        postgres.create_database()
-        _migrate(postgres.url, place)
-    finally:
-        server.stop()
-    return postgres.folder
+PRODUCT = ("accounts", "deployx", "devices", "scheduling")
+TEMPLATE = DATABASE
+"""The database to copy, on a server that began with the tables."""
 
 
 def begin(home: Home) -> None:
-    """Gives a home that has no data yet a copy of it."""
-    subprocess.run(["cp", "-a", str(tables()), str(Postgres(home).folder)], check=True)
+    """Gives a home that has no data yet a server's data with all tables, and nothing in them."""
+    subprocess.run(["tar", "-xpf", str(_tables()), "-C", str(home.data)], check=True)
+
+
+@functools.cache
+def _tables() -> Path:
+    """The data of a server that was migrated and has stopped; kept until the product changes."""
+    archive = CHECKOUT / ".pytest_cache" / f"tables-{_version()}.tar"
+    if not archive.exists():
+        archive.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="deployx-prepared-") as folder:
+            _make(Path(folder), archive)
+    return archive
+
+
+def _version() -> str:
+    """Of all that says what a migration does."""
+    digest = hashlib.sha256()
+    for path in [*CHECKOUT.glob("requirements*.txt"), *_sources()]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _sources() -> list[Path]:
+    found = [path for part in PRODUCT for path in (CHECKOUT / part).rglob("*.py")]
+    return sorted(path for path in found if "tests" not in path.parts)
+
+
+def _make(folder: Path, archive: Path) -> None:
+    folder.chmod(0o711)
+    home = Home.of(folder)
+    postgres = Postgres(home, is_durable=False)
+    try:
+        postgres.prepare()
+        server = postgres.program().start(subprocess.DEVNULL)
+        try:
+            server.wait_until_ready()
+            postgres.create_database()
+            _migrate(postgres.url, folder)
+        finally:
+            server.stop()
+        made = archive.with_suffix(f".{os.getpid()}")
+        subprocess.run(["tar", "-cf", made, "-C", home.data, postgres.folder.name], check=True)
+    finally:
+        if home.is_moved:
+            shutil.rmtree(home.data.parent, ignore_errors=True)
+    for old in archive.parent.glob("tables-*.tar"):
+        old.unlink(missing_ok=True)
+    made.replace(archive)
 
 
 def _migrate(url: str, place: Path) -> None:

@@ -12,13 +12,15 @@ import re
 import tempfile
 
 from deployx.embedded.throwaway import Throwaway
+from tests import prepared
 
-services = Throwaway()
+services = Throwaway(begin=prepared.begin)
 if not os.environ.get("DATABASE_URL") or not os.environ.get("REDIS_URL"):
     services.start()
     atexit.register(services.stop)
     os.environ["DATABASE_URL"] = services.database_url
     os.environ["REDIS_URL"] = services.redis_url
+    os.environ["DEPLOYX_TEST_TEMPLATE"] = prepared.TEMPLATE
 # Each worker of xdist has a Redis database of its own, as it has a PostgreSQL database.
 _worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or -1) + 1
 os.environ["REDIS_URL"] = re.sub(r"db=\d+", f"db={_worker}", os.environ["REDIS_URL"])
@@ -37,5 +39,7 @@ compile_stale(LOCALE_PATHS[0])  # noqa: F405
 
 # Threads give their connections back when they have done, as those of the web process do to its pool.
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
+# Of a server that somebody else named, no database has the tables and nothing in them.
+DATABASES["default"]["TEST"] = {"TEMPLATE": os.environ.get("DEPLOYX_TEST_TEMPLATE")}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

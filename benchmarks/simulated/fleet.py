@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import time
@@ -126,6 +127,11 @@ class _Share:
         self._office = Office(self._address, self._habits, loop)
         self._agents = [Agent(identity, self._office) for identity in self._identities]
         self._is_over = asyncio.Event()
+        # As in the web process: a collector that looks through idle agents again and again delays
+        # their heartbeats, and it would be taken for the server's doing.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 1_000)
         loop.add_reader(self._line.fileno(), self._answer)
         # The loop wants it otherwise, and a tally of many heartbeats does not fit into the line.
         os.set_blocking(self._line.fileno(), True)

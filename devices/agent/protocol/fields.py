@@ -52,7 +52,8 @@ Table = tuple[Row, ...]
 
 def encode_time(moment: datetime) -> str:
     """An aware instant as the wire writes it: UTC, microseconds, `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    plain = moment.astimezone(UTC).replace(tzinfo=None)
+    return plain.isoformat(timespec="microseconds") + "Z"
 
 
 def decode_time(name: str, value: Any) -> datetime:
