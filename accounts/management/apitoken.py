@@ -22,6 +22,7 @@ HEADING = ("ID", "NAME", "USER", "SCOPES", "EXPIRES", "LAST USED", "REVOKED")
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they load every page
     help = "Makes, lists and revokes people's keys to the API."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -21,6 +21,7 @@ HEADING = ("ID", "NAME", "GROUP", "USED", "STATUS", "EXPIRES")
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they load every page
     help = "Makes, lists and revokes the tokens with which machines become devices."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

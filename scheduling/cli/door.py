@@ -24,6 +24,8 @@ Verbs = Mapping[str, tuple[str, Callable[[ArgumentParser], None]]]
 class VerbCommand(BaseCommand):
     """One method `do_…` a verb: it calls the verb's function and shows what came of it."""
 
+    requires_system_checks = ()  # they load every page
+
     def handle(self, *args: Any, **options: Any) -> None:
         no_color = bool(options["no_color"])
         self._out = rendering.console(options.get("stdout") or sys.stdout, no_color=no_color)

@@ -18,7 +18,14 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 from redis import Redis
 
 from devices.models import Device, DeviceGroup
@@ -41,6 +48,9 @@ POLICY_WATCH = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy: ${event.effectiveDirective} refused ${event.blockedURI || event.sample}`));
 """
+# The machine may have much else to do.
+PATIENCE = 20_000
+expect.set_options(timeout=PATIENCE)
 # A newer question takes an older one's place: htmx says so, as if it were an error.
 REPLACED = ("htmx:sendAbort", "htmx:afterRequest")
 
@@ -188,7 +198,7 @@ def _chromium() -> str:
 def _visit(chromium: Browser, server: str, **options: Any) -> Iterator[Visitor]:
     options = {"viewport": {"width": 1280, "height": 900}, "locale": "en", **options}
     context = chromium.new_context(**options)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     context.add_init_script(POLICY_WATCH)
     somebody = Visitor(context.new_page(), server)
     somebody.page.on("request", somebody.watches)

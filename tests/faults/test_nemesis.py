@@ -50,7 +50,7 @@ def test_a_short_nemesis(folder: Path, seed: int, chance: random.Random) -> None
     with ground(folder, 6) as on:
         storm(
             on, chance, "short nemesis", seed,
-            seconds=20, runs=100, executions_per_second=2,
+            seconds=12, runs=60, executions_per_second=2,
             apart_seconds=0.8, longest_hang_seconds=5,
         )  # fmt: skip
 

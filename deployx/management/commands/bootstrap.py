@@ -13,6 +13,7 @@ from devices import keys
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they load every page
     help = (
         "Makes ready whatever an installation needs before it starts: tables, translations, static"
         " files, the signing key, and a first administrator, whose random password is all it prints."

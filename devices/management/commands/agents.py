@@ -15,6 +15,7 @@ from devices.models.device import DeviceQuerySet
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they load every page
     help = "Brings the devices' agents to the version this server serves."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -18,6 +18,7 @@ HEADING = ("KEY", "SINCE", "RETIRED", "FINGERPRINT", "PUBLIC KEY")
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they load every page
     help = "Makes, lists and replaces the key that signs what devices run."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

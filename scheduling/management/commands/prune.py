@@ -12,6 +12,7 @@ INTERRUPTED = 130
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they load every page
     help = (
         "Deletes output, history and records that are past their time (DEPLOYX_KEEP_…), as a worker"
         " does every night. May be interrupted, and goes on where it was."

@@ -16,6 +16,7 @@ HEADING = ("ID", "NAME", "STATUS", "LAST SEEN")
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they load every page
     help = "After a restore: devices tell what they know of their runs before any of them goes on."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
