@@ -50,6 +50,8 @@ addEventListener("securitypolicyviolation", (event) =>
 """
 # The machine may have much else to do.
 PATIENCE = 20_000
+AT_ONCE = 10_000
+"""Milliseconds within which a page that was told of a change shows it; by itself it asks later."""
 expect.set_options(timeout=PATIENCE)
 # A newer question takes an older one's place: htmx says so, as if it were an error.
 REPLACED = ("htmx:sendAbort", "htmx:afterRequest")

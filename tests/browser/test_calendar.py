@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from devices.models import DeviceGroup
 from scheduling import live
 from scheduling.tests import factories
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import AT_ONCE, Visitor
 
 AHEAD = "/calendar/?date=2031-05-13"
 
@@ -79,7 +79,7 @@ def test_a_task_that_somebody_else_schedules_shows_in_the_open_calendar(
     visitor.waits_for_line()
     task = factories.task(operator, groups=[web_group], name="Brand new")
     live.changed("task", [task.pk])
-    expect(page.get_by_role("link", name="02:00 Brand new Planned")).to_be_visible(timeout=3_000)
+    expect(page.get_by_role("link", name="02:00 Brand new Planned")).to_be_visible(timeout=AT_ONCE)
 
 
 def test_a_failure_shows_in_the_open_overview_and_leads_there(
@@ -94,7 +94,7 @@ def test_a_failure_shows_in_the_open_overview_and_leads_there(
     failed = factories.execution(task, status="failed")
     live.changed("execution", [failed.pk])
     expect(page.get_by_text("1 of 2 executions of the last 24 hours succeeded.")).to_be_visible(
-        timeout=3_000
+        timeout=AT_ONCE
     )
     page.get_by_role("link", name="1 Failed").click()
     expect(page.get_by_role("cell", name="Backup")).to_have_count(1)

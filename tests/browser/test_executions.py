@@ -12,7 +12,7 @@ from scheduling import ledger, rollout
 from scheduling.models import DeviceRun
 from scheduling.tests import factories
 from scheduling.tests.test_alike import wrote
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import AT_ONCE, Visitor
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def test_output_shows_while_it_is_written_and_its_end_is_told(
     output = page.get_by_role("log")
     expect(output).to_have_text("first line\n")
     factories.write_output(run, "zweite Zeile: grün\n".encode())
-    expect(output).to_contain_text("zweite Zeile: grün", timeout=5_000)
+    expect(output).to_contain_text("zweite Zeile: grün", timeout=AT_ONCE)
     end(run)
-    expect(page.get_by_text("Ended.")).to_be_visible(timeout=5_000)
+    expect(page.get_by_text("Ended.")).to_be_visible(timeout=AT_ONCE)
     expect(output).to_have_text("first line\nzweite Zeile: grün\n")
 
 
@@ -52,9 +52,9 @@ def test_the_counts_follow_and_the_output_read_so_far_stays(
     page = visitor.opens(run.execution.get_absolute_url())
     visitor.waits_for_line()
     factories.write_output(run, b"second line\n")
-    expect(page.get_by_role("log")).to_contain_text("second line", timeout=5_000)
+    expect(page.get_by_role("log")).to_contain_text("second line", timeout=AT_ONCE)
     end(run)
-    expect(page.get_by_role("link", name="1 Succeeded")).to_be_visible(timeout=3_000)
+    expect(page.get_by_role("link", name="1 Succeeded")).to_be_visible(timeout=AT_ONCE)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Success")
     expect(page.get_by_role("log")).to_have_text("first line\nsecond line\n")
 
@@ -70,7 +70,7 @@ def test_another_device_is_chosen_and_its_output_follows(visitor: Visitor, run: 
     page.get_by_role("link", name="web-2", exact=True).click()
     expect(output).to_have_text("of the second\n")
     factories.write_output(other, b"and more\n")
-    expect(output).to_contain_text("and more", timeout=5_000)
+    expect(output).to_contain_text("and more", timeout=AT_ONCE)
     assert f"run={other.pk}" in page.url
 
 

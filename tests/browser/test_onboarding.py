@@ -18,7 +18,7 @@ from devices.models import EnrollmentToken
 from scheduling import live, rollout
 from scheduling.models import Execution, ScheduledTask
 from scheduling.tests import factories
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import AT_ONCE, Visitor
 from tests.running import CHECKOUT
 
 PATIENCE = 30_000
@@ -144,7 +144,7 @@ def test_two_people_see_each_others_machine_change(visitor: Visitor, admin: User
     device = EnrollmentToken.objects.get().devices.get()
     live.changed("device", [device.pk])
     greeting = page.get_by_role("heading", name="Welcome, kiosk-7")
-    expect(greeting).to_contain_text("Online", timeout=3_000)
+    expect(greeting).to_contain_text("Online", timeout=AT_ONCE)
     factories.go_offline(device)
     live.changed("device", [device.pk])
-    expect(greeting).to_contain_text("Offline", timeout=3_000)
+    expect(greeting).to_contain_text("Offline", timeout=AT_ONCE)

@@ -13,7 +13,7 @@ from devices.models import DeviceGroup
 from scheduling import schedules
 from scheduling.models import Execution, ScheduledTask, TaskTemplate
 from scheduling.tests import factories
-from tests.browser.conftest import Visitor, _visit
+from tests.browser.conftest import AT_ONCE, Visitor, _visit
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_two_people_see_each_others_changes_and_keep_what_they_were_at(
     row.get_by_text("1 group").click()
     mine.get_by_label("Search by name").focus()
     theirs.get_by_role("button", name="Pause: Backups").click()
-    expect(row.get_by_text("Paused", exact=True)).to_be_visible(timeout=3_000)
+    expect(row.get_by_text("Paused", exact=True)).to_be_visible(timeout=AT_ONCE)
     expect(mine.get_by_role("checkbox", name="Backups", exact=True)).to_be_checked()
     expect(mine.get_by_text("2 ticked")).to_be_visible()
     expect(row.get_by_text("Owner")).to_be_visible()
@@ -168,7 +168,7 @@ def test_two_people_see_each_others_changes_and_keep_what_they_were_at(
     colleague.waits_for_line()
     mine.get_by_role("button", name="Resume: Backups").click()
     there = theirs.get_by_role("row", name=re.compile("Backups"))
-    expect(there.get_by_text("Pending")).to_be_visible(timeout=3_000)
+    expect(there.get_by_text("Pending")).to_be_visible(timeout=AT_ONCE)
 
 
 def test_what_somebody_else_deletes_goes_from_an_open_page(
@@ -179,7 +179,7 @@ def test_what_somebody_else_deletes_goes_from_an_open_page(
     visitor.waits_for_line()
     tick(page, "Backups", "Disk space")
     schedules.delete(tasks[1], admin)
-    expect(page.get_by_role("row", name=re.compile("Backups"))).to_have_count(0, timeout=3_000)
+    expect(page.get_by_role("row", name=re.compile("Backups"))).to_have_count(0, timeout=AT_ONCE)
     expect(page.get_by_text("1 ticked")).to_be_visible()
 
 

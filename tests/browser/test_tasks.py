@@ -11,7 +11,7 @@ from devices.models import DeviceGroup
 from scheduling import schedules
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import AT_ONCE, Visitor
 
 
 def test_a_task_is_made_in_the_form_and_shows_in_the_list(
@@ -136,7 +136,7 @@ def test_a_change_made_elsewhere_shows_without_disturbing_the_reader(
     edit = page.get_by_role("link", name="Edit: Disk space")
     edit.focus()
     schedules.pause(task, operator)
-    expect(row.get_by_text("Paused")).to_be_visible(timeout=3_000)
+    expect(row.get_by_text("Paused")).to_be_visible(timeout=AT_ONCE)
     expect(row.get_by_text("Command", exact=True)).to_be_visible()
     expect(edit).to_be_focused()
 

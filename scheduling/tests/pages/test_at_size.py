@@ -22,7 +22,8 @@ DEVICES = 50_000
 # Nine tenths have ended; of the others some run, wait for their device or for their wave.
 STATUS = "(ARRAY['running', 'queued', 'pending'])[1 + n / 10 % 3]"
 HAS_ENDED = "n % 10 > 0"
-MOST_QUERIES, MOST_BYTES = 14, 300_000
+OUTPUT = b"Done: 42.\n"
+MOST_QUERIES, MOST_BYTES = 12, 300_000
 
 
 @pytest.fixture
@@ -40,9 +41,15 @@ def great(operator: User, web_group: DeviceGroup) -> Execution:
             finished_at=f"CASE WHEN {HAS_ENDED} THEN now() END",
             exit_code=f"CASE WHEN {HAS_ENDED} THEN 0 END",
             wave="1 + n / 1000",
-            output_next="10",
+            output_next=f"CASE WHEN {HAS_ENDED} THEN {len(OUTPUT)} ELSE 0 END",
             output_sha256=f"CASE WHEN {HAS_ENDED} THEN encode(sha256((n % 1000 / 2)::text::bytea),"
             " 'hex') ELSE '' END",
+        )
+        cursor.execute(
+            'INSERT INTO scheduling_outputchunk (run_id, "offset", stream, data, written_at)'
+            " SELECT id, 0, 'stdout', %s, now() FROM scheduled_task_device_runs"
+            " WHERE output_next > 0",
+            [OUTPUT],
         )
         # As PostgreSQL does by itself a little later.
         cursor.execute("ANALYZE devices_device, scheduled_task_device_runs")
