@@ -242,10 +242,15 @@ def _insert(
     task = ScheduledTask(user=origin.owner, ad_hoc=ad_hoc, **definition.values)
     task.pk = origin.task_id or task.pk
     task.created_at = made_at or now
-    task.save(force_insert=True)
-    _write_dependencies(task, definition.depends_on, now)
     planning.plan_after(task, now)
-    opening.save(task)
+    task.status = planning.status_of(
+        task, is_running=False, latest=None, has_open=bool(definition.depends_on)
+    )
+    task.save(force_insert=True)
+    if definition.depends_on:
+        _write_dependencies(task, definition.depends_on, now)
+    live.changed("task", [task.pk])
+    mirror.write(task)
     return task
 
 
