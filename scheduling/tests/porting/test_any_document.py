@@ -43,7 +43,7 @@ def given_document(entries: list[Any]) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=75, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(some.lists(changes | values, max_size=3), some.booleans())
 def test_any_entries_are_planned_and_carried_out_or_refused(
@@ -57,7 +57,7 @@ def test_any_entries_are_planned_and_carried_out_or_refused(
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=75, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(values | some.fixed_dictionaries({"version": scalars, "tasks": values}))
 def test_any_value_is_a_document_or_refused(operator: User, given: Any) -> None:

@@ -148,7 +148,7 @@ PARTS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(PARTS, max_size=14).map("".join))
 def test_anything_is_a_value_or_is_refused(text: str) -> None:
     with suppress(DocumentError):

@@ -227,7 +227,7 @@ def inputs(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     # Each example writes to a database: a failure is told as it was found.
