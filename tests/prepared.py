@@ -69,9 +69,11 @@ def _make(folder: Path, archive: Path) -> None:
     finally:
         if home.is_moved:
             shutil.rmtree(home.data.parent, ignore_errors=True)
-    for old in archive.parent.glob("tables-*.tar"):
-        old.unlink(missing_ok=True)
+    # Another process may have made it meanwhile, and begin with it at this moment.
     made.replace(archive)
+    for old in archive.parent.glob("tables-*.tar"):
+        if old != archive:
+            old.unlink(missing_ok=True)
 
 
 def _migrate(url: str, place: Path) -> None:
