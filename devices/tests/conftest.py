@@ -22,7 +22,7 @@ from devices.models import Device, DeviceGroup
 from devices.tests.fakes import FakeAgent, FakeLedger
 
 T = TypeVar("T")
-DEADLINE_SECONDS = 15.0
+DEADLINE_SECONDS = 60.0
 
 
 async def in_thread(work: Callable[[], T]) -> T:

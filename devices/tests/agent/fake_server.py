@@ -55,7 +55,7 @@ from devices.agent.protocol import (
 
 from .fake_runs import Run, new_id
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 F = TypeVar("F", bound=AgentFrame)
 
 
