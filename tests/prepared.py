@@ -15,8 +15,6 @@ from deployx.embedded.home import Home
 from deployx.embedded.postgres import DATABASE, Postgres
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-
-
 PRODUCT = ("accounts", "deployx", "devices", "scheduling")
 TEMPLATE = DATABASE
 """The database to copy, on a server that began with the tables."""
@@ -41,7 +39,7 @@ def _tables() -> Path:
 def _version() -> str:
     """Of all that says what a migration does."""
     digest = hashlib.sha256()
-    for path in [*CHECKOUT.glob("requirements*.txt"), *_sources()]:
+    for path in [*sorted(CHECKOUT.glob("requirements*.txt")), *_sources()]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
