@@ -76,13 +76,13 @@ class Uprising:
     def _raise_system(self) -> None:
         self._start_services()
         system = System(self.port, self.folder, self._environment)
-        password = self._manage("bootstrap", "--administrator", ADMINISTRATOR).strip()
+        password, token = self._bootstrap(system)
         for program in (system.web(), system.worker(), system.beat()):
             if not self._supervisor.is_stopping:
                 self._supervisor.launch(program)
         self._wait_until_ready(system)
         if self.with_agent and not self._supervisor.is_stopping:
-            self._enroll(system)
+            self._enroll(system, token)
             self._supervisor.start(system.agent())
         if not self._supervisor.is_stopping:
             self._welcome(system, password)
@@ -121,6 +121,14 @@ class Uprising:
         postgres.create_database()
         return postgres.url
 
+    def _bootstrap(self, system: System) -> tuple[str, str]:
+        """The first administrator's password and a token for the local agent, each where it is new."""
+        argv = ["bootstrap", "--administrator", ADMINISTRATOR]
+        if not self.with_agent or local_agent.is_enrolled(system.agent_folder):
+            return self._manage(*argv).strip(), ""
+        *password, token = self._manage(*argv, "--with-token", "the local agent").split()
+        return "".join(password), token
+
     def _manage(self, *argv: str) -> str:
         """Runs another command of ours to its end; what it printed. Raises NeverReady."""
         done = subprocess.run(
@@ -141,13 +149,12 @@ class Uprising:
         if not self._supervisor.watch_until(system.is_ready, READY_WITHIN_SECONDS):
             raise NeverReady(f"Not ready within {READY_WITHIN_SECONDS:.0f} s: see the lines above.")
 
-    def _enroll(self, system: System) -> None:
+    def _enroll(self, system: System, token: str) -> None:
         """Makes this machine a device as any other would become one, unless it is one already."""
-        if local_agent.is_enrolled(system.agent_folder):
+        if not token:
             public_url = self._environment["DEPLOYX_PUBLIC_URL"]
             local_agent.point_at(system.agent_folder, system.address, public_url)
             return
-        token = self._manage("enroll-token", "add", "--name", "the local agent").strip()
         done = subprocess.run(
             [
                 sys.executable, "-m", "devices.agent", "enroll", system.address,

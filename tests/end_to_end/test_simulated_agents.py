@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -14,22 +13,15 @@ from benchmarks import fleet_report
 from benchmarks.others import Other
 from benchmarks.simulated import Habits, Identity, enlist, fleet, written
 from tests.end_to_end.conftest import BY_HAND
-from tests.running import RunningSystem, running_system, until
+from tests.running import RunningSystem, until
 
 AGENTS = 20
 OUTPUT_BYTES = 100_000
 
 
-@pytest.fixture(scope="module")
-def crowded() -> Iterator[RunningSystem]:
-    """A system of its own: `crowded` devices are online beside the local one."""
-    with running_system() as system:
-        yield system
-
-
-@pytest.fixture(scope="module")
-def database(crowded: RunningSystem) -> str:
-    services = json.loads((crowded.home / "services.json").read_text())
+@pytest.fixture
+def database(system: RunningSystem) -> str:
+    services = json.loads((system.home / "services.json").read_text())
     return str(services["database_url"])
 
 
@@ -72,7 +64,7 @@ def status(database: str, execution: str) -> str:
 
 
 def test_a_fleet_that_streams_while_web_is_killed_loses_and_doubles_nothing(
-    crowded: RunningSystem, database: str
+    system: RunningSystem, database: str
 ) -> None:
     identities = enlist(database, AGENTS)
     habits = Habits(
@@ -82,12 +74,12 @@ def test_a_fleet_that_streams_while_web_is_killed_loses_and_doubles_nothing(
         reconnect_max_seconds=2.0,
         repeat_seconds=1.0,
     )
-    with fleet(crowded.address, identities, habits) as agents:
+    with fleet(system.address, identities, habits) as agents:
         agents.connect()
         agents.until_online(AGENTS, 30)
-        execution = execute(crowded, identities)
+        execution = execute(system, identities)
         until(lambda: len(stored(database, execution)) == AGENTS, what="output of each")
-        crowded.child("uvicorn", "deployx.asgi:application").kill()
+        system.child("uvicorn", "deployx.asgi:application").kill()
         until(lambda: status(database, execution) == "success", what="the execution's end")
         until(lambda: all(one.settled for one in agents.runs()), what="the last acknowledgement")
         assert agents.tally().welcomes >= 2 * AGENTS
@@ -100,9 +92,9 @@ def test_a_fleet_that_streams_while_web_is_killed_loses_and_doubles_nothing(
     }
 
 
-def test_the_fleet_is_measured_in_all_that_its_report_names(crowded: RunningSystem) -> None:
+def test_the_fleet_is_measured_in_all_that_its_report_names(system: RunningSystem) -> None:
     found = fleet_benchmark.measure_on(
-        crowded, [10, 20], queued=400, repeats=1, idle_seconds=1.0, devices_away=30
+        system, [10, 20], queued=400, repeats=1, idle_seconds=1.0, devices_away=30
     )
     found.others = [Other("ansible", 20, 10.0), Other("salt", why_not="not installed")]
     assert [one.agents for one in found.dispatches] == [10, 20]

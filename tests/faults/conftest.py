@@ -41,9 +41,9 @@ def folder() -> Iterator[Path]:
         yield path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def common() -> Iterator[Ground]:
-    """One ground for all cases of a module that need nothing special."""
+    """One ground for all cases that need nothing special."""
     with _folder() as path, ground(path, DEVICES) as made:
         yield made
 

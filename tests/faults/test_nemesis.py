@@ -46,13 +46,12 @@ def storm(
 
 
 @pytest.mark.timeout(900)
-def test_a_short_nemesis(folder: Path, seed: int, chance: random.Random) -> None:
-    with ground(folder, 6) as on:
-        storm(
-            on, chance, "short nemesis", seed,
-            seconds=12, runs=60, executions_per_second=2,
-            apart_seconds=0.8, longest_hang_seconds=5,
-        )  # fmt: skip
+def test_a_short_nemesis(common: Ground, seed: int, chance: random.Random) -> None:
+    storm(
+        common, chance, "short nemesis", seed,
+        seconds=12, runs=60, executions_per_second=2,
+        apart_seconds=0.8, longest_hang_seconds=5,
+    )  # fmt: skip
 
 
 @pytest.mark.faults

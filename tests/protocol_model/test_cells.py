@@ -24,7 +24,7 @@ WHERE = [
 ]
 Seeds = dict[Cell, list[World]]
 _MOST_STATES = 1_500
-_MOST_SEEDED = 10_000_000 if IS_THOROUGH else 12_000
+_MOST_SEEDED = 10_000_000 if IS_THOROUGH else 6_000
 
 
 @pytest.mark.timeout(600)

@@ -11,7 +11,7 @@ from tests.protocol_model.server import Server
 from tests.protocol_model.test_exploring import IS_THOROUGH
 from tests.protocol_model.world import Model
 
-MOST_STATES = 200_000 if IS_THOROUGH else 1_000
+MOST_STATES = 200_000 if IS_THOROUGH else 400
 
 
 @pytest.mark.parametrize("mutant", [*DEVICE, *SERVER], ids=str)

@@ -14,6 +14,9 @@ from tests.protocol_model.output_device import OutputDevice
 from tests.protocol_model.output_server import OutputServer
 from tests.protocol_model.outputs import Outputs, explore
 from tests.protocol_model.rewriting import Patch, replaced, rewritten, together
+from tests.protocol_model.test_exploring import IS_THOROUGH
+
+MOST_STATES = 100_000 if IS_THOROUGH else 1_000
 
 
 @pytest.fixture
@@ -109,5 +112,5 @@ def test_a_rule_that_another_makes_up_for_breaks_nothing_alone(
     outputs: Outputs, mutant: Mutant
 ) -> None:
     with mutant.patch():
-        _states, flaw = explore(outputs)
+        _states, flaw = explore(outputs, most_states=MOST_STATES)
     assert flaw is None, f"not redundant ({mutant.why_redundant}): {flaw}"

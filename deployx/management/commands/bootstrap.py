@@ -22,20 +22,31 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--administrator", default="admin", metavar="NAME")
+        parser.add_argument(
+            "--with-token", metavar="NAME", help="print, last, a new enrolment token of this name"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
         call_command("compilemessages", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         keys.ensure_key()
-        with transaction.atomic():
-            if User.objects.select_for_update().filter(is_superuser=True, is_active=True).exists():
-                return
-            if User.objects.filter(username=options["administrator"]).exists():
-                raise CommandError(
-                    f"There is no active administrator, but an account {options['administrator']}:"
-                    " name another with --administrator."
-                )
-            password = new_password()
-            User.objects.create_superuser(options["administrator"], password=password)
-        self.stdout.write(password)
+        if password := _administrator(options["administrator"]):
+            self.stdout.write(password)
+        if name := options["with_token"]:
+            call_command("enroll-token", "add", "--name", name, stdout=self.stdout)
+
+
+@transaction.atomic
+def _administrator(name: str) -> str:
+    """Makes the first one; its password, or nothing where there is one. Raises CommandError."""
+    if User.objects.select_for_update().filter(is_superuser=True, is_active=True).exists():
+        return ""
+    if User.objects.filter(username=name).exists():
+        raise CommandError(
+            f"There is no active administrator, but an account {name}:"
+            " name another with --administrator."
+        )
+    password = new_password()
+    User.objects.create_superuser(name, password=password)
+    return password

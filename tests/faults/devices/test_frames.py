@@ -18,6 +18,9 @@ from tests.running import until
 
 ENVIRONMENT = {**QUICK, "DEPLOYX_AGENT_KILL_GRACE_SECONDS": "1"}
 
+# Late and not lost, for what is lost is counted; no connection lives as long.
+NEVER_SECONDS = 3_600.0
+
 # Sent about no run: the server keeps a device's facts as they were until they change again.
 WITHOUT_A_RUN = {(UP, "facts")}
 # Files and updates have tests of their own; a recall is only made after a restore.
@@ -31,15 +34,14 @@ LOST = sorted(EVERY - WITHOUT_A_RUN - ELSEWHERE - OF_THE_HANDSHAKE)
 
 @dataclass(slots=True)
 class Holding:
-    """The rule, with every START late for as long as `is_on`."""
+    """The rule, and no START comes through for as long as `is_on`: agents say it again."""
 
     rule: Rule
-    seconds: float = 3.0
     is_on: bool = False
 
     def __call__(self, seen: Seen) -> Fate:
         fate = self.rule(seen)
-        return [self.seconds for _ in fate] if self.is_on and seen.type == "start" else fate
+        return [NEVER_SECONDS for _ in fate] if self.is_on and seen.type == "start" else fate
 
 
 def hold_starts(ways: list[Way], *, is_on: bool) -> None:
@@ -65,7 +67,9 @@ def course(case: Case, ways: list[Way]) -> None:
     case.until_all(stopped, "claimed")
     case.fleet.system.post(f"/api/schedule/executions/{stopped}/cancel", status=202)
     case.until_all(stopped, "cancelled")
+    hold_starts(ways, is_on=False)
     until(lambda: all(way.met[DOWN, "stop"] for way in ways) or None, what="every START answered")
+    hold_starts(ways, is_on=True)
     (returned,) = case.executions(1, seed=case.seed, stdout_bytes=300)
     case.until_all(returned, "claimed")
     for device in case.fleet.devices:
