@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks import (
     beat,
+    changes,
     first_line,
     fleet,
     fleet_report,
@@ -21,7 +22,17 @@ from benchmarks import (
 )
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-NAMES = ("floor", "first-line", "recurrence", "beat", "output", "web", "fleet", "transfer")
+NAMES = (
+    "floor",
+    "first-line",
+    "recurrence",
+    "beat",
+    "output",
+    "web",
+    "changes",
+    "fleet",
+    "transfer",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,6 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
     if "web" in chosen:
         before = machine.load()
         text += web.render(web.measure(seconds=options.seconds), before)
+    if "changes" in chosen:
+        before = machine.load()
+        text += changes.render(changes.measure(), before)
     if "fleet" in chosen:
         sizes = options.agents or fleet.SIZES
         found = fleet.measure(

@@ -77,7 +77,7 @@ def measure(
     """`lengths` are of the history in runs, rising, the great execution's included."""
     with running_system(DEPLOYX_RECONCILE="off") as system, _database(system) as database:
         filled = fill(system, database, tasks, devices)
-        headers, present, found = _headers(system), devices, []
+        headers, present, found = signed_in(system), devices, []
         for length in lengths:
             lengthen(database, filled, (length - present) // RUNS_AN_EXECUTION)
             present = length
@@ -142,8 +142,8 @@ def _database(system: RunningSystem) -> Iterator[psycopg.Connection[Any]]:
         yield database
 
 
-def _headers(system: RunningSystem) -> dict[str, str]:
-    """Those of somebody who has signed in."""
+def signed_in(system: RunningSystem) -> dict[str, str]:
+    """The headers of somebody who has signed in."""
     key = system.manage("shell", "--verbosity", "0", "-c", _SIGN_IN).stdout.split()[-1]
     return {"Cookie": f"sessionid={key}"}
 

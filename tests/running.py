@@ -215,7 +215,7 @@ def _end(system: RunningSystem) -> None:
     try:
         system.process.wait(60)
     finally:
-        _gone, left = psutil.wait_procs(family, timeout=10)
+        _gone, left = psutil.wait_procs(family, timeout=30)
         for one in left:
             one.kill()
         system.process.kill()

@@ -140,7 +140,7 @@ def _in_a_connection_of_its_own(device: Device, admin: User) -> None:
 
 
 def _await_somebody_waiting_for_a_lock() -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     with connection.cursor() as cursor:
         while time.monotonic() < deadline:
             cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")

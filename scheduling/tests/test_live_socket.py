@@ -31,7 +31,7 @@ class Page:
         self._line, self.client = line, client
 
     async def hears(self) -> dict[str, Any]:
-        message = await self._line.receive_output(5)
+        message = await self._line.receive_output(60)
         assert message["type"] == "websocket.send", message
         heard: dict[str, Any] = json.loads(message["text"])
         return heard
@@ -40,7 +40,7 @@ class Page:
         return bool(await self._line.receive_nothing(3 * consumers.PAUSE_SECONDS))
 
     async def is_closed_with(self) -> int:
-        message = await self._line.receive_output(5)
+        message = await self._line.receive_output(60)
         assert message["type"] == "websocket.close", message
         return int(message["code"])
 
@@ -66,16 +66,16 @@ async def page_of(
     scope = {"type": "websocket", "path": consumers.PATH, "headers": headers}
     line = ApplicationCommunicator(consumers.LiveConsumer.as_asgi(board=notices), scope)
     await line.send_input({"type": "websocket.connect"})
-    assert (await line.receive_output(5))["type"] == "websocket.accept"
+    assert (await line.receive_output(60))["type"] == "websocket.accept"
     if is_heard:
         await _joined(notices)
     yield Page(line, client)
     await line.send_input({"type": "websocket.disconnect", "code": 1001})
-    await line.wait(5)
+    await line.wait(60)
 
 
 async def _joined(notices: board.Board) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await notices.is_listening.wait()
 
 
@@ -246,8 +246,8 @@ async def test_a_page_of_another_site_gets_no_socket(origin: bytes | None) -> No
     scope = {"type": "websocket", "path": consumers.PATH, "headers": headers}
     line = ApplicationCommunicator(consumers.LiveConsumer.as_asgi(board=board.Board()), scope)
     await line.send_input({"type": "websocket.connect"})
-    assert (await line.receive_output(5))["type"] == "websocket.close"
-    await line.wait(5)
+    assert (await line.receive_output(60))["type"] == "websocket.close"
+    await line.wait(60)
 
 
 async def test_the_hub_of_the_same_process_listens_beside_it(
@@ -255,7 +255,7 @@ async def test_the_hub_of_the_same_process_listens_beside_it(
 ) -> None:
     woken, offered = asyncio.Event(), asyncio.Event()
     listening = asyncio.create_task(listen(wake=woken.set, offer=offered.set))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await woken.wait()
     async with page_of(operator, notices) as page:
         await in_thread(lambda: live.changed("task", [task.pk]))
@@ -263,7 +263,7 @@ async def test_the_hub_of_the_same_process_listens_beside_it(
         woken.clear()
         await in_thread(hints.offer_runs)
         await in_thread(hints.wake_hubs)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await woken.wait()
             await offered.wait()
     listening.cancel()

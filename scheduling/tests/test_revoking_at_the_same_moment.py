@@ -39,7 +39,7 @@ def meanwhile(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
 
     thread = threading.Thread(target=course)
     thread.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not _somebody_waits():
         assert time.monotonic() < deadline, "nobody came to wait"
         time.sleep(0.01)

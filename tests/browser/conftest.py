@@ -49,8 +49,8 @@ addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy: ${event.effectiveDirective} refused ${event.blockedURI || event.sample}`));
 """
 # The machine may have much else to do.
-PATIENCE = 20_000
-AT_ONCE = 10_000
+PATIENCE = 45_000
+AT_ONCE = 20_000
 """Milliseconds within which a page that was told of a change shows it; by itself it asks later."""
 expect.set_options(timeout=PATIENCE)
 # A newer question takes an older one's place: htmx says so, as if it were an error.
@@ -117,7 +117,7 @@ def _work_beside_playwright() -> Iterator[None]:
     send = hints.send_to_group
 
     def send_from_elsewhere(group: str, message: dict[str, Any]) -> None:
-        other.submit(send, group, message).result(10)
+        other.submit(send, group, message).result(60)
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as other:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

@@ -74,7 +74,7 @@ def test_what_happened_before_the_line_was_open_shows_as_soon_as_it_is(
     with ThreadPoolExecutor(1) as device:
         visitor.page.route(
             "**/js/live.js*",
-            lambda route: (device.submit(end_meanwhile).result(10), route.continue_()),
+            lambda route: (device.submit(end_meanwhile).result(60), route.continue_()),
         )
         page = visitor.opens(execution.get_absolute_url())
         visitor.waits_for_line()

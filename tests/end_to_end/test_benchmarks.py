@@ -1,10 +1,10 @@
-"""`benchmarks.first_line` on a system that runs."""
+"""Benchmarks on a system that runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import first_line, output
+from benchmarks import changes, first_line, output
 from tests.running import RunningSystem
 
 
@@ -13,6 +13,12 @@ def test_the_first_line_is_measured_from_due_to_stored(system: RunningSystem) ->
     assert len(found.stored) == 2
     for started, stored in zip(found.started, found.stored, strict=True):
         assert 0 < started < stored
+
+
+def test_a_change_is_heard_of_before_it_is_shown(system: RunningSystem) -> None:
+    found = changes.measure_on(system, 3)
+    assert len(found.page) == 3
+    assert all(0 < heard < shown for heard, shown in zip(found.heard, found.shown, strict=True))
 
 
 def test_lines_are_seen_after_they_were_written(system: RunningSystem) -> None:

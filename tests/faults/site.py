@@ -110,7 +110,7 @@ class Site(Served):
         for name in reversed(PROGRAMS):
             if name in self._programs:
                 self._programs[name].stop()
-        _gone, left = psutil.wait_procs(family, timeout=10)
+        _gone, left = psutil.wait_procs(family, timeout=30)
         for one in left:
             one.kill()
         self.api.close()

@@ -103,7 +103,7 @@ def test_two_at_once_act_once_and_both_get_the_first_answer(
     together = threading.Barrier(2)
 
     def create(client: APIClient) -> Any:
-        together.wait(10)
+        together.wait(60)
         try:
             return client.post(TASKS, body, headers=KEY).json()
         finally:
