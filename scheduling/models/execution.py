@@ -186,6 +186,7 @@ class Execution(models.Model):
                 condition=Q(status__in=["pending", "running"]),
             ),
             models.Index(fields=["status", "-id"], name="execution_by_status"),
+            models.Index(fields=["trigger", "-id"], name="execution_by_trigger"),
             models.Index(
                 fields=["completed_at"],
                 name="execution_by_end",

@@ -47,6 +47,17 @@ def test_tasks_by_status_type_and_recurrence(api: APIClient, make: Make) -> None
     assert names(api, "task_type=command&status=running") == []
 
 
+def test_a_rare_trigger_is_not_looked_for_through_the_whole_history(make: Make) -> None:
+    one = factories.execution(make(), status="skipped")
+    names = [each.attname for each in one._meta.concrete_fields if not each.primary_key]
+    same = {name: getattr(one, name) for name in names}
+    Execution.objects.bulk_create(Execution(**same) for _number in range(2_000))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE scheduled_task_executions")
+    plan = Execution.objects.filter(trigger="retry").order_by("-id")[:50].explain()
+    assert "execution_by_trigger" in plan
+
+
 def test_tasks_by_device_are_those_that_reach_it_by_whatever_way(
     api: APIClient, make: Make, web_device: Device, web_group: DeviceGroup, operator: User
 ) -> None:
