@@ -18,11 +18,6 @@ DEVICES = 10
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest case begins first, so that the others go on beside it (`make faults`)."""
-    items.sort(key=lambda item: item.name != "test_a_nemesis_of_ten_minutes")
-
-
 @pytest.fixture
 def seed() -> int:
     """DEPLOYX_FAULT_SEED, or the same each time; printed, and so shown with a failure."""

@@ -151,6 +151,7 @@ def test_a_scheduler_alone_survives_a_short_storm_under_a_clock_an_hour_ahead(
 
 
 @pytest.mark.faults
+@pytest.mark.alone
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(
     ("reconcile", "ahead"), [("off", 0), ("off", 3_600), ("on", 0), ("on", -3_600)]

@@ -55,6 +55,7 @@ def test_a_short_nemesis(common: Ground, seed: int, chance: random.Random) -> No
 
 
 @pytest.mark.faults
+@pytest.mark.alone
 @pytest.mark.timeout(3_000)
 def test_a_nemesis_of_ten_minutes(folder: Path, seed: int, chance: random.Random) -> None:
     with ground(folder, 20) as on:
