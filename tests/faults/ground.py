@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,8 @@ from tests.faults.checker import Checker
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.load import Load
 from tests.faults.site import Site, site
+
+RUNS_A_DEVICE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,17 @@ class Ground:
     @property
     def kills(self) -> int:
         return self.site.kills + self.fleet.kills
+
+    def load(self, chance: random.Random, executions_per_second: float) -> Load:
+        """As much work as that, but no more than this machine gets done: what only waits for its turn
+        shows nothing about a fault, and keeps everything else waiting."""
+        most_open = RUNS_A_DEVICE * len(self.fleet.devices)
+        return Load(
+            self.fleet,
+            chance,
+            executions_per_second,
+            is_wanted=lambda: self.checker.open_runs() < most_open,
+        )
 
     @contextmanager
     def case(

@@ -11,7 +11,6 @@ import pytest
 from tests.faults import gates
 from tests.faults.fleet import Fleet
 from tests.faults.ground import Ground
-from tests.faults.load import Load
 from tests.faults.mischief import kill_a_pool_child, kill_a_shim, kill_an_agent
 from tests.faults.site import Site, pause
 
@@ -36,7 +35,7 @@ def kill_at_random(on: Ground, chance: random.Random, victim: str) -> None:
 def test_programs_of_all_sorts_are_killed_for_a_few_seconds(
     common: Ground, seed: int, chance: random.Random
 ) -> None:
-    load = Load(common.fleet, chance, 3)
+    load = common.load(chance, 3)
     load.prepare(scale=0.3)
     victims = [*VICTIMS, "pool child", "agent", "shim"]
     with common.case("each program killed once", seed, cases=len(victims), load=load):
@@ -51,7 +50,7 @@ def test_programs_of_all_sorts_are_killed_for_a_few_seconds(
 def test_a_program_is_killed_again_and_again(
     common: Ground, seed: int, chance: random.Random, victim: str
 ) -> None:
-    load = Load(common.fleet, chance, 3)
+    load = common.load(chance, 3)
     load.prepare(scale=0.5)
     with common.case(f"{victim} killed at random", seed, cases=8, load=load):
         for _kill in range(8):
@@ -66,7 +65,7 @@ def test_the_servers_programs_are_killed_at_every_step(
     common: Ground, seed: int, chance: random.Random, victims: Sequence[str]
 ) -> None:
     steps = [(step, moment) for step in gates.STEPS for moment in gates.MOMENTS]
-    load = Load(common.fleet, chance, 2)
+    load = common.load(chance, 2)
     load.prepare(scale=0.2)
     for code in range(1, 5):  # or it would be long until the next one fails
         load.add(seed=seed, exit_code=code)

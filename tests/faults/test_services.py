@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 
 def work(on: Ground, chance: random.Random) -> Load:
-    load = Load(on.fleet, chance, 2)
+    load = on.load(chance, 2)
     load.prepare(scale=0.5)
     load.repeat()
     return load
