@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from websockets import Origin
 from websockets.sync.client import ClientConnection, connect
 
-from benchmarks.report import p95
+from benchmarks.report import milliseconds, p95
 from benchmarks.web import signed_in
-from tests.running import RunningSystem, running_system
+from tests.running import BY_HAND, RunningSystem, running_system
 
 CHANGES = 60
 WITHIN_SECONDS = 10.0
@@ -71,8 +71,7 @@ def _task(system: RunningSystem) -> str:
         "task_type": "command",
         "command_payload": {"command": "true"},
         "device_ids": [system.device()["id"]],
-        "recurrence_type": "once",
-        "recurrence_config": {"run_at": None},
+        **BY_HAND,
     }
     return str(system.post("/api/schedule/tasks", body)["id"])
 
@@ -123,5 +122,4 @@ def render(found: Changes, load: str) -> str:
 
 
 def _row(seconds: Sequence[float]) -> str:
-    numbers = (statistics.median(seconds), p95(seconds), max(seconds))
-    return " | ".join(f"{number * 1000:.0f}" for number in numbers)
+    return milliseconds(statistics.median(seconds), p95(seconds), max(seconds))

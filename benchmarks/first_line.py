@@ -6,7 +6,6 @@ Everything is on one machine, so that one clock measures all of it.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from dataclasses import dataclass
@@ -94,8 +93,7 @@ def _schedule(system: RunningSystem, device: str, due: datetime) -> dict[str, An
 
 def _database(system: RunningSystem) -> psycopg.Connection[tuple[str]]:
     """Where the line is looked for: a held request would add its own time."""
-    services = json.loads((system.home / "services.json").read_text())
-    return psycopg.connect(services["database_url"], autocommit=True)
+    return psycopg.connect(system.database_url, autocommit=True)
 
 
 def _late(connection: psycopg.Connection[tuple[str]], task: dict[str, Any]) -> tuple[float, float]:

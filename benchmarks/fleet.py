@@ -6,7 +6,6 @@ that executes a task to the moment at which no run of it is left unended in Post
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from benchmarks import commits, floor, large, machine, open_files, others
 from benchmarks.queueing import queue_up
 from benchmarks.simulated import Fleet, Habits, Identity, enlist, fleet
 from benchmarks.spent import between, spent
-from tests.running import RunningSystem, running_system
+from tests.running import BY_HAND, RunningSystem, running_system
 
 SIZES = (1_000, 5_000, 10_000)
 QUEUED = 100_000
@@ -142,7 +141,7 @@ class _Crowd:
     def __init__(self, system: RunningSystem, stack: ExitStack) -> None:
         self._system = system
         self._stack = stack
-        self.database = str(json.loads((system.home / "services.json").read_text())["database_url"])
+        self.database = system.database_url
         self._connection = stack.enter_context(psycopg.connect(self.database, autocommit=True))
         self._fleets: list[Fleet] = []
         self.identities: list[Identity] = []
@@ -210,8 +209,7 @@ class _Crowd:
             "task_type": "command",
             "command_payload": {"command": "df -h", "shell": "sh"},
             "device_ids": [one.id for one in identities],
-            "recurrence_type": "once",
-            "recurrence_config": {"run_at": None},
+            **BY_HAND,
             "rollout": {"strategy": "parallel", "max_concurrent": len(identities)},
         }
         return str(self._system.post("/api/schedule/tasks", body)["id"])

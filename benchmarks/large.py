@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psycopg
 
 from benchmarks.simulated import enlist
-from tests.running import RunningSystem, until
+from tests.running import BY_HAND, RunningSystem, until
 
 NUMBER = 50_000
 WITHIN_SECONDS = 300.0
@@ -57,8 +57,7 @@ def _task(system: RunningSystem, database_url: str, number: int) -> str:
         "task_type": "command",
         "command_payload": {"command": "true", "shell": "sh"},
         "group_ids": [group],
-        "recurrence_type": "once",
-        "recurrence_config": {"run_at": None},
+        **BY_HAND,
     }
     return str(system.post("/api/schedule/tasks", body)["id"])
 

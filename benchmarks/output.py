@@ -6,7 +6,6 @@ another agent, on the same machine, is the device next to it. One clock measures
 
 from __future__ import annotations
 
-import json
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ import psycopg
 from benchmarks.report import p95
 from benchmarks.spent import peak
 from tests.faults.fleet import fleet
-from tests.running import CHECKOUT, RunningSystem, running_system, until
+from tests.running import BY_HAND, CHECKOUT, RunningSystem, running_system, until
 
 MIB = 1024 * 1024
 LINES = 40
@@ -189,8 +188,7 @@ def _seen_by_command_line(system: RunningSystem, lines: int) -> tuple[float, ...
         "task_type": "command",
         "command_payload": {"command": _lines(lines), "shell": "sh"},
         "device_ids": [system.device()["id"]],
-        "recurrence_type": "once",
-        "recurrence_config": {"run_at": None},
+        **BY_HAND,
     }
     task = system.post("/api/schedule/tasks", body)
     shown = subprocess.Popen(
@@ -214,8 +212,7 @@ def _seen_by_command_line(system: RunningSystem, lines: int) -> tuple[float, ...
 
 
 def _database(system: RunningSystem) -> psycopg.Connection[tuple[Any, ...]]:
-    services = json.loads((system.home / "services.json").read_text())
-    return psycopg.connect(services["database_url"], autocommit=True)
+    return psycopg.connect(system.database_url, autocommit=True)
 
 
 def _written_ahead(database: psycopg.Connection[tuple[Any, ...]]) -> int:

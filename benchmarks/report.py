@@ -87,8 +87,12 @@ def _first_line(found: FirstLine) -> str:
 
 
 def _row(seconds: Sequence[float]) -> str:
-    numbers = (statistics.median(seconds), p95(seconds), min(seconds), max(seconds))
-    return " | ".join(f"{number * 1000:.0f}" for number in numbers)
+    return milliseconds(statistics.median(seconds), p95(seconds), min(seconds), max(seconds))
+
+
+def milliseconds(*seconds: float) -> str:
+    """The cells of a table's row."""
+    return " | ".join(f"{each * 1000:.0f}" for each in seconds)
 
 
 def p95(seconds: Sequence[float]) -> float:

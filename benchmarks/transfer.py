@@ -250,8 +250,7 @@ def _under_way(
     system: RunningSystem, source: Path, number: int
 ) -> Iterator[tuple[str, list[Given]]]:
     """The digest, and an address and key for each of so many devices, whose runs go on meanwhile."""
-    services = json.loads((system.home / "services.json").read_text())
-    devices = enlist(services["database_url"], number)
+    devices = enlist(system.database_url, number)
     habits = Habits(runs_for_seconds=3_000)
     with fleet(system.address, devices, habits, processes=1) as agents:
         agents.connect()

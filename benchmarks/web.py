@@ -7,7 +7,6 @@ and runs. Every number of one run comes from the same web process.
 from __future__ import annotations
 
 import http.client
-import json
 import math
 import statistics
 import subprocess
@@ -22,7 +21,7 @@ from typing import Any
 import psycopg
 
 from tests import history
-from tests.running import CHECKOUT, RunningSystem, free_port, running_system, until
+from tests.running import BY_HAND, CHECKOUT, RunningSystem, free_port, running_system, until
 
 TASKS, DEVICES = 10_000, 50_000
 LENGTHS = (100_000, 1_000_000)
@@ -113,8 +112,7 @@ def fill(
         "task_type": "command",
         "command_payload": {"command": "df -h"},
         "device_ids": [device["id"]],
-        "recurrence_type": "once",
-        "recurrence_config": {"run_at": None},
+        **BY_HAND,
     }
     task = system.post("/api/schedule/tasks", body)["id"]
     execution = system.post(f"/api/schedule/tasks/{task}/execute", status=202)["id"]
@@ -137,8 +135,7 @@ def lengthen(database: psycopg.Connection[Any], filled: Filled, executions: int)
 
 @contextmanager
 def _database(system: RunningSystem) -> Iterator[psycopg.Connection[Any]]:
-    services = json.loads((system.home / "services.json").read_text())
-    with psycopg.connect(services["database_url"], autocommit=True) as database:
+    with psycopg.connect(system.database_url, autocommit=True) as database:
         yield database
 
 

@@ -18,11 +18,14 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from deployx.embedded.discovery import Running
 from deployx.embedded.home import Home
 from tests import prepared
 
 CHECKOUT = prepared.CHECKOUT
 T = TypeVar("T")
+BY_HAND = {"recurrence_type": "once", "recurrence_config": {"run_at": None}}
+"""Of a task that nothing but a person starts."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,6 +118,13 @@ class RunningSystem(Served):
 
     process: subprocess.Popen[bytes]
     log: Path
+
+    @property
+    def database_url(self) -> str:
+        """Of its PostgreSQL."""
+        running = Running.read(self.home)
+        assert running is not None
+        return running.database_url
 
     def child(self, *words: str) -> psutil.Process:
         """The one program of the system whose command line has all these words."""

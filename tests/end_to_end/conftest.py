@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.running import RunningSystem, running_system
+from tests.running import BY_HAND, RunningSystem, running_system
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +20,6 @@ def once_in(seconds: float) -> dict[str, Any]:
     """The recurrence of a task that is due so many seconds from now."""
     moment = datetime.now(UTC) + timedelta(seconds=seconds)
     return {"recurrence_type": "once", "recurrence_config": {"run_at": moment.isoformat()}}
-
-
-BY_HAND = {"recurrence_type": "once", "recurrence_config": {"run_at": None}}
 
 
 def command(system: RunningSystem, line: str, **fields: Any) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import running
-from tests.end_to_end.conftest import BY_HAND
-from tests.running import RunningSystem, running_system
+from tests.running import BY_HAND, RunningSystem, running_system
 
 KIND = '''
 """Kind `greeting`: says hello to somebody."""

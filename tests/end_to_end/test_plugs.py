@@ -138,8 +138,7 @@ def test_a_payload_altered_in_the_database_is_refused_by_the_agent(
 
 
 def query(system: RunningSystem, sql: str, *parameters: object) -> tuple[object, ...]:
-    services = json.loads((system.home / "services.json").read_text())
-    with psycopg.connect(services["database_url"]) as connection:
+    with psycopg.connect(system.database_url) as connection:
         row = connection.execute(sql, parameters).fetchone()
     assert row is not None
     return row

@@ -16,7 +16,7 @@ import pytest
 from deployx.embedded.binaries import Binaries
 from tests.faults.fleet import Device, Fleet, fleet
 from tests.faults.site import PROGRAMS, Site, site
-from tests.running import until
+from tests.running import BY_HAND, until
 
 # A dump, a fleet, a restore: with the slow runs.
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
@@ -53,8 +53,7 @@ class Town:
                 "name": "Of the town",
                 "task_type": "command",
                 "command_payload": {"command": line},
-                "recurrence_type": "once",
-                "recurrence_config": {"run_at": None},
+                **BY_HAND,
                 "device_ids": [device.id for device in devices],
                 **fields,
             },

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import BY_HAND
 from tests.faults.fleet import Fleet
-from tests.running import RunningSystem, until
+from tests.running import BY_HAND, RunningSystem, until
 
 # The shim above a command has its state directory in its command line, which is named after its device.
 WHO = "d=$(tr '\\0' '\\n' < /proc/$PPID/cmdline | tail -n 1); d=${d%/runs/*}; d=${d##*/}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import psycopg
@@ -12,8 +11,7 @@ from benchmarks import fleet as fleet_benchmark
 from benchmarks import fleet_report
 from benchmarks.others import Other
 from benchmarks.simulated import Habits, Identity, enlist, fleet, written
-from tests.end_to_end.conftest import BY_HAND
-from tests.running import RunningSystem, until
+from tests.running import BY_HAND, RunningSystem, until
 
 AGENTS = 20
 OUTPUT_BYTES = 100_000
@@ -21,8 +19,7 @@ OUTPUT_BYTES = 100_000
 
 @pytest.fixture
 def database(system: RunningSystem) -> str:
-    services = json.loads((system.home / "services.json").read_text())
-    return str(services["database_url"])
+    return system.database_url
 
 
 def execute(system: RunningSystem, identities: list[Identity]) -> str:

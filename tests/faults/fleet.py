@@ -21,7 +21,7 @@ from devices.agent.config import StateDir
 from devices.agent.enrolling import enroll
 from devices.agent.journal import Entry, Journal
 from tests.faults.ledger import Ledger
-from tests.running import CHECKOUT, Served, until
+from tests.running import BY_HAND, CHECKOUT, Served, until
 
 QUICK = {
     "DEPLOYX_AGENT_RECONNECT_MAX_SECONDS": "3",
@@ -184,8 +184,7 @@ class Fleet:
             "name": "A fault run's",
             "task_type": "command",
             "command_payload": {"command": self.ledger.command(**work)},
-            "recurrence_type": "once",
-            "recurrence_config": {"run_at": None},
+            **BY_HAND,
             "device_ids": devices or self.ids,
             "overlap_policy": "allow",
             "timeout_seconds": 120,

@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 
 from tests.faults.ground import Ground, ground
-from tests.faults.load import Load
 from tests.faults.nemesis import Nemesis
 
 MINUTES = 10
 RUNS = 5_000
 MOST_OPEN = 600
-"""More than this would only wait, and nothing could happen to them meanwhile."""
 
 
 def storm(
@@ -30,12 +28,7 @@ def storm(
     executions_per_second: float,
     **fields: Any,
 ) -> None:
-    load = Load(
-        on.fleet,
-        chance,
-        executions_per_second,
-        is_wanted=lambda: on.checker.open_runs() < MOST_OPEN,
-    )
+    load = on.load(chance, executions_per_second, most_open=MOST_OPEN)
     load.prepare(scale=0.3)
     load.repeat()
     nemesis = Nemesis(on, random.Random(seed + 1), **fields)

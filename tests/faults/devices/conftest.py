@@ -15,7 +15,7 @@ from tests.faults.fleet import Fleet
 from tests.faults.ledger import Ledger
 from tests.faults.proxy import Between
 from tests.faults.site import Site, site
-from tests.running import Served, until
+from tests.running import BY_HAND, Served, until
 
 _numbers = itertools.count()
 
@@ -120,8 +120,7 @@ def execute_on(place: Served, device_ids: list[str]) -> str:
             "name": "A crowd's",
             "task_type": "command",
             "command_payload": {"command": "true"},
-            "recurrence_type": "once",
-            "recurrence_config": {"run_at": None},
+            **BY_HAND,
             "device_ids": device_ids,
         },
     )
