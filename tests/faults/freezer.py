@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import psutil
 
@@ -30,7 +31,10 @@ class Frozen:
         self.device.start()
 
     def disarm(self) -> None:
-        """And starts again without it."""
+        """And starts again without it; what still stands still goes on."""
+        for one in self.device.family():
+            with suppress(psutil.Error):
+                one.resume()
         self.device.stop()
         self.device.program = PROGRAM
         self.device.environment.pop(freezing.AT)
@@ -56,8 +60,9 @@ class Frozen:
 
     def _still(self) -> psutil.Process | None:
         for one in self.device.family():
-            if one.status() == psutil.STATUS_STOPPED:
-                return one
+            with suppress(psutil.Error):  # it may end at any moment
+                if one.status() == psutil.STATUS_STOPPED:
+                    return one
         return None
 
 

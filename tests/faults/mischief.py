@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 
 import psutil
 from redis import Redis
@@ -29,10 +30,15 @@ def kill_an_agent(fleet: Fleet, chance: random.Random) -> None:
 def kill_a_shim(fleet: Fleet, chance: random.Random) -> None:
     """Of a device that runs something; what it ran may live on for a while."""
 
-    def some() -> list[psutil.Process] | None:
-        return chance.choice(fleet.devices).shims() or None
+    def is_done() -> bool:
+        shims = chance.choice(fleet.devices).shims()
+        with suppress(psutil.Error):  # it may have ended by itself
+            if shims:
+                chance.choice(shims).kill()
+                return True
+        return False
 
-    chance.choice(until(some, what="a shim")).kill()
+    until(is_done, what="a shim killed")
     fleet.devices[0].kills += 1
 
 

@@ -21,15 +21,17 @@ def at_steps(
         of.task(seed=chance.randrange(2**32), exit_code=4),
     ]
     for batch in batches(of.devices, steps):
-        for frozen in batch:
-            frozen.arm()
-        of.start()
-        for task in tasks:
-            of.execute(task)
-        for frozen in batch:
-            end(frozen)
-        for frozen in batch:
-            frozen.disarm()
+        try:
+            for frozen in batch:
+                frozen.arm()
+            of.start()
+            for task in tasks:
+                of.execute(task)
+            for frozen in batch:
+                end(frozen)
+        finally:
+            for frozen in batch:
+                frozen.disarm()
 
 
 @pytest.mark.timeout(1_200)

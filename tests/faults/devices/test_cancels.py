@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.faults.devices.conftest import Case
-from tests.faults.fleet import QUICK
+from tests.faults.fleet import QUICK, family_of
 from tests.faults.proxy import PASSED, Between, Fate, Seen
 from tests.running import until
 
@@ -66,8 +66,8 @@ def cancel_at_go(case: Case, between: Between, chance: random.Random, number: in
     before, after = counts(case)
     assert before + after == number
     assert min(before, after) > number // 10, (before, after)
-    left = [one.cmdline() for device in case.fleet.devices for one in device.family()]
-    assert len(left) == DEVICES, f"more than the agents are left: {left}"
+    devices = case.fleet.devices
+    until(lambda: len(family_of(*devices)) == DEVICES, what="nothing left but the agents")
 
 
 def counts(case: Case) -> tuple[int, int]:
