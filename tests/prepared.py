@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import shutil
@@ -25,9 +24,9 @@ def begin(home: Home) -> None:
     subprocess.run(["tar", "-xpf", str(_tables()), "-C", str(home.data)], check=True)
 
 
-@functools.cache
 def _tables() -> Path:
-    """The data of a server that was migrated and has stopped; kept until the product changes."""
+    """The data of a server that was migrated and has stopped; kept until the product changes, which
+    it may do between two tests: another run then makes it anew, and removes the old."""
     archive = CHECKOUT / ".pytest_cache" / f"tables-{_version()}.tar"
     if not archive.exists():
         archive.parent.mkdir(exist_ok=True)
