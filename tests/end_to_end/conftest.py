@@ -8,6 +8,9 @@ import pytest
 
 from tests.running import BY_HAND, RunningSystem, running_system
 
+SOON = timedelta(seconds=15)
+"""What is due after it lies in the future still when a busy machine has made the task."""
+
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[RunningSystem]:
@@ -16,20 +19,22 @@ def system() -> Iterator[RunningSystem]:
         yield system
 
 
-def once_in(seconds: float) -> dict[str, Any]:
-    """The recurrence of a task that is due so many seconds from now."""
-    moment = datetime.now(UTC) + timedelta(seconds=seconds)
-    return {"recurrence_type": "once", "recurrence_config": {"run_at": moment.isoformat()}}
-
-
-def command(system: RunningSystem, line: str, **fields: Any) -> dict[str, Any]:
-    """A task's input: this command on the local device, by hand unless `fields` say when."""
+def command(
+    system: RunningSystem, line: str, *, is_due_soon: bool = False, **fields: Any
+) -> dict[str, Any]:
+    """A task's input: this command on the local device, by hand unless it is due soon or `fields`
+    say when."""
     if "device_ids" not in fields:
         fields["device_ids"] = [system.device()["id"]]
     return {
         "name": "A test's",
         "task_type": "command",
         "command_payload": {"command": line},
-        **BY_HAND,
+        **(_once_soon() if is_due_soon else BY_HAND),
         **fields,
     }
+
+
+def _once_soon() -> dict[str, Any]:
+    moment = datetime.now(UTC) + SOON
+    return {"recurrence_type": "once", "recurrence_config": {"run_at": moment.isoformat()}}

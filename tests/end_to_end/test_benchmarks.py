@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks import changes, first_line, output
+from tests.end_to_end.conftest import SOON
 from tests.running import RunningSystem
 
 
-def test_the_first_line_is_measured_from_due_to_stored(system: RunningSystem) -> None:
+def test_the_first_line_is_measured_from_due_to_stored(
+    system: RunningSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_line, "DUE_IN_SECONDS", SOON.total_seconds())
     found = first_line.measure_on(system, repeats=2, floor=0.001)
     assert len(found.stored) == 2
     for started, stored in zip(found.started, found.stored, strict=True):
         assert 0 < started < stored
 
 
-def test_a_change_is_heard_of_before_it_is_shown(system: RunningSystem) -> None:
+def test_a_change_is_heard_of_before_it_is_shown(
+    system: RunningSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "WITHIN_SECONDS", 60.0)
     found = changes.measure_on(system, 3)
     assert len(found.page) == 3
     assert all(0 < heard < shown for heard, shown in zip(found.heard, found.shown, strict=True))
