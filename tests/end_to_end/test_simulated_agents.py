@@ -10,7 +10,7 @@ import pytest
 from benchmarks import fleet as fleet_benchmark
 from benchmarks import fleet_report
 from benchmarks.others import Other
-from benchmarks.simulated import Habits, Identity, enlist, fleet, written
+from benchmarks.simulated import Fleet, Habits, Identity, enlist, fleet, written
 from tests.running import BY_HAND, RunningSystem, until
 
 AGENTS = 20
@@ -60,6 +60,17 @@ def status(database: str, execution: str) -> str:
     return str(row[0])
 
 
+def until_all_came_back(agents: Fleet) -> None:
+    welcomes = 0
+
+    def came_back() -> bool:
+        nonlocal welcomes
+        welcomes += agents.tally().welcomes
+        return welcomes >= 2 * AGENTS
+
+    until(came_back, what="every agent's second welcome")
+
+
 def test_a_fleet_that_streams_while_web_is_killed_loses_and_doubles_nothing(
     system: RunningSystem, database: str
 ) -> None:
@@ -73,13 +84,13 @@ def test_a_fleet_that_streams_while_web_is_killed_loses_and_doubles_nothing(
     )
     with fleet(system.address, identities, habits) as agents:
         agents.connect()
-        agents.until_online(AGENTS, 30)
+        agents.until_online(AGENTS, 120)
         execution = execute(system, identities)
         until(lambda: len(stored(database, execution)) == AGENTS, what="output of each")
         system.child("uvicorn", "deployx.asgi:application").kill()
         until(lambda: status(database, execution) == "success", what="the execution's end")
         until(lambda: all(one.settled for one in agents.runs()), what="the last acknowledgement")
-        assert agents.tally().welcomes >= 2 * AGENTS
+        until_all_came_back(agents)
         told = agents.runs()
     assert {(one.starts, one.outcome, one.settled) for one in told} == {
         (1, "succeeded", "succeeded")
