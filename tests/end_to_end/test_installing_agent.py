@@ -25,6 +25,8 @@ from devices.agent import __version__
 from tests.end_to_end.conftest import command
 from tests.running import RunningSystem, until
 
+# Each installs with pip into an environment of its own, which a busy machine takes long for.
+pytestmark = pytest.mark.timeout(900)
 NEEDED = ("websockets", "cryptography", "psutil", "cffi", "pycparser")
 UNIT = Path("etc/systemd/system/deployx-agent.service")
 
@@ -62,7 +64,7 @@ class Machine:
             },
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=300,
             check=False,
         )
 
@@ -110,7 +112,7 @@ def pack(installed: Distribution, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def script(system: RunningSystem) -> str:
-    return httpx.get(f"{system.address}/agent/install.sh").raise_for_status().text
+    return httpx.get(f"{system.address}/agent/install.sh", timeout=60).raise_for_status().text
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +142,7 @@ def device(machine: Machine) -> Iterator[dict[str, Any]]:
         found = until(online, what="the installed agent online")
         yield found
         agent.terminate()
-        agent.wait(30)
+        agent.wait(60)
     # Other tests take whichever device is online.
     assert machine.system.api.delete(f"/api/devices/{found['id']}").status_code == 204
 

@@ -55,7 +55,7 @@ class Machine:
                 yield
             finally:
                 process.terminate()
-                process.wait(30)
+                process.wait(60)
 
     @property
     def pinned(self) -> str:

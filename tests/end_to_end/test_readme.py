@@ -47,7 +47,7 @@ def test_what_it_says_can_be_pasted(
         capture_output=True,
         text=True,
         check=False,
-        timeout=90,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     assert [text for text in expected if text not in done.stdout] == []

@@ -15,6 +15,7 @@ from tests.end_to_end.test_installing_agent import Machine, index, script
 from tests.running import RunningSystem, until
 
 __all__ = ["index", "script"]
+pytestmark = pytest.mark.timeout(900)
 OLD = "0.9.10"
 """Not as long as the version it stands in for: Python's own cache goes by size and second."""
 
@@ -42,7 +43,7 @@ def agent(machine: Machine) -> Iterator[subprocess.Popen[bytes]]:
     with log, subprocess.Popen(line, env={}, stderr=log) as process:
         yield process
         process.terminate()
-        process.wait(30)
+        process.wait(60)
     system = machine.system
     assert system.api.delete(f"/api/devices/{found(system)['id']}").status_code == 204
 
@@ -71,7 +72,7 @@ def test_it_is_updated_while_a_command_runs(
 
     answer = system.api.post(f"/api/devices/{device['id']}/update-agent")
     assert answer.status_code == 202
-    until(lambda: has(system, __version__), 120, what="the agent of this server's version")
+    until(lambda: has(system, __version__), 300, what="the agent of this server's version")
     gate.touch()
     system.ended(execution)
 
