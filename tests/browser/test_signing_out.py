@@ -5,7 +5,7 @@ import re
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
-from tests.browser.conftest import AT_ONCE, Visitor
+from tests.browser.conftest import Visitor
 
 
 def test_signing_out_in_one_tab_ends_the_other(visitor: Visitor, operator: User) -> None:
@@ -15,7 +15,7 @@ def test_signing_out_in_one_tab_ends_the_other(visitor: Visitor, operator: User)
     second = first.context.new_page()
     second.goto(visitor.address + "/devices/")
     second.get_by_role("button", name="Sign out").click()
-    expect(first).to_have_url(re.compile(r"/accounts/login/\?next=/tasks/"), timeout=AT_ONCE)
+    expect(first).to_have_url(re.compile(r"/accounts/login/\?next=/tasks/"))
 
 
 def test_a_wrong_password_says_so_and_the_right_one_leads_in(

@@ -14,7 +14,7 @@ from devices.models import Device, DeviceGroup
 from scheduling import executions, ledger, rollout
 from scheduling.models import DeviceRun, Execution
 from scheduling.tests import factories
-from tests.browser.conftest import AT_ONCE, Visitor
+from tests.browser.conftest import Visitor
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_somebody_elses_pause_shows_at_once(
     visitor.waits_for_line()
     executions.pause_rollout(execution, operator)
     paused = page.get_by_role("button", name="Resume rollout")
-    expect(paused).to_be_visible(timeout=AT_ONCE)
+    expect(paused).to_be_visible()
 
 
 def test_what_happened_before_the_line_was_open_shows_as_soon_as_it_is(
@@ -79,7 +79,7 @@ def test_what_happened_before_the_line_was_open_shows_as_soon_as_it_is(
         page = visitor.opens(execution.get_absolute_url())
         visitor.waits_for_line()
     row = page.locator(f"#run-{run.pk}")
-    expect(row).to_contain_text("Succeeded", timeout=AT_ONCE)
+    expect(row).to_contain_text("Succeeded")
 
 
 def test_the_actions_stay_in_reach_on_a_long_page(visitor: Visitor, execution: Execution) -> None:

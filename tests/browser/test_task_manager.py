@@ -13,7 +13,7 @@ from devices.models import DeviceGroup
 from scheduling import schedules
 from scheduling.models import Execution, ScheduledTask, TaskTemplate
 from scheduling.tests import factories
-from tests.browser.conftest import AT_ONCE, Visitor, _visit
+from tests.browser.conftest import Visitor, _visit
 
 
 @pytest.fixture
@@ -45,6 +45,7 @@ def test_what_a_search_found_is_ticked_and_deleted_after_a_question(
     page = visitor.opens("/tasks/")
     page.get_by_label("Search by name").press_sequentially("disk")
     expect(page.get_by_role("link", name="Backups", exact=True)).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"search=disk"))
     page.get_by_label("Tick all on this page").check()
     expect(page.get_by_text("2 ticked")).to_be_visible()
     press(page, "Delete")
@@ -79,6 +80,7 @@ def test_all_that_match_are_paused_resumed_and_started(
     ):
         page.get_by_label("All 2 that match").check()
         press(page, button)
+        page.wait_for_url("**/tasks/bulk/*")
         page.get_by_role("main").get_by_role("button", name=button).click()
         page.get_by_text(said).wait_for()
     assert Execution.objects.count() == 2
@@ -89,6 +91,7 @@ def test_ticks_work_without_a_script(plain_visitor: Visitor, tasks: list[Schedul
     page = plain_visitor.opens("/tasks/")
     tick(page, "Disk space", "Backups")
     press(page, "Pause")
+    page.wait_for_url("**/tasks/bulk/*")
     page.get_by_role("button", name="Pause").click()
     page.get_by_text("2 tasks are paused.").wait_for()
     page.get_by_text("1 group").first.click()
@@ -160,7 +163,7 @@ def test_two_people_see_each_others_changes_and_keep_what_they_were_at(
     row.get_by_text("1 group").click()
     mine.get_by_label("Search by name").focus()
     theirs.get_by_role("button", name="Pause: Backups").click()
-    expect(row.get_by_text("Paused", exact=True)).to_be_visible(timeout=AT_ONCE)
+    expect(row.get_by_text("Paused", exact=True)).to_be_visible()
     expect(mine.get_by_role("checkbox", name="Backups", exact=True)).to_be_checked()
     expect(mine.get_by_text("2 ticked")).to_be_visible()
     expect(row.get_by_text("Owner")).to_be_visible()
@@ -168,7 +171,7 @@ def test_two_people_see_each_others_changes_and_keep_what_they_were_at(
     colleague.waits_for_line()
     mine.get_by_role("button", name="Resume: Backups").click()
     there = theirs.get_by_role("row", name=re.compile("Backups"))
-    expect(there.get_by_text("Pending")).to_be_visible(timeout=AT_ONCE)
+    expect(there.get_by_text("Pending")).to_be_visible()
 
 
 def test_what_somebody_else_deletes_goes_from_an_open_page(
@@ -179,7 +182,7 @@ def test_what_somebody_else_deletes_goes_from_an_open_page(
     visitor.waits_for_line()
     tick(page, "Backups", "Disk space")
     schedules.delete(tasks[1], admin)
-    expect(page.get_by_role("row", name=re.compile("Backups"))).to_have_count(0, timeout=AT_ONCE)
+    expect(page.get_by_role("row", name=re.compile("Backups"))).to_have_count(0)
     expect(page.get_by_text("1 ticked")).to_be_visible()
 
 

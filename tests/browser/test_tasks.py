@@ -11,7 +11,7 @@ from devices.models import DeviceGroup
 from scheduling import schedules
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
-from tests.browser.conftest import AT_ONCE, Visitor
+from tests.browser.conftest import Visitor
 
 
 def test_a_task_is_made_in_the_form_and_shows_in_the_list(
@@ -62,6 +62,7 @@ def test_what_is_refused_keeps_what_was_typed_with_the_reason_beside_it(
     page = visitor.opens("/tasks/new")
     page.get_by_label("Commands 1").fill("df -h")
     page.get_by_label("web", exact=True).check()
+    page.get_by_text("1 device now").wait_for()
     page.get_by_role("button", name="Schedule task").click()
     page.get_by_text("Nothing was saved yet").wait_for()
     name = page.get_by_label("Name", exact=True)
@@ -136,7 +137,7 @@ def test_a_change_made_elsewhere_shows_without_disturbing_the_reader(
     edit = page.get_by_role("link", name="Edit: Disk space")
     edit.focus()
     schedules.pause(task, operator)
-    expect(row.get_by_text("Paused")).to_be_visible(timeout=AT_ONCE)
+    expect(row.get_by_text("Paused")).to_be_visible()
     expect(row.get_by_text("Command", exact=True)).to_be_visible()
     expect(edit).to_be_focused()
 

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import CATCHES_UP
 from tests.running import CHECKOUT, RunningSystem, running_system, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -41,7 +42,7 @@ class Watcher:
 
     def opens(self, execution: dict[str, Any]) -> Page:
         self.page.goto(f"{self.system.address}/executions/{execution['id']}/")
-        self.page.locator("html[data-line=open]").wait_for(state="attached")
+        self.page.locator("html[data-line=open][data-caught-up]").wait_for(state="attached")
         return self.page
 
     def executes(self, line: str) -> dict[str, Any]:
@@ -58,9 +59,10 @@ class Watcher:
 @pytest.fixture(scope="module")
 def signed_in(chromium: Browser, system: RunningSystem) -> Any:
     """What the browser keeps of a sign-in."""
-    said = re.search(r"Sign in as admin with the password (\S+)", system.log.read_text())
-    assert said is not None
+    sentence = re.compile(r"Sign in as admin with the password (\S+)\n")
+    said = until(lambda: sentence.search(system.log.read_text()), what="a first password")
     context = chromium.new_context(locale="en")
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto(f"{system.address}/accounts/login/")
     page.get_by_label("Username").fill("admin")
@@ -76,6 +78,7 @@ def signed_in(chromium: Browser, system: RunningSystem) -> Any:
 def watcher(chromium: Browser, system: RunningSystem, signed_in: Any) -> Iterator[Watcher]:
     context = chromium.new_context(locale="en", storage_state=signed_in)
     context.set_default_timeout(PATIENCE)
+    context.add_init_script(CATCHES_UP)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     yield Watcher(context.new_page(), system)
     context.close()
@@ -174,7 +177,8 @@ def test_a_page_catches_up_by_itself_when_the_server_is_back(
         (tmp_path / "go").touch()
         until((tmp_path / "ended").exists, what="the end of the command")
     expect(page.get_by_role("log")).to_have_text("first\nlast\n", timeout=PATIENCE)
-    expect(page.get_by_role("link", name="1 Succeeded")).to_be_visible(timeout=PATIENCE)
+    # For its line, the page tries again after half a minute and more.
+    expect(page.get_by_role("link", name="1 Succeeded")).to_be_visible(timeout=2 * PATIENCE)
     expect(note).to_be_hidden(timeout=PATIENCE)
     assert page.evaluate("window.isTheSame")
 
@@ -199,7 +203,7 @@ def test_what_runs_is_stopped_from_its_page(
     (tmp_path / "go").touch()
     expect(page.get_by_role("link", name="1 Cancelled")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text(meanwhile)).to_be_hidden(timeout=PATIENCE)
-    assert not process.is_running()
+    until(lambda: not process.is_running(), what="the end of the command")
 
 
 def test_copied_lines_do_it_again_in_a_shell_and_tell_no_secret(

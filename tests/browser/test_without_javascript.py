@@ -86,6 +86,7 @@ def test_a_group_is_made_changed_and_given_devices(
     press(page, "Make the group")
     page.get_by_label("web-1").check()
     press(page, "Put the ticked ones in")
+    page.get_by_text("1 put in.").wait_for()
     assert DeviceGroup.objects.get().devices.get() == web_device
     page.get_by_role("link", name="Edit").click()
     page.get_by_label("Description").fill("In the hall")
@@ -110,6 +111,7 @@ def test_a_token_is_issued_shown_once_and_revoked(signed_in: Visitor) -> None:
     page.goto(page.url)
     expect(page.get_by_text("dpx_")).to_have_count(0)
     press(page, "Revoke: laptop")
+    expect(page.get_by_role("button", name="Revoke: laptop")).to_have_count(0)
     assert ApiToken.objects.get().revoked_at is not None
 
 
