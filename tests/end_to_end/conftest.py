@@ -19,6 +19,12 @@ def system() -> Iterator[RunningSystem]:
         yield system
 
 
+def once_in(seconds: float) -> dict[str, Any]:
+    """The recurrence of a task that is due so many seconds from now."""
+    moment = datetime.now(UTC) + timedelta(seconds=seconds)
+    return {"recurrence_type": "once", "recurrence_config": {"run_at": moment.isoformat()}}
+
+
 def command(
     system: RunningSystem, line: str, *, is_due_soon: bool = False, **fields: Any
 ) -> dict[str, Any]:
@@ -30,11 +36,6 @@ def command(
         "name": "A test's",
         "task_type": "command",
         "command_payload": {"command": line},
-        **(_once_soon() if is_due_soon else BY_HAND),
+        **(once_in(SOON.total_seconds()) if is_due_soon else BY_HAND),
         **fields,
     }
-
-
-def _once_soon() -> dict[str, Any]:
-    moment = datetime.now(UTC) + SOON
-    return {"recurrence_type": "once", "recurrence_config": {"run_at": moment.isoformat()}}

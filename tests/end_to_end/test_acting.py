@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from tests.end_to_end.conftest import command
 from tests.running import RunningSystem, until
 
 # At a time that does not come while these tests run.
 AT = datetime.now(UTC) + timedelta(hours=12)
-DAILY = {"recurrence_type": "daily", "recurrence_config": {"time": f"{AT:%H:%M}"}}
+DAILY: dict[str, Any] = {"recurrence_type": "daily", "recurrence_config": {"time": f"{AT:%H:%M}"}}
 
 
 def test_pausing_drops_the_plan_and_resuming_makes_one(system: RunningSystem) -> None:
