@@ -61,7 +61,7 @@ def nginx(folder: Path, web: str, files: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def answers(port: int, process: subprocess.Popen[bytes]) -> bool:

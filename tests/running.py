@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from tests import prepared
 
 CHECKOUT = prepared.CHECKOUT
 T = TypeVar("T")
+_held: list[socket.socket] = []
 BY_HAND = {"recurrence_type": "once", "recurrence_config": {"run_at": None}}
 """Of a task that nothing but a person starts."""
 
@@ -160,10 +161,17 @@ def until(condition: Callable[[], T | None], seconds: float = 60.0, *, what: str
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One that is nobody else's: on Linux it is held for as long as this process lives, and a server
+    (SO_REUSEADDR) may listen there all the same, again and again."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port: int = held.getsockname()[1]
+    if sys.platform == "linux":
+        _held.append(held)
+    else:
+        held.close()
+    return port
 
 
 def clean_environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -223,11 +231,12 @@ def _end(system: RunningSystem) -> None:
     family = psutil.Process(system.process.pid).children(recursive=True)
     system.process.send_signal(signal.SIGINT)
     try:
-        system.process.wait(60)
+        system.process.wait(180)  # it gives each of its programs 20 s
     finally:
-        _gone, left = psutil.wait_procs(family, timeout=30)
+        _gone, left = psutil.wait_procs(family, timeout=60)
         for one in left:
-            one.kill()
+            with suppress(psutil.Error):
+                one.kill()
         system.process.kill()
         system.process.wait()
     assert not left, f"left behind: {[one.pid for one in left]}"
