@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -123,11 +123,15 @@ class Checker:
         with psycopg.connect(self.database_url, connect_timeout=2) as connection:
             return connection.execute(sql).fetchall()
 
-    def wait_until_calm(self, seconds: float = 180.0) -> None:
+    def wait_until_calm(
+        self, seconds: float = 180.0, *, meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
         """Every run and every execution has ended. Fails with what had not, once nothing more has
-        happened for so long: a slow machine is not a broken one."""
+        happened for so long: a slow machine is not a broken one. `meanwhile` is done again and
+        again."""
         before, since = None, time.monotonic()
         while (now := self._progress()) != _CALM_NOW:
+            meanwhile()
             if now != before:
                 before, since = now, time.monotonic()
             if time.monotonic() - since > seconds:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from tests.faults.checker import Checker
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.load import Load
 from tests.faults.site import Site, site
 
+T = TypeVar("T")
 MOST_OPEN = 40
 """Runs that a machine of 2 cores gets done within seconds."""
 
@@ -53,7 +55,7 @@ class Ground:
             yield
             self.site.revive()
         self.fleet.start()
-        self.checker.wait_until_calm()
+        self.checker.wait_until_calm(meanwhile=self.site.look_after)
         self.checker.check(
             name,
             seed=seed,
@@ -62,6 +64,36 @@ class Ground:
             seconds=time.monotonic() - began,
             load=load,
         )
+
+
+class Kept(Generic[T]):
+    """What cases share because it takes long to make. After a case that failed, and may have left it
+    in any state, the next gets it made anew."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[T]], stack: ExitStack) -> None:
+        self._make, self._stack = make, stack
+        self._made: list[T] = []
+        self.is_spoilt = False
+
+    def get(self) -> T:
+        if self.is_spoilt:
+            self._made.clear()
+            with suppress(Exception):  # part of what failed
+                self._stack.close()
+            self.is_spoilt = False
+        if not self._made:
+            self._made.append(self._stack.enter_context(self._make()))
+        return self._made[0]
+
+
+KEPT: list[Kept[Any]] = []
+
+
+@contextmanager
+def kept(make: Callable[[], AbstractContextManager[T]]) -> Iterator[Kept[T]]:
+    with ExitStack() as stack:
+        KEPT.append(Kept(make, stack))
+        yield KEPT[-1]
 
 
 @contextmanager

@@ -3,7 +3,6 @@ as it likes, where `make up` would wait longer and longer for one that keeps dyi
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from tests.running import Served, clean_environment, free_port, until
 
 PROGRAMS = ("web", "worker", "beat")
 SERVICES = ("postgres", "redis")
+SILENCE_LOOK_SECONDS = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +36,7 @@ class Site(Served):
     system: System
     kills: int = 0
     _programs: dict[str, Process] = field(default_factory=dict)
+    _asks_at: float = 0.0
 
     def start(self, name: str) -> None:
         """web, worker or beat, where it does not run; answers when it works."""
@@ -53,7 +54,7 @@ class Site(Served):
         kernel's memory killer does."""
         self.kills += 1
         one = self._process(name)
-        os.kill(one.pid, signal.SIGKILL)
+        one.popen.kill()
         one.popen.wait()
 
     def start_again(self, name: str) -> None:
@@ -69,13 +70,29 @@ class Site(Served):
                 return True
             return False
 
-        until(lambda: is_back() or None, 30, what=f"{name} again")
+        until(lambda: is_back() or None, what=f"{name} again")
 
     def revive(self) -> None:
-        """Starts again whatever has ended, services first, and answers when all of it works."""
-        for name in (*SERVICES, *PROGRAMS):
+        """Starts again whatever has ended, services first, and answers when all of it works, also
+        what had been launched before."""
+        for name in SERVICES:
             if self.has_ended(name):
                 self.start_again(name)
+        for name in PROGRAMS:
+            self.start(name)
+
+    def look_after(self) -> None:
+        """What a supervisor does meanwhile: starts again what has ended by itself, and now and then
+        asks who lives without working, to end it first."""
+        if time.monotonic() >= self._asks_at:
+            self._asks_at = time.monotonic() + SILENCE_LOOK_SECONDS
+            for one in self._programs.values():
+                age = time.monotonic() - one.started_at
+                ask = one.program.is_silent
+                if ask is not None and age > one.program.silence_after_seconds and ask():
+                    one.kill()
+        for name in PROGRAMS:
+            self.launch(name)
 
     def has_ended(self, name: str) -> bool:
         return self._process(name).has_ended
@@ -88,12 +105,14 @@ class Site(Served):
         """SIGSTOP to a program or service with all its children, and SIGCONT at the end."""
         self.kills += 1
         pid = self._process(name).pid
-        for one in _family(pid):
+        family = _family(pid)
+        for one in family:
             _signal(one, signal.SIGSTOP)
         try:
             yield
         finally:
-            for one in _family(pid):
+            # Those as well whose parent was killed meanwhile.
+            for one in {*family, *_family(pid)}:
                 _signal(one, signal.SIGCONT)
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -110,9 +129,10 @@ class Site(Served):
         for name in reversed(PROGRAMS):
             if name in self._programs:
                 self._programs[name].stop()
-        _gone, left = psutil.wait_procs(family, timeout=30)
+        _gone, left = psutil.wait_procs(family, timeout=60)
         for one in left:
-            one.kill()
+            with suppress(psutil.Error):
+                one.kill()
         self.api.close()
         assert not left, f"left behind: {left}"
 
@@ -138,7 +158,7 @@ def site(*, between: Callable[[Throwaway], None] | None = None, **settings: str)
             made.manage("bootstrap")
             for name in PROGRAMS:
                 made.start(name)
-            until(made.system.is_ready, 90, what="worker and beat heard of")
+            until(made.system.is_ready, 180, what="worker and beat heard of")
             made.sign_in()
             yield made
         except BaseException:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.faults.checker import Checker, Findings
 from tests.faults.fleet import Fleet
+from tests.faults.ground import Kept, kept
 from tests.faults.ledger import Ledger
 from tests.faults.proxy import Between
 from tests.faults.site import Site, site
@@ -75,11 +77,22 @@ class Case:
         )
 
 
-@pytest.fixture(scope="session")
-def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grounds]:
+@contextmanager
+def _grounds(factory: pytest.TempPathFactory) -> Iterator[Grounds]:
     with site(DEPLOYX_RECONCILE_SECONDS="2") as made:
-        ledger = Ledger(tmp_path_factory.mktemp("ledger"))
+        ledger = Ledger(factory.mktemp("ledger"))
         yield Grounds(made, ledger, Checker(made, ledger))
+
+
+@pytest.fixture(scope="session")
+def kept_grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept[Grounds]]:
+    with kept(partial(_grounds, tmp_path_factory)) as one:
+        yield one
+
+
+@pytest.fixture
+def grounds(kept_grounds: Kept[Grounds]) -> Grounds:
+    return kept_grounds.get()
 
 
 @contextmanager
