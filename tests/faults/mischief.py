@@ -16,7 +16,15 @@ from tests.running import until
 def kill_a_pool_child(site: Site, chance: random.Random) -> None:
     """What a worker's memory limit does; the worker makes another."""
     worker = psutil.Process(site.pid("worker"))
-    chance.choice(until(worker.children, what="a child of the worker's pool")).kill()
+
+    def is_done() -> bool:
+        with suppress(psutil.Error):  # it may have ended by itself
+            if children := worker.children():
+                chance.choice(children).kill()
+                return True
+        return False
+
+    until(is_done, what="a child of the worker's pool killed")
     site.kills += 1
 
 
@@ -42,15 +50,15 @@ def kill_a_shim(fleet: Fleet, chance: random.Random) -> None:
     fleet.devices[0].kills += 1
 
 
-def flush(site: Site) -> None:
-    with Redis.from_url(site.services.redis_url, socket_timeout=2) as client:
+def flush(site: Site, *, patience_seconds: float = 60.0) -> None:
+    with Redis.from_url(site.services.redis_url, socket_timeout=patience_seconds) as client:
         client.flushall()
     site.kills += 1
 
 
-def limit_memory(site: Site, number: str) -> None:
+def limit_memory(site: Site, number: str, *, patience_seconds: float = 60.0) -> None:
     """0 is no limit; past it nothing is thrown out, writes are refused."""
-    with Redis.from_url(site.services.redis_url, socket_timeout=2) as client:
+    with Redis.from_url(site.services.redis_url, socket_timeout=patience_seconds) as client:
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", number)
     site.kills += number != "0"

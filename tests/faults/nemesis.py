@@ -21,6 +21,8 @@ from tests.faults.mischief import flush, limit_memory
 from tests.faults.site import SERVICES, pause
 
 Mend = Callable[[], None]
+# Who mends has no time to wait for a Redis that hangs.
+PATIENCE_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -76,7 +78,8 @@ class Nemesis:
 
     def _kill(self, program: str) -> None:
         site = self.on.site
-        if site.has_ended(program):
+        # PostgreSQL does not come back while processes of the one that died stand still.
+        if site.has_ended(program) or f"{program} hung" in self._broken:
             return
         site.kill(program)
         self._later(self.chance.uniform(0, 3), f"{program} killed", lambda: self._revive(program))
@@ -97,17 +100,19 @@ class Nemesis:
         self._later(hang, f"{program} hung", stack.close)
 
     def _harm_redis(self, name: str) -> None:
+        if name == "Redis full":
+            # Also where no answer comes: it may heed that later.
+            self._later(self.chance.uniform(1, 10), name, self._unlimit)
         with suppress(RedisError):
             if name == "Redis flushed":
-                flush(self.on.site)
-                return
-            limit_memory(self.on.site, "1")
-            self._later(self.chance.uniform(1, 10), name, self._unlimit)
+                flush(self.on.site, patience_seconds=PATIENCE_SECONDS)
+            else:
+                limit_memory(self.on.site, "1", patience_seconds=PATIENCE_SECONDS)
 
     def _unlimit(self) -> None:
         """One that was started anew meanwhile has no limit; one that hangs takes it later."""
         try:
-            limit_memory(self.on.site, "0")
+            limit_memory(self.on.site, "0", patience_seconds=PATIENCE_SECONDS)
         except RedisError:
             self._later(1.0, "Redis full", self._unlimit)
 
@@ -121,12 +126,14 @@ class Nemesis:
 
     def _stop_agent(self) -> None:
         device = self._device()
+        if self._hangs(device):  # it would not heed SIGTERM before it goes on
+            return
         device.stop()
         self._boot_later(device)
 
     def _hang_agent(self) -> None:
         device = self._device()
-        if not device.is_running:
+        if not device.is_running or self._hangs(device):
             return
         agent = psutil.Process(device.agent.pid) if device.agent else None
         assert agent is not None
@@ -138,6 +145,9 @@ class Nemesis:
 
         hang = self.chance.uniform(1, self.longest_hang_seconds)
         self._later(hang, f"{device.name} hung", go_on)
+
+    def _hangs(self, device: Device) -> bool:
+        return f"{device.name} hung" in self._broken
 
     def _kill_shim(self) -> None:
         device = self._device()
