@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tests.running import until
+
 _CLONE_NEWNS = 0x00020000
 # linux/fs/ext4/ext4.h, as xfstests uses it: nothing that is not on the disk gets there any more.
 _EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -79,8 +81,14 @@ class ForgetfulDisk:
             os.close(descriptor)
 
     def mount_again(self) -> None:
-        """After the processes have ended: the journal of the file system is replayed."""
-        _run("umount", str(self.folder))
+        """After the processes have ended, of which one that still goes may hold a file for a moment:
+        the journal of the file system is replayed."""
+
+        def is_free() -> bool:
+            argv = ("umount", str(self.folder))
+            return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+        until(is_free, what=f"{self.folder} unmounted")
         self.mount()
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from deployx.supervisor import Program
@@ -115,7 +116,7 @@ class Device:
             return
         if self.agent.poll() is None:
             self.agent.send_signal(number)
-        self.agent.wait(30)
+        self.agent.wait(60)
         self.agent = None
 
 
@@ -160,16 +161,25 @@ class Fleet:
         """Every agent that does not run; answers when the server sees all of them."""
         for device in self.devices:
             device.start()
-        until(lambda: self.online() >= set(self.ids) or None, 120, what="every device online")
+        until(lambda: self.online() >= set(self.ids) or None, 240, what="every device online")
 
     def online(self) -> set[str]:
-        pages, page = [], 1
+        """By the server's word; nobody where it has none, as it may for a moment after its database
+        was away."""
+        pages, query = [], {"status": "online", "page": 1, "page_size": 200}
         while True:
-            answer = self.system.get("/api/devices", status="online", page=page, page_size=200)
-            pages += [one["id"] for one in answer["results"]]
-            if not answer["next"]:
+            try:
+                answer = self.system.api.get("/api/devices", params=query)
+            except httpx.TransportError:
+                return set()
+            if answer.status_code >= 500:
+                return set()
+            assert answer.status_code == 200, answer.text
+            listed = answer.json()
+            pages += [one["id"] for one in listed["results"]]
+            if not listed["next"]:
                 return set(pages)
-            page += 1
+            query["page"] += 1
 
     def close(self) -> None:
         """Ends all of it; nothing of any device is left."""
@@ -178,7 +188,7 @@ class Fleet:
     def task(self, *, devices: list[str] | None = None, **fields: Any) -> dict[str, Any]:
         """A command task by hand on these devices (all); `fields` are a Task's, and those of
         Ledger.command. Runs of it may be side by side on a device."""
-        names = ("seed", "stdout_bytes", "stderr_bytes", "seconds", "exit_code")
+        names = ("seed", "stdout_bytes", "stderr_bytes", "seconds", "exit_code", "held_by")
         work: dict[str, Any] = {name: fields.pop(name) for name in names if name in fields}
         body = {
             "name": "A fault run's",

@@ -8,7 +8,7 @@ from contextlib import suppress
 import psutil
 
 from tests.faults import freezing
-from tests.faults.fleet import PROGRAM, Device
+from tests.faults.fleet import PROGRAM, Device, Fleet
 from tests.running import until
 
 STEPS = (*freezing.AGENT_STEPS, *freezing.SHIM_STEPS)
@@ -37,12 +37,17 @@ class Frozen:
                 one.resume()
         self.device.stop()
         self.device.program = PROGRAM
-        self.device.environment.pop(freezing.AT)
+        self.device.environment.pop(freezing.AT, None)
         self.device.start()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the step was taken."""
+        return self._once.exists()
 
     def process(self) -> psutil.Process:
         """The one that stands still at the step, once it does."""
-        until(lambda: self._once.exists() or None, what=f"{self.device.name} at {self.step}")
+        until(lambda: self.is_there or None, 240, what=f"{self.device.name} at {self.step}")
         return until(self._still, what=f"{self.device.name} stopped at {self.step}")
 
     def kill_the_process(self) -> None:
@@ -64,6 +69,19 @@ class Frozen:
                 if one.status() == psutil.STATUS_STOPPED:
                     return one
         return None
+
+
+def arm(of: Fleet, batch: Sequence[Frozen]) -> None:
+    """All of them; answers when each agent is online, or at its step already, for what is left to do
+    of an earlier batch."""
+    for frozen in batch:
+        frozen.arm()
+
+    def have_come() -> bool:
+        waited_for = {one.device.id for one in batch if not one.is_there}
+        return waited_for <= of.online()
+
+    until(have_come, 240, what="every device online, or at its step")
 
 
 def batches(devices: Sequence[Device], steps: Sequence[str]) -> list[list[Frozen]]:

@@ -66,12 +66,15 @@ class Ledger:
         stderr_bytes: int = 0,
         seconds: float = 0.0,
         exit_code: int = 0,
+        held_by: Path | None = None,
     ) -> str:
         """The line of a command payload, the same for every device: it notes its start, writes
-        so much output over so long a time, notes its end, and exits."""
+        so much output over so long a time, waits until the file `held_by` is there, notes its end,
+        and exits."""
         words = (
             sys.executable, "-I", "-S", Path(work.__file__).resolve(), self.folder,
             seed, stdout_bytes, stderr_bytes, seconds, exit_code,
+            *([] if held_by is None else [held_by]),
         )  # fmt: skip
         return "exec " + shlex.join(map(str, words))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.disks import ForgetfulDisk, SmallDisk, forgetful_disk, small_disk
-from tests.faults.freezer import STEPS, Frozen, batches
+from tests.faults.freezer import STEPS, Frozen, arm, batches
 from tests.faults.ground import Ground, ground
 from tests.faults.load import Load
 from tests.faults.site import Site, pause
@@ -60,9 +60,7 @@ def test_what_was_not_synced_when_the_power_went_was_not_promised(
         task = on.fleet.task(seed=seed, stdout_bytes=3_000, stderr_bytes=500, seconds=0.3)
         with on.case("device loses power and what was not synced", seed, cases=len(STEPS)):
             for batch in batches(on.fleet.devices, chance.sample(STEPS, len(STEPS))):
-                for frozen in batch:
-                    frozen.arm()
-                on.fleet.start()
+                arm(on.fleet, batch)
                 on.fleet.execute(task)
                 for frozen in batch:
                     lose_power(frozen, disk_of[frozen.device.folder.parent])

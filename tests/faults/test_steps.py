@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.faults.fleet import Fleet
-from tests.faults.freezer import STEPS, Frozen, batches
+from tests.faults.freezer import STEPS, Frozen, arm, batches
 from tests.faults.ground import Ground
 
 
@@ -22,9 +22,7 @@ def at_steps(
     ]
     for batch in batches(of.devices, steps):
         try:
-            for frozen in batch:
-                frozen.arm()
-            of.start()
+            arm(of, batch)
             for task in tasks:
                 of.execute(task)
             for frozen in batch:

@@ -1,10 +1,11 @@
 """What every command of a fault run is: a program that says on its device that it started, writes
 an output known beforehand, and says that it ended.
 
-    python -I -S work.py FOLDER SEED STDOUT_BYTES STDERR_BYTES SECONDS EXIT_CODE
+    python -I -S work.py FOLDER SEED STDOUT_BYTES STDERR_BYTES SECONDS EXIT_CODE [FILE]
 
-FOLDER is the ledger's, which has one file a device. Started without anything of the project: it is
-the workload, not a part of it. Each line is on the disk before the program goes on.
+FOLDER is the ledger's, which has one file a device. It does not end before FILE is there. Started
+without anything of the project: it is the workload, not a part of it. Each line is on the disk before
+the program goes on.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def main() -> None:
-    folder, seed, stdout, stderr, seconds, code = sys.argv[1:]
+    folder, seed, stdout, stderr, seconds, code, *held_by = sys.argv[1:]
     ledger = f"{folder}/{_device()}"
     run, attempt = os.environ["DEPLOYX_RUN_ID"], os.environ["DEPLOYX_ATTEMPT"]
     with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123
@@ -62,6 +63,8 @@ def main() -> None:
             begin, end = (len(data) * place // _PIECES for place in (piece, piece + 1))
             _write(descriptor, data[begin:end])
         time.sleep(float(seconds) / _PIECES)
+    while not all(map(os.path.exists, held_by)):
+        time.sleep(0.05)
     _say(ledger, "end", run, code)
     os._exit(int(code))
 
