@@ -3,7 +3,7 @@ told of right after it, so that a program can be killed at that very moment."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ import psycopg
 from tests.running import until
 
 _LOCK = 4_711
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 240
 _INSTALL = f"""
 CREATE OR REPLACE FUNCTION fault_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     PERFORM pg_notify('fault', '');
@@ -72,8 +72,11 @@ MOMENTS = ("before its commit", "after its commit")
 
 
 @contextmanager
-def gate(database_url: str, step: Step, moment: str) -> Iterator[psycopg.Connection]:
+def gate(
+    database_url: str, step: Step, moment: str, begin: Callable[[], None] | None = None
+) -> Iterator[psycopg.Connection]:
     """Yields when a transaction stands at the step; what it holds it holds until the block ends.
+    `begin`, which makes somebody take the step, is called when it can no longer be missed.
 
     After its commit, nothing stands: the block comes within a millisecond or so of it.
     """
@@ -84,6 +87,8 @@ def gate(database_url: str, step: Step, moment: str) -> Iterator[psycopg.Connect
             connection.execute(f"SELECT pg_advisory_lock({_LOCK})")
         _hang(connection, step)
         try:
+            if begin is not None:
+                begin()
             if moment == MOMENTS[0]:
                 until(
                     lambda: _is_waited_for(connection),

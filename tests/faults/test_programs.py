@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.faults import gates
-from tests.faults.fleet import Fleet
+from tests.faults.fleet import Device, Fleet
 from tests.faults.ground import Ground
 from tests.faults.mischief import kill_a_pool_child, kill_a_shim, kill_an_agent
 from tests.faults.site import Site, pause
@@ -73,8 +73,9 @@ def test_the_servers_programs_are_killed_at_every_step(
     name = f"{' and '.join(victims)} killed at every step"
     with common.case(name, seed, cases=len(steps), load=load):
         for step, moment in chance.sample(steps, len(steps)):
-            nudge = _nudge(common.fleet, chance) if step.table == "devices_device" else None
-            kill_at(common.site, step, moment, victims, nudge)
+            # Somebody comes anew; the other steps are taken by whoever works.
+            comes = _gone(common.fleet, chance).start if step.table == "devices_device" else None
+            kill_at(common.site, step, moment, victims, comes)
 
 
 def kill_at(
@@ -82,24 +83,17 @@ def kill_at(
     step: gates.Step,
     moment: str,
     victims: Sequence[str],
-    nudge: Callable[[], None] | None,
+    begin: Callable[[], None] | None,
 ) -> None:
     """Whoever takes the step, these programs die as it is taken."""
-    if nudge is not None:
-        nudge()
-    with gates.gate(site.services.database_url, step, moment):
+    with gates.gate(site.services.database_url, step, moment, begin):
         for victim in victims:
             site.kill(victim)
     for victim in victims:
         site.start_again(victim)
 
 
-def _nudge(fleet: Fleet, chance: random.Random) -> Callable[[], None]:
-    """Has a device come anew."""
-
-    def start_another() -> None:
-        device = chance.choice(fleet.devices)
-        device.stop()
-        device.start()
-
-    return start_another
+def _gone(fleet: Fleet, chance: random.Random) -> Device:
+    device = chance.choice(fleet.devices)
+    device.stop()
+    return device
