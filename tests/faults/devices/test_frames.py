@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 import pytest
@@ -20,6 +22,8 @@ ENVIRONMENT = {**QUICK, "DEPLOYX_AGENT_KILL_GRACE_SECONDS": "1"}
 
 # Late and not lost, for what is lost is counted; no connection lives as long.
 NEVER_SECONDS = 3_600.0
+# A lost frame may cost a session, and a new one half a minute.
+PATIENCE_SECONDS = 240.0
 
 # Sent about no run: the server keeps a device's facts as they were until they change again.
 WITHOUT_A_RUN = {(UP, "facts")}
@@ -54,41 +58,54 @@ def course(case: Case, ways: list[Way]) -> None:
     """Runs that bring every kind of frame about: some succeed, and are cancelled while they run and
     before that, rejected, and given back by agents that stop."""
     output = {"stdout_bytes": 90_000, "stderr_bytes": 20_000, "seconds": 0.5}
+    until_all = partial(case.until_all, seconds=PATIENCE_SECONDS)
     (succeeding,) = case.executions(1, seed=case.seed, **output)
-    case.until_all(succeeding, "succeeded")
+    until_all(succeeding, "succeeded")
     (rejected,) = case.executions(1, command_payload={"command": "true", "run_as": "nobody"})
-    (cancelled,) = case.executions(1, seconds=120)
-    case.until_all(cancelled, "running")
+    (cancelled,) = case.executions(1, seconds=600, timeout_seconds=900)
+    until_all(cancelled, "running")
     case.fleet.system.post(f"/api/schedule/executions/{cancelled}/cancel", status=202)
-    case.until_all(cancelled, "cancelled")
-    case.until_all(rejected, "rejected")
+    until_all(cancelled, "cancelled")
+    until_all(rejected, "rejected")
     hold_starts(ways, is_on=True)
+    before = [way.met[DOWN, "stop"] for way in ways]
     (stopped,) = case.executions(1)
-    case.until_all(stopped, "claimed")
+    until_all(stopped, "claimed")
     case.fleet.system.post(f"/api/schedule/executions/{stopped}/cancel", status=202)
-    case.until_all(stopped, "cancelled")
+    until_all(stopped, "cancelled")
     hold_starts(ways, is_on=False)
     # In bad weather a new session's verdict may come before the answer.
     devices = case.fleet.devices
     until(
         lambda: (
             all(
-                way.met[DOWN, "stop"] or not one.entries()
-                for way, one in zip(ways, devices, strict=True)
+                way.met[DOWN, "stop"] > stops or not one.entries()
+                for way, one, stops in zip(ways, devices, before, strict=True)
             )
             or None
         ),
+        PATIENCE_SECONDS,
         what="every START answered",
     )
     hold_starts(ways, is_on=True)
     (returned,) = case.executions(1, seed=case.seed, stdout_bytes=300)
-    case.until_all(returned, "claimed")
-    for device in case.fleet.devices:
+    until_all(returned, "claimed")
+    until(
+        lambda: have_it(case, returned) or None, PATIENCE_SECONDS, what="every claim written down"
+    )
+    for device in devices:
         device.stop()
     hold_starts(ways, is_on=False)
-    for device in case.fleet.devices:
+    for device in devices:
         device.start()
-    case.until_all(returned, "succeeded")
+    until_all(returned, "succeeded")
+
+
+def have_it(case: Case, execution: str) -> bool:
+    """Whether each agent's journal has its run of the execution."""
+    sql = "SELECT device_id::text, id::text FROM scheduled_task_device_runs WHERE execution_id = %s"
+    runs = dict(case.grounds.site.query(sql, execution))
+    return all(runs.get(device.id) in device.entries() for device in case.fleet.devices)
 
 
 def go_through(case: Case, between: Between, rules: list[Rule]) -> list[Way]:
@@ -102,16 +119,19 @@ def go_through(case: Case, between: Between, rules: list[Rule]) -> list[Way]:
     return ways
 
 
+@pytest.mark.timeout(900)
 def test_every_kind_of_frame_may_be_lost_once(case: Case, between: Between) -> None:
     ways = go_through(case, between, [proxy.lose_once(*kind) for kind in LOST])
-    assert [way.faults["lost"] for way in ways] == [1] * len(LOST), [
-        (kind, way.met) for kind, way in zip(LOST, ways, strict=True) if not way.faults["lost"]
-    ]
+    # Where a session broke at that very moment, a frame of the kind was not called for.
+    while missing := [kind for kind, way in zip(LOST, ways, strict=True) if not way.met[kind]]:
+        sys.stdout.write(f"once more for {missing}\n")
+        course(case, ways)
+    assert [way.faults["lost"] for way in ways] == [1] * len(LOST)
     case.settled("each kind of frame lost once", cases=len(LOST))
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_frame_of_the_handshake_may_be_lost(case: Case, between: Between) -> None:
     lost = sorted(OF_THE_HANDSHAKE)
     ways = go_through(case, between, [proxy.lose_once(*kind) for kind in lost])
@@ -129,13 +149,25 @@ def bad_weather(chance: random.Random) -> list[Rule]:
     ]
 
 
+def until_it_was_bad(ways: list[Way]) -> None:
+    """Heartbeats alone bring that about in time."""
+
+    def was_bad() -> bool:
+        lossy, doubling, late = ways[:2], ways[2], ways[3:]
+        return (
+            all(way.faults["lost"] > 5 for way in lossy)
+            and doubling.faults["doubled"] > 10
+            and all(way.faults["late"] > 5 for way in late)
+        )
+
+    until(was_bad, what="frames lost, doubled and late")
+
+
 @pytest.mark.faults
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_frames_may_be_lost_by_the_dozen_doubled_reordered_and_late(
     case: Case, between: Between, chance: random.Random
 ) -> None:
     ways = go_through(case, between, bad_weather(chance))
-    assert all(way.faults["lost"] > 5 for way in ways[:2])
-    assert ways[2].faults["doubled"] > 10
-    assert all(way.faults["late"] > 5 for way in ways[3:])
+    until_it_was_bad(ways)
     case.settled("a fifth of the frames lost, doubled, reordered, late", cases=len(ways))

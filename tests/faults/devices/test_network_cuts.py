@@ -8,13 +8,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.faults.devices.conftest import Case
 from tests.faults.devices.networks import Network, network
 from tests.faults.devices.test_connections import some_resets
-from tests.faults.devices.test_frames import bad_weather, go_through
+from tests.faults.devices.test_frames import bad_weather, go_through, until_it_was_bad
 from tests.faults.fleet import Device
 from tests.faults.proxy import Between
 from tests.faults.site import pause
@@ -35,36 +37,44 @@ class Remote:
     device: Device
     seconds: float
     running: str = ""
+    waiting: str = ""
     began: float = field(default_factory=time.monotonic)
-    _arrived: int = 0
 
     def work(self) -> None:
-        """Writes for as long as the network is away, and a little longer."""
+        """Writes for as long as the network is away, and ends after that."""
         (self.running,) = self._execute(
-            stdout_bytes=OUTPUT_BYTES, stderr_bytes=1_000, seconds=self.seconds + 8
+            stdout_bytes=OUTPUT_BYTES,
+            stderr_bytes=1_000,
+            seconds=self.seconds + 8,
+            held_by=self._mended,
         )
         until(lambda: self._bytes() or None, what="the first of its output")
 
     def cut(self) -> None:
         self.network.cut()
         self.began = time.monotonic()
-        self._arrived = self._bytes()
-        self._execute(stdout_bytes=2_000)
+        (self.waiting,) = self._execute(stdout_bytes=2_000)
 
     def mend(self) -> None:
         """When its time has come; nothing has come through until then."""
         pause(max(0.0, self.began + self.seconds - time.monotonic()))
-        assert self._bytes() < self._arrived + OUTPUT_BYTES // 8, "it was not cut"
+        waiting = self.case.statuses(self.waiting)
+        assert set(waiting.values()) <= {"pending", "queued", "claimed"}, "it was not cut"
         assert self.case.statuses(self.running) == {self.device.id: "running"}
         self.network.mend()
+        self._mended.touch()
+
+    @property
+    def _mended(self) -> Path:
+        return self.case.fleet.folder / f"{self.device.name}.mended"
 
     def _bytes(self) -> int:
         ((arrived,),) = self.case.grounds.site.query(ARRIVED, self.running)
         return int(arrived or 0)
 
-    def _execute(self, **work: int | float) -> list[str]:
+    def _execute(self, **work: Any) -> list[str]:
         devices, seed = [self.device.id], self.case.seed
-        return self.case.executions(1, devices=devices, seed=seed, timeout_seconds=600, **work)
+        return self.case.executions(1, devices=devices, seed=seed, timeout_seconds=1_200, **work)
 
 
 @pytest.fixture
@@ -89,7 +99,7 @@ def remotes(
     return made
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_short_cut(case: Case, between: Between, networks: ExitStack) -> None:
     lengths = [5.0, 10.0, 20.0, 30.0]
     cut_off = remotes(case, between, networks, lengths)
@@ -100,7 +110,7 @@ def test_a_short_cut(case: Case, between: Between, networks: ExitStack) -> None:
     case.settled("network cut for 5 to 30 s", cases=len(lengths))
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1_200)
 def test_a_cut_of_three_minutes_while_others_have_bad_weather(
     case: Case, others: Case, between: Between, networks: ExitStack, chance: random.Random
 ) -> None:
@@ -108,11 +118,9 @@ def test_a_cut_of_three_minutes_while_others_have_bad_weather(
     for remote in cut_off:
         remote.cut()
     ways = go_through(others, between, bad_weather(chance))
-    assert all(way.faults["lost"] > 5 for way in ways[:2])
-    assert ways[2].faults["doubled"] > 10
-    assert all(way.faults["late"] > 5 for way in ways[3:])
+    until_it_was_bad(ways)
     for way in ways:
-        way.cut_after = some_resets(random.Random(chance.random()))
+        way.cut_after = some_resets(way, random.Random(chance.random()))
     others.executions(3, seed=case.seed, stdout_bytes=60_000, seconds=20)
     for remote in cut_off:
         remote.mend()
