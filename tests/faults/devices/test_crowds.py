@@ -113,6 +113,7 @@ def test_two_hundred_agents_stream_while_web_is_killed(place: Site, seed: int) -
         check(place, agents, "web killed while 200 agents stream", seed, began, KILLS)
 
 
+@pytest.mark.alone
 def test_two_thousand_agents_come_back_at_once(place: Site, seed: int) -> None:
     """More than a web process lets in at once, and while every one of them has a run."""
     began = time.monotonic()

@@ -15,7 +15,7 @@ from tests.faults.site import pause
 from tests.running import until
 
 # As another machine: none of the first one's processes can be seen from there.
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 ELSEWHERE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
@@ -47,8 +47,9 @@ def live_twice(case: Case, chance: random.Random, prefix: tuple[str, ...]) -> No
         for _ in range(12):
             case.fleet.execute(task)
             pause(chance.uniform(0.2, 1.5))
-        until(lambda: (has_noticed(device) and has_noticed(clone)) or None, what="both say it")
-        until(lambda: is_contested(case, device) or None, what="the server says it")
+        # Each has to be sent away several times first.
+        until(lambda: (has_noticed(device) and has_noticed(clone)) or None, 240, what="both say it")
+        until(lambda: is_contested(case, device) or None, 240, what="the server says it")
     finally:
         end_at_once(clone)
 
@@ -110,7 +111,7 @@ def test_a_wiped_device_is_a_new_one(case: Case) -> None:
     """What the old one was given ends as nobody's: expired where it never began, lost where it did."""
     (old,) = case.fleet.join(1)
     case.fleet.start()
-    (running,) = case.executions(1, seconds=60)
+    (running,) = case.executions(1, seconds=600, timeout_seconds=900)
     case.until_all(running, "running")
     old.lose_power()
     shutil.rmtree(old.folder)

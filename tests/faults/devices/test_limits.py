@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TypeVar
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -27,11 +29,12 @@ REQUEST = (
     "Sec-WebSocket-Protocol: {protocol}\r\n\r\n"
 )
 AT_ONCE = 450
+PATIENCE_SECONDS = 60
 DEEP = json.dumps({"type": "facts", "facts": json.loads("[" * 16 + "]" * 16)})
 
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
-Frame = TypeVar("Frame")
+Kind = TypeVar("Kind")
 
 
 class Peer:
@@ -54,13 +57,13 @@ class Peer:
         self.socket.send(protocol.encode(frame))
 
     def hear(self) -> protocol.ServerFrame:
-        return protocol.decode_from_server(str(self.socket.recv(20)))
+        return protocol.decode_from_server(str(self.socket.recv(PATIENCE_SECONDS)))
 
     def answer(self, frame: protocol.AgentFrame) -> protocol.ServerFrame:
         self.say(frame)
         return self.hear()
 
-    def hear_a(self, kind: type[Frame]) -> Frame:
+    def hear_a(self, kind: type[Kind]) -> Kind:
         """The next of this kind; what comes before it is overheard."""
         while not isinstance(frame := self.hear(), kind):
             pass
@@ -70,7 +73,7 @@ class Peer:
         """The close code, once the server has closed; what it still says is overheard."""
         with pytest.raises(ConnectionClosed) as closed:
             while True:
-                self.socket.recv(20)
+                self.socket.recv(PATIENCE_SECONDS)
         assert closed.value.rcvd is not None, "not closed, but broken off"
         return closed.value.rcvd.code
 
@@ -91,7 +94,8 @@ def peer(place: Site, identity: Identity | None = None) -> Iterator[Peer]:
     """Introduced where it has an identity."""
     address = f"ws://127.0.0.1:{place.port}{protocol.SOCKET_PATH}"
     words = [Subprotocol(protocol.SUBPROTOCOL)]
-    with connect(address, subprotocols=words, compression=None) as socket:
+    patience = {"open_timeout": PATIENCE_SECONDS, "ping_interval": None}
+    with connect(address, subprotocols=words, compression=None, **patience) as socket:
         made = Peer(socket)
         if identity is not None:
             made.introduce(identity)
@@ -108,25 +112,36 @@ async def test_more_than_three_hundred_handshakes_a_second_come_again_later(plac
     request = REQUEST.format(
         path=protocol.SOCKET_PATH, port=place.port, protocol=protocol.SUBPROTOCOL
     )
-    connections = [await asyncio.open_connection("127.0.0.1", place.port) for _ in range(AT_ONCE)]
-    try:
-        for _, writer in connections:
-            writer.write(request.encode())
-        heads = [await reader.readuntil(b"\r\n\r\n") for reader, _ in connections]
-    finally:
-        for _, writer in connections:
-            writer.transport.abort()
-    counts = Counter(head.split()[1] for head in heads)
+    heads: list[bytes] = []
+    counts: Counter[bytes] = Counter()
+    over = time.monotonic() + PATIENCE_SECONDS
+    # A web process that gets too little of the machine does not do so many in a second.
+    while not counts[b"503"] and time.monotonic() < over:
+        heads += await answers_to(request.encode(), place.port)
+        counts = Counter(head.split()[1] for head in heads)
     assert set(counts) == {b"101", b"503"}
     assert counts[b"101"] >= 300
     assert all(b"retry-after: 2" in head for head in heads if head.split()[1] == b"503")
 
 
+async def answers_to(request: bytes, port: int) -> list[bytes]:
+    """Of as many connections at once."""
+    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(AT_ONCE)]
+    try:
+        for _, writer in connections:
+            writer.write(request)
+        return [await reader.readuntil(b"\r\n\r\n") for reader, _ in connections]
+    finally:
+        for _, writer in connections:
+            writer.transport.abort()
+
+
 def test_who_speaks_too_fast_is_sent_away(place: Site, identity: Identity) -> None:
+    text = protocol.encode(protocol.Heartbeat(0, 0.0)).encode()
+    many = b"".join(Frame(Opcode.TEXT, text).serialize(mask=True) for _ in range(600))
     with peer(place, identity) as one:
-        with suppress(ConnectionClosed):
-            for _ in range(600):
-                one.say(protocol.Heartbeat(0, 0.0))
+        # In one piece: who still speaks when the connection goes may not hear why.
+        one.socket.socket.sendall(many)
         assert one.closed_with() == protocol.CLOSE_TOO_FAST
 
 
