@@ -27,8 +27,8 @@ from tests.end_to_end.conftest import command, once_in
 from tests.running import running_system, until
 
 BEATS = ("first", "second", "third")
-# An announcement that is lost is made again after 30 s.
-ALL_OPENED_WITHIN_SECONDS = 90
+# An announcement that is lost is made again after 30 s, by a beat that may have to start first.
+ALL_OPENED_WITHIN_SECONDS = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def check(
     sys.stdout.write(f"{len(due)} occurrences, late by {words}\n")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_a_scheduler_alone_survives_a_short_storm_under_a_clock_an_hour_ahead(
     record_property: Callable[[str, object], None],
 ) -> None:
@@ -165,24 +165,27 @@ def test_a_long_storm(
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_with_a_real_agent_each_command_runs_once_while_beat_is_killed(tmp_path: Path) -> None:
     chance = random.Random(7)
     with running_system() as system:
         tasks = [
             system.post(
                 "/api/schedule/tasks",
-                command(system, f"echo x >> {tmp_path}/{number}", **once_in(5 + number)),
+                command(system, f"echo x >> {tmp_path}/{number}", **once_in(15 + number)),
             )
             for number in range(20)
         ]
         beat: psutil.Process = system.child("celery", "beat")
+        until(lambda: system.executions(tasks[0]["id"]) or None, what="the first one due")
         for _kill in range(5):
             time.sleep(chance.uniform(0.5, 3.0))
             beat.kill()
             beat = system.replacement(beat, "celery", "beat")
         for task in tasks:
-            (opened,) = until(lambda task=task: system.executions(task["id"]), what="its execution")  # type: ignore[misc]
-            assert system.ended(opened["id"])["status"] == "success"
+            (opened,) = until(
+                lambda task=task: system.executions(task["id"]), 180, what="it opened"
+            )  # type: ignore[misc]
+            assert system.ended(opened["id"], 180)["status"] == "success"
     ran = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert ran == {str(number): "x\n" for number in range(20)}
