@@ -152,11 +152,14 @@ class RunningSystem(Served):
 
 
 def until(condition: Callable[[], T | None], seconds: float = 60.0, *, what: str) -> T:
-    """The first true answer of a condition that is asked again and again."""
+    """The first true answer of a condition that is asked again and again, and once more when the
+    time is over: nobody may have run meanwhile, we neither."""
     deadline = time.monotonic() + seconds
+    is_over = False
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        assert not is_over, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.05)
+        is_over = time.monotonic() >= deadline
     return found
 
 

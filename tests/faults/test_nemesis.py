@@ -32,7 +32,7 @@ def storm(
     load.prepare(scale=0.3)
     load.repeat()
     nemesis = Nemesis(on, random.Random(seed + 1), **fields)
-    before = on.checker.runs()
+    before = len(on.checker.query("SELECT 1 FROM scheduled_task_device_runs"))
     with on.case(name, seed, cases=nemesis.done.total, load=load):
         nemesis.rage(seconds, until_true=lambda: on.checker.runs() - before >= runs)
     sys.stdout.write(f"{dict(nemesis.done)}\n")
