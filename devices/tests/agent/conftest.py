@@ -31,6 +31,8 @@ class AgentProcess:
         self.state = state
         self.server = server
         self.environment: dict[str, str] = {}
+        self.patience: dict[str, float] = {}
+        """Other seconds for what a module of the agent's waits for, by `module.NAME`."""
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -45,7 +47,15 @@ class AgentProcess:
         await self.server.until(lambda: len(self.server.hellos) > sessions, "the agent")
 
     def command(self) -> tuple[str, ...]:
-        return (sys.executable, "-m", "devices.agent")
+        if not self.patience:
+            return (sys.executable, "-m", "devices.agent")
+        modules = {name.partition(".")[0] for name in self.patience}
+        lines = [
+            f"from devices.agent import __main__, {', '.join(sorted(modules))}",
+            *(f"{name} = {seconds}" for name, seconds in self.patience.items()),
+            "raise SystemExit(__main__.main())",
+        ]
+        return (sys.executable, "-c", "\n".join(lines))
 
     async def launch(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
@@ -211,20 +221,28 @@ async def agent(enrolled: AgentProcess) -> AgentProcess:
     return enrolled
 
 
+@contextlib.asynccontextmanager
+async def standing(folder: Path, **environment: str) -> AsyncIterator[AgentProcess]:
+    """An agent that is connected, with a server of its own."""
+    async with FakeServer() as server:
+        state = StateDir(folder / "state")
+        state.create()
+        enroll_by_hand(state, server)
+        agent = AgentProcess(state, server)
+        agent.environment |= environment
+        await agent.start()
+        yield agent
+        await agent.kill()
+    assert server.problem is None
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def standing_agent(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[AgentProcess]:
     """One agent for all tests of a file that only give it runs."""
-    async with FakeServer() as server:
-        state = StateDir(tmp_path_factory.mktemp("agent") / "state")
-        state.create()
-        enroll_by_hand(state, server)
-        agent = AgentProcess(state, server)
-        await agent.start()
+    async with standing(tmp_path_factory.mktemp("agent")) as agent:
         yield agent
-        await agent.kill()
-    assert server.problem is None
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -18,10 +18,11 @@ from devices.agent.config import StateDir
 from devices.agent.protocol import Outcome
 
 from .conftest import AgentProcess, Gate, enroll_by_hand, eventually
+from .fake_runs import Run
 from .fake_server import DEADLINE_SECONDS, FakeServer
 
 # Deaf to SIGTERM, out of its session, and with nothing in its environment to know it by.
-STRAY = "setsid env -i sh -c 'trap \"\" TERM; echo $$ > {file}; while :; do sleep 0.1; done'"
+STRAY = "setsid env -i sh -c 'trap \"\" TERM; echo $$ > $0; while :; do sleep 0.1; done' {file}"
 
 
 @pytest.fixture
@@ -74,30 +75,32 @@ def groups(own: Path | None) -> list[str]:
     return [] if own is None else [path.name for path in own.glob("run-*")]
 
 
-async def stray(server: FakeServer, tmp_path: Path, then: str, **terms: int) -> psutil.Process:
-    file = tmp_path / "stray"
-    line = f"{STRAY.format(file=file)} & until [ -s {file} ]; do sleep 0.01; done; echo up; {then}"
-    run = await server.do({"command": line}, **terms)
-    await server.until(lambda: run.output == b"up\n", "the command")
-    return psutil.Process(int(file.read_text()))
+def stray(tmp_path: Path) -> dict[str, str]:
+    """A command that says the pid of what it has let go of."""
+    file = f"{tmp_path}/$DEPLOYX_RUN_ID"
+    begun = f"{STRAY.format(file=file)} & until [ -s {file} ]; do sleep 0.01; done"
+    return {"command": f"{begun}; cat {file}; sleep 600"}
 
 
 async def test_at_its_time_limit_nothing_of_a_run_survives(
     server: FakeServer, agent: AgentProcess, own_group: Path | None, tmp_path: Path
 ) -> None:
-    left = await stray(server, tmp_path, "sleep 60", timeout_seconds=2)
-    [run] = server.runs.values()
-    assert groups(own_group) == ([f"run-{run.id}"] if own_group else [])
+    def is_up(run: Run) -> bool:
+        has_group = groups(own_group) == ([f"run-{run.id}"] if own_group else [])
+        return run.output.endswith(b"\n") and has_group
+
+    run = await server.up_in_time(stray(tmp_path), is_up)
     assert (await server.ended(run)).outcome is Outcome.TIMED_OUT
-    assert not left.is_running()
+    assert not psutil.pid_exists(int(run.output))
     assert groups(own_group) == []
 
 
 async def test_of_a_run_whose_shim_was_killed_nothing_survives(
     server: FakeServer, agent: AgentProcess, own_group: Path | None, tmp_path: Path
 ) -> None:
-    left = await stray(server, tmp_path, "sleep 60")
-    [run] = server.runs.values()
+    run = await server.do(stray(tmp_path))
+    await server.until(lambda: run.output.endswith(b"\n"), "the command")
+    left = psutil.Process(int(run.output))
     [shim] = agent.shims()
     os.kill(shim, signal.SIGKILL)
     assert (await server.ended(run)).outcome is Outcome.UNKNOWN

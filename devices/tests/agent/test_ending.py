@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from devices.agent.platforms.linux import start_mark
 from devices.agent.protocol import Cancel, Go, Outcome, Result, Start, Stop
 
-from .conftest import AgentProcess, Gate
+from .conftest import AgentProcess, Gate, standing
 from .fake_runs import Run
 from .fake_server import FakeServer
 
@@ -35,7 +37,7 @@ time.sleep(600)
 @pytest.fixture
 def daemonises(tmp_path: Path) -> str:
     """A command that leaves a daemon behind that heeds no signal, and says when it is there."""
-    program, pids = tmp_path / "daemon.py", tmp_path / "pid"
+    program, pids = tmp_path / "daemon.py", f"{tmp_path}/$DEPLOYX_RUN_ID"
     program.write_text(DAEMON)
     return (
         f"{sys.executable} {program} {pids}; until [ -s {pids} ]; do sleep 0.01; done; cat {pids}"
@@ -69,8 +71,11 @@ async def test_cancel_ends_the_command_and_the_daemon_it_left(
 async def test_a_timeout_ends_the_command_and_the_daemon_it_left(
     device: FakeServer, daemonises: str
 ) -> None:
-    run = await device.do({"command": f"{daemonises}; sleep 600"}, timeout_seconds=5)
-    daemon = await daemon_of(device, run)
+    def is_up(run: Run) -> bool:
+        return run.output.endswith(b"\n") and start_mark(int(run.output)) is not None
+
+    run = await device.up_in_time({"command": f"{daemonises}; sleep 600"}, is_up)
+    daemon = int(run.output)
 
     result = await device.ended(run)
 
@@ -88,11 +93,19 @@ async def test_the_time_limit_is_the_signed_one_even_if_go_says_more(device: Fak
     assert (await device.ended(run)).outcome is Outcome.TIMED_OUT
 
 
-async def test_a_command_may_tidy_up_when_it_is_asked_to_end(device: FakeServer) -> None:
-    run = await device.do({"command": "trap 'echo tidied; exit 0' TERM; echo up; sleep 600 & wait"})
-    await device.until(lambda: run.output == b"up\n", "the command")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gentle(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FakeServer]:
+    """The server of an agent that leaves what it ends all the time it may need."""
+    folder = tmp_path_factory.mktemp("gentle")
+    async with standing(folder, DEPLOYX_AGENT_KILL_GRACE_SECONDS="60") as agent:
+        yield agent.server
 
-    result = await cancelled(device, run)
+
+async def test_a_command_may_tidy_up_when_it_is_asked_to_end(gentle: FakeServer) -> None:
+    run = await gentle.do({"command": "trap 'echo tidied; exit 0' TERM; echo up; sleep 600 & wait"})
+    await gentle.until(lambda: run.output == b"up\n", "the command")
+
+    result = await cancelled(gentle, run)
 
     assert (result.outcome, run.output) == (Outcome.CANCELLED, b"up\ntidied\n")
 
@@ -104,12 +117,12 @@ async def test_one_that_heeds_no_signal_is_killed(device: FakeServer) -> None:
     assert (await cancelled(device, run)).outcome is Outcome.CANCELLED
 
 
-async def test_one_that_was_stopped_ends_as_well(device: FakeServer) -> None:
+async def test_one_that_was_stopped_ends_as_well(gentle: FakeServer) -> None:
     tidies = "trap 'echo tidied; exit 0' TERM; echo up; kill -STOP $$; sleep 600"
-    run = await device.do({"command": tidies})
-    await device.until(lambda: run.output == b"up\n", "the command")
+    run = await gentle.do({"command": tidies})
+    await gentle.until(lambda: run.output == b"up\n", "the command")
 
-    result = await cancelled(device, run)
+    result = await cancelled(gentle, run)
 
     assert (result.outcome, run.output) == (Outcome.CANCELLED, b"up\ntidied\n")
 
@@ -165,8 +178,8 @@ async def test_cancelled_before_its_go_nothing_of_it_starts(
     try:
         await device.grant(run)
         await device.saw(Start, run)
-        run.state = "running"
         await device.send(Cancel(run.id))
+        run.state = "running"  # from here on a poll is answered with a GO as well
         await device.send(Go(run.id, 60))
 
         result = await device.ended(run)

@@ -246,11 +246,11 @@ async def test_what_it_waited_for_is_said_when_its_time_is_up(
     hosted = host.host(b"content", statuses=[503] * 1_000)
     offer(server, hosted, host.address())
     facts = {"name": "app.conf", "sha256": hosted.sha256, "size": 7}
-    run = await server.do(
+    run = await server.up_in_time(
         {"files": [facts], "target_path": str(srv / "file")},
+        lambda run: (agent.state.run(run.id) / "held-up" / hosted.sha256).exists(),
         kind="file_deployment",
         files=(hosted.sha256,),
-        timeout_seconds=4,
     )
     result = await ended(server, run)
     assert result.outcome is Outcome.TIMED_OUT

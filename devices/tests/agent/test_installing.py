@@ -154,14 +154,18 @@ def test_the_file_has_its_own_name_and_is_alone(context: DeviceContext, tmp_path
 async def test_stopped_in_the_middle_everything_of_it_ends(
     server: FakeServer, agent: AgentProcess, tmp_path: Path, ends: str, outcome: str
 ) -> None:
-    child = tmp_path / "child"
-    command = f"sh -c 'echo $$ > {child}.new; mv {child}.new {child}; exec sleep 1000' & wait"
+    here = f"{tmp_path}/$DEPLOYX_RUN_ID"
+    command = f'sh -c "echo \\$\\$ > {here}.new; mv {here}.new {here}; exec sleep 1000" & wait'
     order = {"software": [entry(install_command=command)], "action": "install"}
-    limit = 3 if ends == "time" else 60
-    run = await server.do(order, kind="software_deployment", timeout_seconds=limit)
     if ends == "cancel":
-        await eventually(child.exists)
+        run = await server.do(order, kind="software_deployment")
+        await eventually((tmp_path / run.id).exists)
         server.cancels.add(run.id)
+    else:
+        run = await server.up_in_time(
+            order, lambda run: (tmp_path / run.id).exists(), kind="software_deployment"
+        )
+    child = tmp_path / run.id
     result = await server.ended(run)
     assert result.outcome is Outcome(outcome)
     assert b"== install Tool 1" in run.output
