@@ -32,6 +32,7 @@ class Run:
     result: Result | None = None
     starts: int = 0
     results: int = 0
+    """How many different ones: until it is acknowledged, the same one is told again and again."""
 
     @property
     def parsed_terms(self) -> dict[str, Any]:

@@ -111,6 +111,17 @@ async def test_start_is_repeated_until_it_is_answered(
     assert times_run(tmp_path / "ran") == 1
 
 
+async def test_what_is_answered_is_said_once(server: FakeServer, enrolled: AgentProcess) -> None:
+    enrolled.environment["DEPLOYX_AGENT_REPEAT_SECONDS"] = "600"
+    await enrolled.start()
+    run = await server.do({"command": "exit 3"})
+    await server.ended(run)
+    await eventually(lambda: run.id in journal(enrolled).tombstones)
+    await server.ended(await server.do({"command": "exit 0"}))
+
+    assert (len(server.frames(Start, run)), len(server.frames(Result, run))) == (1, 1)
+
+
 async def test_a_result_is_repeated_until_it_is_acknowledged(
     server: FakeServer, agent: AgentProcess
 ) -> None:
@@ -258,7 +269,7 @@ async def test_the_devices_wall_clock_decides_nothing(
     await enrolled.start()
 
     fine = await server.do({"command": "exit 0"})
-    late = await server.do({"command": "exit 0"}, not_after=server.now - timedelta(seconds=5))
+    late = await server.do({"command": "exit 0"}, not_after=server.now - timedelta(hours=1))
 
     assert (await server.ended(fine)).outcome is Outcome.SUCCEEDED
     assert (await server.refused(late)).code is RejectCode.TOO_LATE
