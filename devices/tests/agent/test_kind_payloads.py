@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.agent.kinds import FileFacts, JsonObject, PayloadError, get
 from devices.agent.kinds.software_deployment import ACTIONS
 
+# However slow the machine is.
+patiently = settings(deadline=None)
 FILES, SOFTWARE = get("file_deployment"), get("software_deployment")
 ID = "0190a5f0-7c8e-7000-8000-000000000001"
 SHA256 = "ab" * 32
@@ -220,6 +222,7 @@ file_payloads = st.fixed_dictionaries(
 )
 
 
+@patiently
 @given(file_payloads)
 def test_what_was_parsed_is_parsed_to_the_same_and_accepted(payload: dict[str, Any]) -> None:
     parsed = FILES.parse(payload)
@@ -234,6 +237,7 @@ def test_what_was_parsed_is_parsed_to_the_same_and_accepted(payload: dict[str, A
     assert FILES.summary(order)
 
 
+@patiently
 @given(st.lists(st.uuids().map(str), min_size=1, max_size=5), st.sampled_from(ACTIONS))
 def test_software_that_was_parsed_is_accepted_too(ids: list[str], action: str) -> None:
     parsed = SOFTWARE.parse({"software_ids": ids, "action": action})
@@ -245,6 +249,7 @@ def test_software_that_was_parsed_is_accepted_too(ids: list[str], action: str) -
     assert told == (expected[::-1] if action == "uninstall" else expected)
 
 
+@patiently
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

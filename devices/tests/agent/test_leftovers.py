@@ -50,7 +50,7 @@ def test_what_a_process_of_the_run_started_with_no_environment_is_killed_too(
         assert one.is_running()
     (child,) = children
     assert set(kill_leftovers(run)) == {one.pid, child.pid}
-    psutil.wait_procs([child], 5)
+    psutil.wait_procs([child], 60)
     assert not child.is_running()
 
 
