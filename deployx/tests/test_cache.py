@@ -50,6 +50,7 @@ def test_without_redis_it_is_an_empty_cache_that_keeps_nothing(no_redis: None) -
 def test_a_redis_that_is_away_is_not_asked_again_at_once(
     no_redis: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lenient, "AWAY_SECONDS", 600.0)
     caches["default"].get("a")
 
     def asked(self: Any, key: Any, default: Any) -> None:

@@ -104,7 +104,14 @@ def test_they_end_in_the_opposite_order(said: list[str], tmp_path: Path) -> None
             open({str(tmp_path / name)!r}, "w").close()
             time.sleep(600)
         """
-        supervisor.start(python(name, textwrap.dedent(code), is_ready=(tmp_path / name).exists))
+        supervisor.start(
+            python(
+                name,
+                textwrap.dedent(code),
+                is_ready=(tmp_path / name).exists,
+                patience_seconds=60.0,
+            )
+        )
     supervisor.stop()
     assert log.read_text().split() == ["second", "first"]
 

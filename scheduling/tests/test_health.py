@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
@@ -40,15 +41,30 @@ def test_what_is_missing_comes_with_what_to_do() -> None:
 
 
 @pytest.mark.django_db
-def test_a_redis_that_hangs_costs_two_seconds_and_once(settings: Any) -> None:
+def test_a_redis_that_hangs_costs_two_seconds_and_once(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert health.REMEMBERED_SECONDS == 5
+    monkeypatch.setattr(health, "REMEMBERED_SECONDS", 600.0)  # this machine may take its time
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         began = time.monotonic()
         assert "redis" in missing(health.recent_checks())
-        assert health.REDIS_TIMEOUT_SECONDS <= time.monotonic() - began < 10
-        began = time.monotonic()
+        assert health.REDIS_TIMEOUT_SECONDS <= time.monotonic() - began < 60
+        assert callers(silent) > 0
         assert "redis" in missing(health.recent_checks())
-        assert time.monotonic() - began < health.REDIS_TIMEOUT_SECONDS
+        assert callers(silent) == 0
+
+
+def callers(server: socket.socket) -> int:
+    """How many have connected since it was last asked."""
+    server.setblocking(False)
+    number = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            server.accept()[0].close()
+            number += 1
+    return number
 
 
 def test_without_a_database_nothing_is_known_of_worker_and_beat(

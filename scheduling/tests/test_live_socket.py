@@ -224,7 +224,7 @@ async def test_a_line_opens_once_it_hears_and_misses_nothing_from_then_on(
         await hear(*arguments, **options)
 
     monkeypatch.setattr(board, "hear", hear_later)
-    monkeypatch.setattr(board, "JOIN_SECONDS", 10.0)
+    monkeypatch.setattr(board, "JOIN_SECONDS", 60.0)
     opening = asyncio.create_task(_first_change_on_a_new_line(operator, notices, task))
     await is_asked.wait()
     assert not opening.done()

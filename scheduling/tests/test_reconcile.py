@@ -164,7 +164,7 @@ def test_silent_devices_are_marked_offline(admin: User, web_device: Device) -> N
 def test_nobody_is_offline_just_after_a_web_process_started(web_device: Device) -> None:
     Device.objects.filter(pk=web_device.pk).update(last_seen_at=ago(seconds=61))
     ServiceHeartbeat.objects.create(
-        kind="web", name="web-1:1", started_at=ago(seconds=89), seen_at=timezone.now()
+        kind="web", name="web-1:1", started_at=ago(seconds=0), seen_at=timezone.now()
     )
     assert step("sweep_presence") == 0
     ServiceHeartbeat.objects.update(started_at=ago(seconds=91))

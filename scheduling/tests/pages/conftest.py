@@ -16,8 +16,10 @@ __all__ = ["files_dir", "stored"]
 
 
 @pytest.fixture(autouse=True)
-def no_memory_of_health() -> Iterator[None]:
-    """What an earlier test found well or ill is not shown to the next."""
+def no_memory_of_health(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What an earlier test found well or ill is not shown to the next; and however long a test takes,
+    what it has found itself is asked for anew only where it says so."""
+    monkeypatch.setattr(health, "REMEMBERED_SECONDS", 3_600.0)
     health.forget_checks()
     yield
     health.forget_checks()
