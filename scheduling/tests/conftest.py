@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.contrib.auth.models import User
 
 from devices import keys
 from devices.models import Device, DeviceGroup
-from scheduling import hints
+from scheduling import clock, hints
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
 
@@ -54,6 +55,14 @@ def web_group(operator: User, web_device: Device) -> DeviceGroup:
 def task(operator: User, web_group: DeviceGroup) -> ScheduledTask:
     """The operator's, daily on `web_group`."""
     return factories.task(operator, groups=[web_group])
+
+
+@pytest.fixture
+def in_2026(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """Now, as everything that plans is told: the dates that a test names lie ahead, whatever today is."""
+    now = factories.moment("2026-11-24T12:00")
+    monkeypatch.setattr(clock, "now", lambda: now)
+    return now
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from rest_framework.test import APIClient
@@ -16,6 +15,7 @@ from scheduling import calendar, schedules
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
 
+pytestmark = pytest.mark.usefixtures("in_2026")
 CALENDAR = "/api/schedule/calendar"
 BERLIN = "Europe/Berlin"
 
@@ -36,7 +36,7 @@ def times(client: APIClient, since: str, until: str) -> list[str]:
 
 
 def planned_in_2027(user: User, **changes: Any) -> ScheduledTask:
-    """Daily at 02:00 in Berlin from the spring of 2027 on, whatever today is."""
+    """Daily at 02:00 in Berlin from the spring of 2027 on."""
     start = factories.moment("2027-03-01T00:00:00")
     return factories.task(user, time_zone=BERLIN, start_at=start, **changes)
 
@@ -93,9 +93,9 @@ def test_the_start_counts_in_and_the_end_does_not(api: APIClient, operator: User
 
 
 def test_the_outsider_sees_nothing_and_an_administrator_everything(
-    outside: APIClient, admin_api: APIClient, task: ScheduledTask
+    outside: APIClient, admin_api: APIClient, task: ScheduledTask, in_2026: datetime
 ) -> None:
-    now = timezone.now()
+    now = in_2026
     factories.execution(task, scheduled_for=now - timedelta(days=1))
     span = (now - timedelta(days=2)).isoformat(), (now + timedelta(days=2)).isoformat()
     assert rows(outside, *span) == []
@@ -103,11 +103,11 @@ def test_the_outsider_sees_nothing_and_an_administrator_everything(
 
 
 def test_it_begins_now_and_spans_a_week_unless_told_otherwise(
-    api: APIClient, task: ScheduledTask
+    api: APIClient, task: ScheduledTask, in_2026: datetime
 ) -> None:
     shown = ask(api).json()
     since, until = (datetime.fromisoformat(shown[name]) for name in ("from", "to"))
-    assert abs(since - timezone.now()) < timedelta(minutes=1)
+    assert since == in_2026
     assert until - since == timedelta(days=7)
     assert len(shown["rows"]) == 7
     assert shown["capped"] is False
@@ -243,19 +243,19 @@ def test_a_year_of_every_ten_seconds_is_capped_and_crowds_nobody_out(
 
 
 def test_past_rows_are_capped_as_well(
-    operator: User, task: ScheduledTask, monkeypatch: pytest.MonkeyPatch
+    operator: User, task: ScheduledTask, in_2026: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calendar, "MOST_ROWS", 3)
     since = datetime(2026, 3, 1, tzinfo=UTC)
     for day in range(5):
         factories.execution(task, status="success", scheduled_for=since + timedelta(days=day))
-    found = calendar.between(operator, since, since + timedelta(days=9), now=timezone.now())
+    found = calendar.between(operator, since, since + timedelta(days=9), now=in_2026)
     assert [row.at.day for row in found.rows] == [1, 2, 3]
     assert found.is_capped
 
 
 def test_of_very_many_tasks_the_earliest_rows_are_kept(
-    operator: User, monkeypatch: pytest.MonkeyPatch
+    operator: User, in_2026: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calendar, "MOST_ROWS", 3)
     group = factories.group(people=[operator])
@@ -265,7 +265,7 @@ def test_of_very_many_tasks_the_earliest_rows_are_kept(
             operator, groups=[group], start_at=start, recurrence_config={"time": f"{hour:02}:00"}
         )
     since = datetime(2027, 4, 1, tzinfo=UTC)
-    found = calendar.between(operator, since, since + timedelta(days=2), now=timezone.now())
+    found = calendar.between(operator, since, since + timedelta(days=2), now=in_2026)
     assert [row.at.hour for row in found.rows] == [2, 3, 4]
     assert found.is_capped
 

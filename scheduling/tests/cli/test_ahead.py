@@ -18,13 +18,14 @@ BERLIN = ["--zone", "Europe/Berlin"]
 
 
 def test_a_rule_is_previewed_by_the_flags_of_add(schedule: Schedule) -> None:
-    said = schedule("preview", "--daily", "02:00", *BERLIN, "--count", "3", "--json").json
-    assert said["text"] == "every day at 02:00, Europe/Berlin"
+    said = schedule("preview", "--daily", "04:00", *BERLIN, "--count", "3", "--json").json
+    assert said["text"] == "every day at 04:00, Europe/Berlin"
     assert len(said["runs"]) == 3
-    assert all("T02:00:00+0" in run["local"] for run in said["runs"])
+    assert all("T04:00:00+0" in run["local"] for run in said["runs"])
     assert not ScheduledTask.objects.exists()
 
 
+@pytest.mark.usefixtures("in_2026")
 def test_the_table_shows_both_clocks_and_what_daylight_saving_does(schedule: Schedule) -> None:
     said = schedule(
         "preview", "--daily", "02:30", *BERLIN, "--start-at", "2027-03-27", "--count", "2"
@@ -43,6 +44,7 @@ def test_ten_runs_are_shown_and_warnings_are_told(schedule: Schedule) -> None:
     assert "Months without a day 31 are skipped." in said.err
 
 
+@pytest.mark.usefixtures("in_2026")
 def test_the_bounds_of_a_rule_hold(schedule: Schedule) -> None:
     excluded = 'excluded_dates=["2027-01-02"]'
     said = schedule(
@@ -130,6 +132,7 @@ def test_the_calendar_is_of_the_week_ahead_and_of_ones_own(
     assert said.out == "Nothing in this time.\n"
 
 
+@pytest.mark.usefixtures("in_2026")
 def test_times_of_the_calendar_are_those_of_its_zone(
     schedule: Schedule, task: ScheduledTask
 ) -> None:

@@ -34,11 +34,11 @@ EVERYTHING: dict[str, Any] = {
     "recurrence_type": "custom",
     "recurrence_config": {"cron_expression": "*/15 8-18 * * 1-5"},
     "time_zone": "Europe/Berlin",
-    "start_at": "2027-01-01T00:00:00.250000Z",
-    "end_at": "2028-01-01T00:00:00Z",
+    "start_at": "2083-01-01T00:00:00.250000Z",
+    "end_at": "2084-01-01T00:00:00Z",
     "max_runs": 7,
     "jitter_seconds": 30,
-    "excluded_dates": ["2027-12-24", "2027-12-25"],
+    "excluded_dates": ["2083-12-24", "2083-12-25"],
     "misfire_policy": "run_all",
     "misfire_grace_seconds": 60,
     "overlap_policy": "queue_one",
@@ -182,7 +182,7 @@ recurrences = st.one_of(
 )
 percents = st.integers(1, 100).map(lambda n: f"{n}%")
 # Without a zone, as Hypothesis wants the limits.
-FIRST, LAST = (datetime.fromisoformat(text) for text in ("2027-01-01", "2037-01-01"))
+FIRST, LAST = (datetime.fromisoformat(text) for text in ("2083-01-01", "2093-01-01"))
 moments = st.datetimes(FIRST, LAST, timezones=st.just(UTC))
 
 
