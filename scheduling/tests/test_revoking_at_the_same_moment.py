@@ -47,8 +47,12 @@ def meanwhile(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
 
 
 def _somebody_waits() -> bool:
+    """For what this connection holds; other tests have theirs in the same PostgreSQL."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks"
+            " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        )
         return bool(cursor.fetchone()[0])
 
 

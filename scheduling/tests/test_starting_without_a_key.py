@@ -27,7 +27,7 @@ def test_it_ends_when_the_registered_key_has_lost_its_file(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 1
     assert f"The signing key {key_id} is registered, but its file" in done.stderr

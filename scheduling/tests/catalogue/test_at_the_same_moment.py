@@ -31,7 +31,7 @@ def at_once(*acts: Callable[[], Any]) -> list[Any]:
 
     def act(one: Callable[[], Any]) -> Any:
         try:
-            together.wait(20)
+            together.wait(60)
             return one()
         except StateConflict as conflict:
             return conflict

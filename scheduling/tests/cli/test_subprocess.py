@@ -48,7 +48,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 def run(*arguments: str) -> Process:
     process = start(*arguments)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
@@ -82,6 +82,6 @@ def test_a_script_waits_and_gets_the_commands_own_exit_code() -> None:
     factories.carry_out(execution.runs.get(), "failed", output=b"boom\n")
     DeviceRun.objects.update(exit_code=42)
     rollout.advance(execution.pk)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     assert out.startswith("boom\n"), err
     assert process.returncode == 42
