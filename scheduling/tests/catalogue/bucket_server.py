@@ -13,13 +13,21 @@ from typing import Any
 import boto3
 import httpx
 
-from tests.running import free_port, until
-
 NAME = "deployx-files"
 _POLICY = {
     "Version": "2012-10-17",
     "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
 }
+
+# Says the port that it was given; from then on it takes connections.
+_SERVE = """
+import time
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+time.sleep(1e9)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +56,22 @@ class BucketServer:
 
 @contextlib.contextmanager
 def bucket_server() -> Iterator[BucketServer]:
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVE],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield _open_bucket(f"http://127.0.0.1:{port}", process)
-    finally:
-        process.kill()  # it keeps nothing, and on SIGTERM it waits for connections that are kept open
-        process.wait(20)
+    ) as process:
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline() or 0)
+            assert port, "the bucket's server does not start"
+            yield _open_bucket(f"http://127.0.0.1:{port}")
+        finally:
+            process.kill()  # it keeps nothing, and on SIGTERM it waits for kept connections
 
 
-def _open_bucket(url: str, process: subprocess.Popen[bytes]) -> BucketServer:
-    until(lambda: _answers(url, process), what="the bucket's server up")
+def _open_bucket(url: str) -> BucketServer:
     people = _client("iam", url, "nobody", "nothing")
     people.create_user(UserName="deployx")
     key = people.create_access_key(UserName="deployx")["AccessKey"]
@@ -80,11 +89,3 @@ def _client(service: str, url: str, key_id: str, secret: str) -> Any:
         aws_access_key_id=key_id,
         aws_secret_access_key=secret,
     )
-
-
-def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
-    assert process.poll() is None, "the bucket's server does not start"
-    try:
-        return httpx.get(f"{url}/moto-api/").status_code == 200
-    except httpx.TransportError:
-        return False

@@ -29,7 +29,7 @@ from scheduling.catalogue.downloads import FileDownloads
 from scheduling.models import DeviceRun, StoredFile
 from scheduling.tests.catalogue.bucket_server import NAME, BucketServer, bucket_server
 from scheduling.tests.catalogue.conftest import KEY, Store, sha256
-from tests.running import free_port, until
+from tests.running import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("signer")]
 # Over 8 MiB, from where on an upload to a bucket comes in parts.
@@ -74,14 +74,13 @@ def file(stored: Store) -> StoredFile:
 @pytest.fixture
 def address() -> Iterator[str]:
     """Of a web process that serves files alone."""
-    port = free_port()
     app = FileDownloads(_no_other)
-    config = uvicorn.Config(app, port=port, log_level="warning", lifespan="off")
+    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="off")
     serving = uvicorn.Server(config)
     thread = threading.Thread(target=serving.run, daemon=True)
     thread.start()
     until(lambda: serving.started, what="the web process up")
-    yield f"http://127.0.0.1:{port}"
+    yield f"http://127.0.0.1:{serving.servers[0].sockets[0].getsockname()[1]}"
     serving.should_exit = True
     thread.join(20)
 
