@@ -17,6 +17,12 @@ def rotate() -> str:
     return key_rotation.rotate(lambda _: None, lambda _: None)[0].new.key_id
 
 
+@pytest.fixture(autouse=True)
+def _no_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is looked at every five seconds is not: a test would find two steps done at once."""
+    monkeypatch.setattr(upkeep, "CHECK_SECONDS", 3_600.0)
+
+
 @pytest.fixture
 async def agent(web: Web) -> FakeAgent:
     return await web.connect(await make_agent())

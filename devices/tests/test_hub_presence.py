@@ -148,16 +148,18 @@ class TestSweep:
         return make_device(is_online=True, last_seen_at=moment)[0]
 
     def test_silence_of_a_minute_is_offline(self) -> None:
-        silent, heard = self.seen(61), self.seen(59)
+        assert presence.OFFLINE_AFTER_SECONDS == 60
+        silent, heard = self.seen(61), self.seen(0)
         assert presence.sweep(None) == [silent.pk]
         for device in (silent, heard):
             device.refresh_from_db()
         assert (silent.status, heard.status) == ("offline", "online")
 
     def test_nobody_is_declared_offline_soon_after_a_web_process_started(self) -> None:
+        assert presence.QUIET_AFTER_WEB_START_SECONDS == 90
         self.seen(61)
-        assert presence.sweep(timezone.now() - timedelta(seconds=80)) == []
-        assert len(presence.sweep(timezone.now() - timedelta(seconds=100))) == 1
+        assert presence.sweep(timezone.now()) == []
+        assert len(presence.sweep(timezone.now() - timedelta(seconds=91))) == 1
 
     def test_a_revoked_device_is_not_seen(self) -> None:
         device = make_device(revoked_at=timezone.now())[0]
