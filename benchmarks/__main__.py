@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     if "fleet" in chosen:
         sizes = options.agents or fleet.SIZES
         found = fleet.measure(
-            sizes, options.queued, options.dispatches, install_ansible=options.install_ansible
+            sizes, options.queued, options.dispatches, install_others=options.install_others
         )
         text += fleet_report.render(found)
     if "transfer" in chosen:
@@ -100,9 +100,9 @@ def _parser() -> argparse.ArgumentParser:
         "--dispatches", type=int, default=fleet.REPEATS, help="of each size, of fleet"
     )
     parser.add_argument(
-        "--install-ansible",
+        "--install-others",
         action="store_true",
-        help="for fleet, from the package index, for as long as it is measured",
+        help="Ansible and Salt for fleet, from the package index, for as long as they are measured",
     )
     parser.add_argument(
         "--results",

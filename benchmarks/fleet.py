@@ -95,12 +95,12 @@ def measure(
     queued: int = QUEUED,
     repeats: int = REPEATS,
     *,
-    install_ansible: bool = False,
+    install_others: bool = False,
 ) -> Found:
     open_files.allow(max(sizes))
     with running_system() as system:
         found = measure_on(system, sizes, queued, repeats)
-    found.others = others.measure(install_ansible=install_ansible)
+    found.others = others.measure(install=install_others)
     return found
 
 

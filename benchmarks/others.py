@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,8 @@ import time
 import venv
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks import salt
 
 HOSTS = 20
 FORKS = 20
@@ -31,23 +32,28 @@ class Other:
         return self.seconds / self.hosts
 
 
-def measure(*, install_ansible: bool = False) -> list[Other]:
-    """`install_ansible` puts one into an environment of its own where there is none."""
+def measure(*, install: bool = False) -> list[Other]:
+    """`install` puts each into an environment of its own where there is none."""
     with tempfile.TemporaryDirectory(prefix="deployx-others-") as folder:
-        program = shutil.which("ansible")
-        if program is None and install_ansible:
-            program = _installed_ansible(Path(folder))
-        return [_ansible(program), _salt()]
+        ansible = _program("ansible", "ansible-core", Path(folder), install=install)
+        found = _program("salt", "salt", Path(folder), install=install)
+        return [_ansible(ansible), _salt(found, Path(folder))]
 
 
-def _installed_ansible(folder: Path) -> str | None:
-    venv.create(folder, with_pip=True)
-    pip = [str(folder / "bin" / "pip"), "install", "-q", "ansible-core"]
+def _program(name: str, package: str, folder: Path, *, install: bool) -> Path | None:
+    """Where it is; None where it is not, and could not be installed."""
+    if found := shutil.which(name):
+        return Path(found)
+    if not install:
+        return None
+    environment = folder / name
+    venv.create(environment, with_pip=True)
+    pip = [str(environment / "bin" / "pip"), "install", "-q", package]
     done = subprocess.run(pip, capture_output=True, check=False)
-    return str(folder / "bin" / "ansible") if done.returncode == 0 else None
+    return environment / "bin" / name if done.returncode == 0 else None
 
 
-def _ansible(program: str | None) -> Other:
+def _ansible(program: Path | None) -> Other:
     """`-c local`: without the SSH that it takes to reach a machine, all the better for Ansible."""
     name = f"ansible -m command -f {FORKS} -c local"
     if program is None:
@@ -56,27 +62,18 @@ def _ansible(program: str | None) -> Other:
         inventory = Path(folder) / "hosts"
         python = f"ansible_python_interpreter={sys.executable}"
         inventory.write_text("".join(f"host{n} {python}\n" for n in range(HOSTS)))
-        argv = [program, "all", "-i", str(inventory), "-c", "local", "-f", str(FORKS)]
+        argv = [str(program), "all", "-i", str(inventory), "-c", "local", "-f", str(FORKS)]
         return _timed(name, [*argv, "-m", "command", "-a", "true"], HOSTS)
 
 
-def _salt() -> Other:
-    """Against whatever minions its master has."""
+def _salt(program: Path | None, folder: Path) -> Other:
     name = "salt cmd.run"
-    program = shutil.which("salt")
     if program is None:
         return Other(name, why_not="not installed")
-    done = subprocess.run(
-        [program, "*", "test.ping", "--out", "json", "--static"],
-        capture_output=True, text=True, check=False, timeout=WITHIN_SECONDS,
-    )  # fmt: skip
-    try:
-        minions = len(json.loads(done.stdout))
-    except ValueError:
-        minions = 0
-    if done.returncode != 0 or not minions:
-        return Other(name, why_not="its master has no minions")
-    return _timed(name, [program, "*", "cmd.run", "true"], minions)
+    place = folder / "fleet"
+    place.mkdir()
+    with salt.minions(program.parent, place, HOSTS) as salt_of:
+        return _timed(name, [*salt_of, "*", "cmd.run", "true"], HOSTS)
 
 
 def _timed(name: str, argv: list[str], hosts: int) -> Other:

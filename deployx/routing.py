@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.urls import path
 
 from devices.agent.protocol import SOCKET_PATH
@@ -41,7 +42,9 @@ def websocket_urlpatterns(hub: Hub) -> list[URLPattern]:
     from devices.consumers import AgentConsumer, Handshakes  # noqa: PLC0415
     from scheduling import board, consumers  # noqa: PLC0415
 
-    agents = AgentConsumer.as_asgi(hub=hub, handshakes=Handshakes())
+    agents = AgentConsumer.as_asgi(
+        hub=hub, handshakes=Handshakes(settings.DEPLOYX_HANDSHAKES_PER_SECOND)
+    )
     browsers = consumers.LiveConsumer.as_asgi(board=board.Board())
     return [
         path(SOCKET_PATH.removeprefix("/"), agents),

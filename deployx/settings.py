@@ -63,6 +63,9 @@ DEPLOYX_RECONCILE_SECONDS: float = env.float(
 )
 DEPLOYX_HEARTBEAT_SECONDS: float = env.float("DEPLOYX_HEARTBEAT_SECONDS", 20.0, validate=_positive)
 DEPLOYX_POLL_SECONDS: float = env.float("DEPLOYX_POLL_SECONDS", 60.0, validate=_positive)
+DEPLOYX_HANDSHAKES_PER_SECOND: int = env.int(
+    "DEPLOYX_HANDSHAKES_PER_SECOND", 300, validate=_positive
+)
 DEPLOYX_RUNS_PER_DEVICE: int = env.int("DEPLOYX_RUNS_PER_DEVICE", 4, validate=_positive)
 DEPLOYX_AGENT_UPDATES_PER_MINUTE: int = env.int(
     "DEPLOYX_AGENT_UPDATES_PER_MINUTE", 60, validate=validate.Range(min=0)
@@ -178,6 +181,8 @@ DATABASES = {
         "ENGINE": "django.db.backends.postgresql",
         # A pool for the web process only: its threads do not survive the fork of a worker's child.
         "CONN_MAX_AGE": 0 if DATABASE_POOL else 60,
+        # After a restart of PostgreSQL, no request is answered 503 for a connection that died with it.
+        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": 5,
             "keepalives_idle": 10,

@@ -18,7 +18,6 @@ from devices.hub.admission import CLOSE_TRY_AGAIN_LATER
 from devices.hub.link import Send
 
 log = structlog.get_logger(__name__)
-HANDSHAKES_PER_SECOND = 300
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
@@ -28,15 +27,15 @@ class Disconnected(Exception):
 
 
 class Handshakes:
-    """How many connections a process lets in: 300 a second, and as many at once."""
+    """How many connections a process lets in: so many a second, and as many at once."""
 
-    def __init__(self) -> None:
-        self._tokens = float(HANDSHAKES_PER_SECOND)
+    def __init__(self, per_second: float) -> None:
+        self._most = self._tokens = per_second
         self._at = 0.0
 
     def admit(self, now: float) -> bool:
-        earned = (now - self._at) * HANDSHAKES_PER_SECOND
-        self._tokens = min(float(HANDSHAKES_PER_SECOND), self._tokens + earned)
+        earned = (now - self._at) * self._most
+        self._tokens = min(self._most, self._tokens + earned)
         self._at = now
         if self._tokens < 1:
             return False

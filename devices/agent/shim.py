@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from . import cgroups, durable, kinds, transfers
+from . import cgroups, durable, kinds, wishes
 from .kinds import FileFacts, Finished, JsonObject, NotFetched, Stopped
 from .kinds.contract import StreamName
 from .platforms import SYSTEM, become_reaper, release_signals, swallow, widen_pipe
@@ -200,9 +200,9 @@ class Shim:
         self._tree.check()
 
     def fetch(self, file: FileFacts) -> Path:
-        place = self._folder / transfers.HERE / file.sha256
-        refused = self._folder / transfers.REFUSED / file.sha256
-        transfers.Wish(file.sha256, file.size).write(self._folder)
+        place = self._folder / wishes.HERE / file.sha256
+        refused = self._folder / wishes.REFUSED / file.sha256
+        wishes.Wish(file.sha256, file.size).write(self._folder)
         self._waits_for = file
         while not place.exists():
             if refused.exists():
@@ -324,7 +324,7 @@ class Shim:
         if self._waits_for is None:
             return ""
         try:
-            why = (self._folder / transfers.HELD_UP / self._waits_for.sha256).read_text()
+            why = (self._folder / wishes.HELD_UP / self._waits_for.sha256).read_text()
         except OSError:
             why = "it was on its way, or the server did not answer"
         return f", while waiting for the file {self._waits_for.name}: {why[:500]}"

@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import json
 import logging
 import os
 import random
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from .config import Settings, StateDir
@@ -25,38 +23,16 @@ from .downloading import Again, Never, Stale, Wanted, download
 from .identity import DeviceKey, Server
 from .line import Line
 from .protocol import FETCH_SIGNATURE_HEADER, Fetch, Source, fetch_bytes
+from .wishes import HELD_UP, HERE, REFUSED, Wish, write
 
 log = logging.getLogger("deployx_agent.transfers")
 
-WANTED, HERE, REFUSED, HELD_UP = "wanted", "files", "refused", "held-up"
 _LOOK_SECONDS = 0.2
 _MOST_PAUSE_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 10.0
 _KEPT_SECONDS = 86_400.0
 _AT_ONCE = 4
 _MOST_REFUSED = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a shim writes to `wanted/<sha256>`."""
-
-    sha256: str
-    size: int | None
-
-    def write(self, folder: Path) -> None:
-        _write(folder / WANTED / self.sha256, json.dumps({"size": self.size}))
-
-    @classmethod
-    def every(cls, folder: Path) -> list[Wish]:
-        """The wishes of a run; one that cannot be read is none yet."""
-        found = []
-        for place in sorted((folder / WANTED).glob("[0-9a-f]*")):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                size = json.loads(place.read_text())["size"]
-                if len(place.name) == 64:
-                    found.append(cls(place.name, size))
-        return found
 
 
 class Transfers:
@@ -166,7 +142,7 @@ class Transfers:
 
     async def _say(self, place: Path, reason: str) -> None:
         with contextlib.suppress(OSError):  # no room to say so: the run's time limit ends it
-            await asyncio.to_thread(_write, place, reason)
+            await asyncio.to_thread(write, place, reason)
 
     async def _download(self, url: str, path: Path, wish: Wish) -> None:
         await asyncio.to_thread(path.parent.mkdir, exist_ok=True, mode=0o700)
@@ -220,11 +196,3 @@ def _lay(path: Path, place: Path) -> None:
     path.touch()
     with contextlib.suppress(FileExistsError):
         os.link(path, place)
-
-
-def _write(place: Path, text: str) -> None:
-    """Whoever looks finds all of it or nothing."""
-    place.parent.mkdir(exist_ok=True, mode=0o700)
-    draft = place.with_suffix(".new")
-    draft.write_text(text)
-    draft.replace(place)

@@ -103,12 +103,12 @@ async def web(transactional_db: None, ledger: FakeLedger) -> AsyncIterator[Web]:
         yield await start_web(stack, ledger)
 
 
-async def start_web(stack: AsyncExitStack, ledger: FakeLedger) -> Web:
+async def start_web(stack: AsyncExitStack, ledger: FakeLedger, *, handshakes: float = 300) -> Web:
     hub = Hub(ledger)
     await hub.start()
     stack.push_async_callback(hub.stop)
     config = uvicorn.Config(
-        AgentConsumer.as_asgi(hub=hub, handshakes=Handshakes()),
+        AgentConsumer.as_asgi(hub=hub, handshakes=Handshakes(handshakes)),
         port=0,
         ws="websockets-sansio",
         ws_max_size=protocol.MAX_FRAME_BYTES,

@@ -46,17 +46,18 @@ async def test_another_subprotocol_is_not_let_in(web: Web) -> None:
 
 
 async def test_who_comes_while_there_are_too_many_is_asked_to_come_back(
-    web: Web, monkeypatch: pytest.MonkeyPatch
+    web: Web,
 ) -> None:
-    monkeypatch.setattr(consumers, "HANDSHAKES_PER_SECOND", 0.5)
-    with pytest.raises(InvalidStatus) as refused:
-        await web.open()
+    async with AsyncExitStack() as stack:
+        full = await start_web(stack, web.ledger, handshakes=0.5)
+        with pytest.raises(InvalidStatus) as refused:
+            await full.open()
     response = refused.value.response
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
 
 
 def test_as_many_come_in_as_a_process_can_greet() -> None:
-    handshakes = consumers.Handshakes()
+    handshakes = consumers.Handshakes(300)
     assert all(handshakes.admit(now=100.0) for _ in range(300))
     assert not handshakes.admit(now=100.0)
     assert handshakes.admit(now=100.01)

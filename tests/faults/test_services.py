@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -32,6 +33,24 @@ def test_a_service_is_killed_again_and_again(
             common.site.kill(service)
             pause(chance.uniform(0, 2))
             common.site.revive()
+
+
+def test_nobody_is_turned_away_for_a_connection_that_died_with_postgresql(
+    common: Ground, seed: int
+) -> None:
+    at_once = 12
+    with (
+        common.case("postgres killed beside an idle web process", seed, cases=1),
+        ThreadPoolExecutor(at_once) as people,
+    ):
+
+        def ask(_number: int) -> int:
+            return common.site.api.get("/api/devices", timeout=60).status_code
+
+        assert set(people.map(ask, range(at_once * 2))) == {200}  # so many connections are kept
+        common.site.kill("postgres")
+        common.site.revive()
+        assert set(people.map(ask, range(at_once * 2))) == {200}
 
 
 @pytest.mark.parametrize(("service", "seconds"), [("postgres", 30), ("redis", 60)])

@@ -19,6 +19,8 @@ from tests.faults.proxy import Between
 from tests.faults.site import Site, site
 from tests.running import BY_HAND, Served, until
 
+HANDSHAKES = 100
+"""A second: a web process that has little of the machine may not get to do the 300 of an installation."""
 _numbers = itertools.count()
 
 
@@ -79,7 +81,8 @@ class Case:
 
 @contextmanager
 def _grounds(factory: pytest.TempPathFactory) -> Iterator[Grounds]:
-    with site(DEPLOYX_RECONCILE_SECONDS="2") as made:
+    settings = {"DEPLOYX_RECONCILE_SECONDS": "2", "DEPLOYX_HANDSHAKES_PER_SECOND": str(HANDSHAKES)}
+    with site(**settings) as made:
         ledger = Ledger(factory.mktemp("ledger"))
         yield Grounds(made, ledger, Checker(made, ledger))
 
