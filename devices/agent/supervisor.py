@@ -126,12 +126,13 @@ class Supervisor:
         folder = self.folder(entry.run)
         async with self._transfers.serving(entry.run, folder, _files(entry)):
             ending = await self._runner.end(entry.shim, folder)
-        if ending.outcome is Outcome.UNKNOWN:
+        if ending.outcome is not Outcome.SUCCEEDED:
             await asyncio.to_thread(self._abandon, entry)
         await self._conclude(entry, ending)
 
     def _abandon(self, entry: Entry) -> None:
-        """Lets the kind undo what a run whose process is gone left half done."""
+        """Lets the kind undo what a run left half done, if it did: its process was killed, or was
+        stopped and could not wait for it."""
         if entry.terms is None:
             return
         name = parse_terms(entry.terms).kind

@@ -64,12 +64,14 @@ class Load:
         self.tasks.append(self.fleet.task(**fields))
 
     def repeat(self) -> None:
-        """Tasks that fall due by themselves as well, every few seconds while the load lasts."""
+        """Tasks that fall due by themselves as well, every few seconds while the load lasts, unless
+        the device has still to do with the time before: more would only wait."""
         for seconds in (10, 11, 12, 13):
             interval = {"every": seconds, "unit": "seconds"}
             rule: dict[str, Any] = {
                 "recurrence_type": "interval",
                 "recurrence_config": interval,
+                "overlap_policy": "skip",
             }
             self.repeating.append(self.fleet.task(seed=self.chance.randrange(2**32), **rule))
 

@@ -194,8 +194,9 @@ class Kind(ABC):
     def run(self, order: JsonObject, context: Context) -> Finished: ...
 
     def abandoned(self, run: str, memory: Path) -> None:  # noqa: B027  (most leave nothing)
-        """Called by the agent when the process of a run is gone without an answer (killed, or the
-        power failed): a place to undo what it left half done. Nobody reads what it raises."""
+        """Called by the agent when the process of a run is gone and has not succeeded: a place to
+        undo what it left half done, because it was killed, the power failed, or it was stopped and
+        stuck in something. Mostly there is nothing. Nobody reads what it raises."""
 
     def rollout_options(self, payload: object) -> JsonObject:
         """Members of an unparsed payload that are meant for the rollout; parse() drops them."""

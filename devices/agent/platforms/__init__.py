@@ -29,6 +29,8 @@ if sys.platform == "win32":
         signals_held,
         start_mark,
         swallow,
+        unread,
+        wait_for_data,
         widen_pipe,
     )
 else:
@@ -47,6 +49,8 @@ else:
         release_signals,
         signals_held,
         swallow,
+        unread,
+        wait_for_data,
     )
 
     if sys.platform == "darwin":
@@ -91,5 +95,7 @@ __all__ = [
     "signals_held",
     "start_mark",
     "swallow",
+    "unread",
+    "wait_for_data",
     "widen_pipe",
 ]

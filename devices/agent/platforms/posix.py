@@ -6,9 +6,11 @@ import contextlib
 import fcntl
 import os
 import pwd
+import select
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +103,16 @@ def swallow(source: int, folder: Path) -> None:
         cwd="/",
         start_new_session=True,
     )
+
+
+def wait_for_data(source: int) -> None:
+    """Until a read of the pipe would not wait: there is something, or nobody is left to write."""
+    select.select([source], [], [])
+
+
+def unread(source: int) -> int:
+    """How many bytes were written to the pipe and not read."""
+    return int.from_bytes(fcntl.ioctl(source, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def reap() -> list[tuple[int, int]] | None:

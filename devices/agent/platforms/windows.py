@@ -9,6 +9,7 @@ import msvcrt
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import psutil
 assert sys.platform == "win32"
 
 _KEPT = ("SystemRoot", "SystemDrive", "ComSpec", "PATHEXT", "TEMP", "TMP", "ProgramFiles")
+_LOOK_SECONDS = 0.02
 _PROFILE = ("USERPROFILE", "APPDATA", "LOCALAPPDATA", "USERNAME")
 
 
@@ -105,6 +107,24 @@ def nudge(pid: int) -> None:
 
 def swallow(source: int, folder: Path) -> None:
     """Nobody is left to read it; writing to such a pipe is an error there, not an end."""
+
+
+def wait_for_data(source: int) -> None:
+    """It looks again and again: there is nothing to wait with for such a pipe."""
+    while (waiting := _peek(source)) is not None and not waiting:
+        time.sleep(_LOOK_SECONDS)
+
+
+def unread(source: int) -> int:
+    return _peek(source) or 0
+
+
+def _peek(source: int) -> int | None:
+    """None once nobody is left to write."""
+    waiting = ctypes.c_ulong(0)
+    handle = msvcrt.get_osfhandle(source)
+    peek = ctypes.windll.kernel32.PeekNamedPipe
+    return int(waiting.value) if peek(handle, None, 0, None, ctypes.byref(waiting), None) else None
 
 
 def signals_held() -> contextlib.AbstractContextManager[None]:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import json
 import os
 import random
 import resource
@@ -14,6 +15,7 @@ import stat
 import threading
 import time
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ import pytest_asyncio
 from devices.agent import protocol
 from devices.agent.config import StateDir
 from devices.agent.protocol import Fetch, Outcome, Result
+from devices.agent.shim import Exit
 
 from .conftest import AgentProcess, enroll_by_hand, eventually
 from .fake_runs import Run
@@ -162,8 +165,21 @@ async def test_an_agent_killed_while_it_writes_goes_on_where_it_was(
     assert len(hosted.offsets) == 2
 
 
-async def test_a_run_killed_while_it_places_leaves_all_files_or_none(
-    server: FakeServer, agent: AgentProcess, host: FileHost, srv: Path
+@pytest.mark.parametrize(
+    ("word", "outcome"),
+    [
+        (None, Outcome.UNKNOWN),
+        (Exit("cancelled", None, {"summary": "cancelled while it ran"}), Outcome.CANCELLED),
+    ],
+    ids=["without a word", "stopped, but stuck in something"],
+)
+async def test_a_run_gone_while_it_places_leaves_all_files_or_none(
+    server: FakeServer,
+    agent: AgentProcess,
+    host: FileHost,
+    srv: Path,
+    word: Exit | None,
+    outcome: Outcome,
 ) -> None:
     hosted = [host.host(f"new {number}".encode(), f"/{number}") for number in range(60)]
     for number, one in enumerate(hosted):
@@ -171,10 +187,12 @@ async def test_a_run_killed_while_it_places_leaves_all_files_or_none(
         (srv / f"file{number}").write_text("old")
     run = await ask_for(server, f"{srv}/", *hosted)
     await eventually(lambda: any(srv.glob(".deployx-*")), 60)
+    if word is not None:
+        (agent.state.run(run.id) / "exit.json").write_text(json.dumps(asdict(word)))
     for pid in agent.shims():
         os.kill(pid, signal.SIGKILL)
     result = await ended(server, run)
-    assert result.outcome is Outcome.UNKNOWN
+    assert result.outcome is outcome
     found = contents(srv)
     old = {f"file{number}": "old" for number in range(60)}
     assert found in (old, {name: f"new {name.removeprefix('file')}" for name in old})

@@ -7,12 +7,13 @@ import hashlib
 import os
 import random
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from devices.agent import durable, spool
+from devices.agent import durable, shim, spool
 from devices.agent.spool import Chunk, SpoolReader, SpoolWriter
 
 ROOMY = 64 * 1024 * 1024
@@ -28,6 +29,32 @@ def reader(path: Path) -> Iterator[SpoolReader]:
     reader = SpoolReader(path)
     yield reader
     reader.close()
+
+
+def test_what_was_written_is_there_though_nobody_got_to_read_it(
+    path: Path, reader: SpoolReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The readers of a shim that is off the processor: what a command wrote before it ended counts."""
+    go_on = threading.Event()
+    monkeypatch.setattr(shim, "wait_for_data", lambda _source: go_on.wait())
+    monkeypatch.setattr(shim, "_DRAIN_SECONDS", 0.0)
+    writer = SpoolWriter(path, ROOMY)
+    outlet = shim.Outlet(writer)
+    left_open = os.dup(outlet.ends[0].fileno())
+    outlet.ends[0].write(b"out" * 5_000)
+    outlet.ends[1].write(b"err" * 5_000)
+    outlet.drain()
+    os.write(left_open, b"afterwards")
+    writer.close()
+    go_on.set()
+    os.close(left_open)
+    chunks = everything(reader)
+    found = {
+        stream: b"".join(one.data for one in chunks if one.stream == stream)
+        for stream in ("stdout", "stderr")
+    }
+    assert found == {"stdout": b"out" * 5_000, "stderr": b"err" * 5_000}
+    assert (writer.end, writer.length) == (30_000, 30_000)
 
 
 def everything(reader: SpoolReader, at_most: int = 1000) -> list[Chunk]:
