@@ -55,4 +55,5 @@ def test_a_nemesis_of_ten_minutes(folder: Path, seed: int, chance: random.Random
         storm(
             on, chance, "nemesis of 10 minutes", seed,
             seconds=60 * MINUTES, runs=RUNS, executions_per_second=1.5,
+            apart_seconds=3, longest_hang_seconds=10,
         )  # fmt: skip
