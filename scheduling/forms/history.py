@@ -48,9 +48,10 @@ class HistoryFilter(forms.Form):
         """Whether anything is asked for."""
         return any(self.data.get(name) for name in self.fields)
 
-    def clean_task(self) -> UUID | None:
-        """By id, exact name, or a part of a name that one task alone has."""
-        words = self.cleaned_data["task"].strip()
+    def clean_task(self) -> UUID | str | None:
+        """A task's id, by id, exact name, or a part of a name that one task alone has. Else the exact
+        name of something that is gone: a deleted task, or what was run at once."""
+        words: str = self.cleaned_data["task"].strip()
         if not words:
             return None
         visible = ScheduledTask.objects.visible_to(self._user)
@@ -58,6 +59,8 @@ class HistoryFilter(forms.Form):
             return pk
         found = list(visible.filter(name__iexact=words)[:2])
         found = found or list(visible.filter(name__icontains=words)[: MOST_NAMED + 1])
+        if not found and _gone(self._user, words).exists():
+            return words
         if not found:
             raise ValidationError(_("There is no task “%s”.") % words)
         if len(found) > 1:
@@ -81,13 +84,19 @@ class HistoryFilter(forms.Form):
         if not self.is_valid():
             return found.none()
         given = self.cleaned_data
-        by = {"status": given["status"], "task": given["task"], "user": given["who"]}
+        if isinstance(task := given["task"], str):
+            found, task = found.filter(task=None, task_name=task), None
+        by = {"status": given["status"], "task": task, "user": given["who"]}
         found = found.filter(**{name: value for name, value in by.items() if value})
         if given["since"]:
             found = found.opened_from(_midnight(given["since"]))
         if given["until"] and given["until"] < date.max:
             found = found.opened_before(_midnight(given["until"]) + timedelta(days=1))
         return found
+
+
+def _gone(user: User, name: str) -> ExecutionQuerySet:
+    return Execution.objects.visible_to(user).filter(task=None, task_name=name)
 
 
 def _midnight(day: date) -> datetime:

@@ -178,6 +178,11 @@ class Execution(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["task", "-id"], name="execution_of_task"),
+            models.Index(
+                fields=["task_name", "-id"],
+                name="execution_of_nothing_kept",
+                condition=Q(task__isnull=True),
+            ),
             models.Index(fields=["owner", "-id"], name="execution_of_owner"),
             models.Index(fields=["user", "-id"], name="execution_of_user"),
             models.Index(

@@ -40,6 +40,18 @@ def test_by_task_named_wholly_in_part_or_by_its_id(
         assert found(as_operator, task=words) == {execution}
 
 
+def test_by_the_name_of_a_task_that_was_deleted(
+    as_operator: Client, as_outsider: Client, task: ScheduledTask, other: ScheduledTask
+) -> None:
+    execution = factories.execution(other)
+    factories.execution(task)
+    other.delete()
+    assert found(as_operator, task="Other work") == {execution}
+    assert found(as_operator, task="Other work", status="running") == {execution}
+    assert found(as_operator, task="Other work", status="success") == set()
+    assert "There is no task" in said(as_outsider, task="Other work")
+
+
 def test_a_name_that_several_tasks_have_is_asked_back(
     as_operator: Client, task: ScheduledTask, other: ScheduledTask
 ) -> None:
