@@ -75,9 +75,10 @@ class Served:
 
         def online() -> dict[str, Any] | None:
             # The first that ever enrolled; other tests' agents may be there as well.
-            listed = self.get("/api/devices", status="online", ordering="enrolled_at")
-            found: list[dict[str, Any]] = listed["results"]
-            return found[0] if found else None
+            listed: list[dict[str, Any]] = self.get("/api/devices", ordering="enrolled_at")[
+                "results"
+            ]
+            return listed[0] if listed and listed[0]["status"] == "online" else None
 
         return until(online, what="the local agent online")
 
