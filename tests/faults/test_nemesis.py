@@ -43,7 +43,7 @@ def test_a_short_nemesis(common: Ground, seed: int, chance: random.Random) -> No
     storm(
         common, chance, "short nemesis", seed,
         seconds=12, runs=60, executions_per_second=2,
-        apart_seconds=0.8, longest_hang_seconds=5,
+        apart_seconds=1.2, longest_hang_seconds=5,
     )  # fmt: skip
 
 

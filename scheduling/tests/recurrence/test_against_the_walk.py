@@ -32,7 +32,7 @@ FIRST_YEAR = 1973
 AT_MOST = 300
 _PAUSE = timedelta(microseconds=1)
 walks = settings(
-    max_examples=60 * EFFORT,
+    max_examples=40 * EFFORT,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
