@@ -115,4 +115,4 @@ def test_a_cancel_meets_the_go(case: Case, between: Between, chance: random.Rand
 def test_a_cancel_meets_the_go_five_hundred_times(
     case: Case, between: Between, chance: random.Random
 ) -> None:
-    cancel_at_go(case, between, chance, 500)
+    cancel_at_go(case, between, chance, 670)  # three of four within 50 ms
