@@ -73,7 +73,7 @@ def _salt(program: Path | None, folder: Path) -> Other:
     place = folder / "fleet"
     place.mkdir()
     with salt.minions(program.parent, place, HOSTS) as salt_of:
-        return _timed(name, [*salt_of, "*", "cmd.run", "true"], HOSTS)
+        return _timed(name, [*salt_of, "*", "cmd.run", "/bin/true"], HOSTS)
 
 
 def _timed(name: str, argv: list[str], hosts: int) -> Other:
