@@ -59,7 +59,7 @@ class HistoryFilter(forms.Form):
             return pk
         found = list(visible.filter(name__iexact=words)[:2])
         found = found or list(visible.filter(name__icontains=words)[: MOST_NAMED + 1])
-        if not found and _gone(self._user, words).exists():
+        if not found and _gone(Execution.objects.visible_to(self._user), words).exists():
             return words
         if not found:
             raise ValidationError(_("There is no task “%s”.") % words)
@@ -85,7 +85,7 @@ class HistoryFilter(forms.Form):
             return found.none()
         given = self.cleaned_data
         if isinstance(task := given["task"], str):
-            found, task = found.filter(task=None, task_name=task), None
+            found, task = _gone(found, task), None
         by = {"status": given["status"], "task": task, "user": given["who"]}
         found = found.filter(**{name: value for name, value in by.items() if value})
         if given["since"]:
@@ -95,8 +95,9 @@ class HistoryFilter(forms.Form):
         return found
 
 
-def _gone(user: User, name: str) -> ExecutionQuerySet:
-    return Execution.objects.visible_to(user).filter(task=None, task_name=name)
+def _gone(found: ExecutionQuerySet, name: str) -> ExecutionQuerySet:
+    """Those whose task, which had this name, was deleted, or that never had one."""
+    return found.filter(task=None, task_name=name)
 
 
 def _midnight(day: date) -> datetime:

@@ -4,6 +4,7 @@ enrolled through the server's own door."""
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -166,8 +167,9 @@ class Fleet:
     def online(self) -> set[str]:
         """By the server's word; nobody where it has none, as it may for a moment after its database
         was away."""
-        pages, query = [], {"status": "online", "page": 1, "page_size": 200}
-        while True:
+        pages: list[str] = []
+        for page in itertools.count(1):
+            query = {"status": "online", "page": str(page), "page_size": "200"}
             try:
                 answer = self.system.api.get("/api/devices", params=query)
             except httpx.TransportError:
@@ -178,8 +180,8 @@ class Fleet:
             listed = answer.json()
             pages += [one["id"] for one in listed["results"]]
             if not listed["next"]:
-                return set(pages)
-            query["page"] += 1
+                break
+        return set(pages)
 
     def close(self) -> None:
         """Ends all of it; nothing of any device is left."""

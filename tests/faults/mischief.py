@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
@@ -16,15 +17,7 @@ from tests.running import until
 def kill_a_pool_child(site: Site, chance: random.Random) -> None:
     """What a worker's memory limit does; the worker makes another."""
     worker = psutil.Process(site.pid("worker"))
-
-    def is_done() -> bool:
-        with suppress(psutil.Error):  # it may have ended by itself
-            if children := worker.children():
-                chance.choice(children).kill()
-                return True
-        return False
-
-    until(is_done, what="a child of the worker's pool killed")
+    _kill_one_of(worker.children, chance, "a child of the worker's pool")
     site.kills += 1
 
 
@@ -37,17 +30,23 @@ def kill_an_agent(fleet: Fleet, chance: random.Random) -> None:
 
 def kill_a_shim(fleet: Fleet, chance: random.Random) -> None:
     """Of a device that runs something; what it ran may live on for a while."""
+    _kill_one_of(lambda: chance.choice(fleet.devices).shims(), chance, "a shim")
+    fleet.devices[0].kills += 1
+
+
+def _kill_one_of(
+    find: Callable[[], list[psutil.Process]], chance: random.Random, what: str
+) -> None:
+    """Once there is one; those found may end by themselves before they are killed."""
 
     def is_done() -> bool:
-        shims = chance.choice(fleet.devices).shims()
-        with suppress(psutil.Error):  # it may have ended by itself
-            if shims:
-                chance.choice(shims).kill()
+        with suppress(psutil.Error):
+            if found := find():
+                chance.choice(found).kill()
                 return True
         return False
 
-    until(is_done, what="a shim killed")
-    fleet.devices[0].kills += 1
+    until(is_done, what=f"{what} killed")
 
 
 def flush(site: Site, *, patience_seconds: float = 60.0) -> None:
