@@ -222,6 +222,9 @@ def _visit(chromium: Browser, server: str, **options: Any) -> Iterator[Visitor]:
     somebody.page.on("pageerror", lambda error: somebody.complaints.append(str(error)))
     yield somebody
     context.close()
+    # What the last page has asked for is answered though nobody reads it; the next test's people
+    # shall not meet it.
+    until(_all_answered, PATIENCE / 1000, what="an end of what the web process does")
     assert not somebody.complaints
 
 
@@ -243,6 +246,15 @@ def web_device(transactional_db: None) -> Device:
 @pytest.fixture
 def web_group(operator: User, web_device: Device) -> DeviceGroup:
     return factories.group("web", devices=[web_device], people=[operator])
+
+
+def _all_answered() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND state <> 'idle'"
+        )
+        return cursor.fetchone() == (0,)
 
 
 def _answers(process: subprocess.Popen[bytes], address: str) -> bool:
