@@ -16,10 +16,12 @@ from devices.hub.lane import GATHER_SECONDS
 from devices.hub.link import Link
 from devices.hub.register import Register
 from devices.hub.threads import Threads, Unavailable
-from devices.ledger_port import Ledger
+from devices.ledger_port import Ledger, Session
 
 log = structlog.get_logger(__name__)
 CHECK_SECONDS = 5.0
+CHECKED_AT_ONCE = 1_000
+"""So many sessions take the interpreter for two milliseconds; heartbeats are answered in between."""
 PRESENCE_SECONDS = 1.0
 PRESENCE_EVERY_SECONDS = 10.0
 UNINFORMED_AT_ONCE = 500
@@ -109,6 +111,11 @@ class Upkeep:
         held = [link.session for link in self._register if link.session is not None]
         if not held:
             return
+        for first in range(0, len(held), CHECKED_AT_ONCE):
+            await self._close_lapsed(held[first : first + CHECKED_AT_ONCE])
+        await self._push_cancels()
+
+    async def _close_lapsed(self, held: list[Session]) -> None:
         now = asyncio.get_running_loop().time()
         for lapsed in await self._threads.call(lambda: sessions.lapsed(held)):
             link = self._register.of_session(lapsed.session)
@@ -119,12 +126,11 @@ class Upkeep:
                 link.close(protocol.CLOSE_REVOKED)
             else:
                 self._register.fence(link, now)
-        await self._push_cancels()
 
     async def _push_cancels(self) -> None:
         wanted = await self._threads.call(self._ledger.cancels)
         for link in self._register.open():
-            if link.session is not None:
+            if link.session is not None and (wanted or link.cancels):
                 _push(link, tuple(str(run) for run in wanted.get(link.session.device, ())))
 
     async def _offer_updates(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -44,6 +45,19 @@ async def test_a_revocation_that_no_hint_tells_of_is_noticed_within_five_seconds
     admin = await in_thread(lambda: User.objects.create_superuser("admin"))
     await in_thread(lambda: fleet.revoke(device, admin))
     assert await code(agent.socket) == protocol.CLOSE_REVOKED
+
+
+async def test_of_more_sessions_than_are_looked_at_at_once_each_is_disconnected(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "CHECKED_AT_ONCE", 2)
+    agents = [await web.connect(await make_agent()) for _ in range(3)]
+    devices = [await stored(agent) for agent in agents]
+    admin = await in_thread(lambda: User.objects.create_superuser("admin"))
+    for device in devices:
+        await in_thread(partial(fleet.revoke, device, admin))
+    web.hub.wake()
+    assert {await code(agent.socket) for agent in agents} == {protocol.CLOSE_REVOKED}
 
 
 async def test_a_deleted_device_is_disconnected(web: Web) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from devices.agent import durable, shim, spool
+from devices.agent import durable, outlet, spool
 from devices.agent.spool import Chunk, SpoolReader, SpoolWriter
 
 ROOMY = 64 * 1024 * 1024
@@ -36,14 +36,14 @@ def test_what_was_written_is_there_though_nobody_got_to_read_it(
 ) -> None:
     """The readers of a shim that is off the processor: what a command wrote before it ended counts."""
     go_on = threading.Event()
-    monkeypatch.setattr(shim, "wait_for_data", lambda _source: go_on.wait())
-    monkeypatch.setattr(shim, "_DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr(outlet, "wait_for_data", lambda _source: go_on.wait())
+    monkeypatch.setattr(outlet, "_DRAIN_SECONDS", 0.0)
     writer = SpoolWriter(path, ROOMY)
-    outlet = shim.Outlet(writer)
-    left_open = os.dup(outlet.ends[0].fileno())
-    outlet.ends[0].write(b"out" * 5_000)
-    outlet.ends[1].write(b"err" * 5_000)
-    outlet.drain()
+    way = outlet.Outlet(writer)
+    left_open = os.dup(way.ends[0].fileno())
+    way.ends[0].write(b"out" * 5_000)
+    way.ends[1].write(b"err" * 5_000)
+    way.drain()
     os.write(left_open, b"afterwards")
     writer.close()
     go_on.set()

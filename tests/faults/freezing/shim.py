@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from devices.agent import shim
+from devices.agent.outlet import Outlet
 from devices.agent.spool import SpoolWriter
 from devices.agent.tree import Tree
 from tests.faults.freezing import around, point
@@ -35,7 +36,7 @@ def _around_the_rename() -> None:
 
 around(shim.Shim, "__init__", "work")
 around(SpoolWriter, "append", "output")
-around(shim.Outlet, "drain", "drain")
+around(Outlet, "drain", "drain")
 around(SpoolWriter, "close", "spool")
 around(shim, "_leave", "exit")
 _around_the_command()
