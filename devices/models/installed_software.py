@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
 from devices.models.device import Device
 
@@ -33,6 +34,7 @@ class InstalledSoftware(models.Model):
 
     class Meta:
         ordering: ClassVar = ["name"]
+        verbose_name_plural = _("installed software")
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["device", "name"], name="one_version_per_device"),
         ]

@@ -80,7 +80,7 @@ def build(admin: User) -> dict[str, str]:
         "tasks-reschedule": f"/tasks/bulk/reschedule?task={tasks[0].pk}&task={tasks[1].pk}",
         "calendar-month": "/calendar/",
         "calendar-week": "/calendar/?view=week",
-        "calendar-day": "/calendar/?view=day",
+        "calendar-day": f"/calendar/?view=day&date={timezone.now() + timedelta(days=1):%Y-%m-%d}",
         "history": "/executions/",
         "execution-running": f"/executions/{running.pk}/?run={run.pk}",
         "execution-ended": f"/executions/{ended.pk}/",
