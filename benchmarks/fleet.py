@@ -6,9 +6,11 @@ that executes a task to the moment at which no run of it is left unended in Post
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +22,8 @@ from benchmarks import commits, floor, large, machine, open_files, others
 from benchmarks.queueing import queue_up
 from benchmarks.simulated import Fleet, Habits, Identity, enlist, fleet
 from benchmarks.spent import between, spent
-from tests.running import BY_HAND, RunningSystem, running_system
+from deployx.system import System
+from tests.running import BY_HAND, RunningSystem, free_port, running_system, until
 
 SIZES = (1_000, 5_000, 10_000)
 QUEUED = 100_000
@@ -77,6 +80,8 @@ class Idle:
 class Found:
     dispatches: list[Dispatch] = field(default_factory=list)
     read_meanwhile: list[Dispatch] = field(default_factory=list)
+    read_elsewhere: list[Dispatch] = field(default_factory=list)
+    """To all agents, with pages that another web process made."""
     idle: list[Idle] = field(default_factory=list)
     commits: dict[int, float] = field(default_factory=dict)
     queued: int = 0
@@ -126,13 +131,34 @@ def measure_on(
             bare = floor.measure(size, FLOOR_ROUNDS)
             found.commits[size] = commits.measure(crowd.database, size)
             found.dispatches += [crowd.dispatch(crowd.identities, bare) for _ in range(repeats)]
-            found.read_meanwhile.append(crowd.dispatch(crowd.identities, bare, is_read=True))
+            reads = crowd.dispatch(crowd.identities, bare, read_at=system.address)
+            found.read_meanwhile.append(reads)
+        with _another_web(system) as address:
+            found.read_elsewhere = [
+                crowd.dispatch(crowd.identities, bare, read_at=address) for _ in range(repeats)
+            ]
         first = crowd.identities[: min(sizes)]
         queue_up(crowd.database, queued, [one.id for one in first])
         found.beside_queued = [crowd.dispatch(first, least) for _ in range(repeats)]
         found.reconnected = crowd.reconnect()
         found.large = large.measure_on(system, crowd.database, devices_away)
     return found
+
+
+@contextmanager
+def _another_web(system: RunningSystem) -> Iterator[str]:
+    """The address of a second web process of the system, to which no agent is connected."""
+    second = System(port=free_port(), folder=system.home, environment={})
+    program = second.web()
+    # Without what this process itself has in its environment: it finds the system by DEPLOYX_HOME.
+    environment = {**system.environment, **program.environment}
+    process = subprocess.Popen(program.argv, cwd=program.working_directory, env=environment)
+    try:
+        until(second.web_answers, what="a second web process")
+        yield second.address
+    finally:
+        process.terminate()
+        process.wait()
 
 
 class _Crowd:
@@ -173,13 +199,15 @@ class _Crowd:
         return Idle(self.size, memory, self._heartbeats(), share)
 
     def dispatch(
-        self, identities: Sequence[Identity], bare: floor.Floor, *, is_read: bool = False
+        self, identities: Sequence[Identity], bare: floor.Floor, *, read_at: str = ""
     ) -> Dispatch:
         load = machine.load()
         task = self._task(identities)
         self._heartbeats()
         before = self._spent()
-        reader: AbstractContextManager[list[float]] = self._reader() if is_read else nullcontext([])
+        reader: AbstractContextManager[list[float]] = (
+            self._reader(read_at) if read_at else nullcontext([])
+        )
         with reader as pages:
             began = time.perf_counter()
             execution = self._system.post(f"/api/schedule/tasks/{task}/execute", status=202)["id"]
@@ -226,27 +254,27 @@ class _Crowd:
         return time.perf_counter()
 
     @contextmanager
-    def _reader(self) -> Iterator[list[float]]:
+    def _reader(self, address: str) -> Iterator[list[float]]:
         """Somebody who opens a page again and again; how long each took."""
         took: list[float] = []
         is_over = threading.Event()
 
         def read() -> None:
             with httpx.Client(
-                base_url=self._system.address, headers=self._system.api.headers, timeout=60
+                base_url=address, headers=self._system.api.headers, timeout=60
             ) as client:
                 while not is_over.wait(PAGE_SECONDS):
                     began = time.perf_counter()
                     client.get(PAGE).raise_for_status()
                     took.append(time.perf_counter() - began)
 
-        reader = threading.Thread(target=read)
-        reader.start()
-        try:
-            yield took
-        finally:
-            is_over.set()
-            reader.join()
+        with ThreadPoolExecutor(1) as thread:
+            reading = thread.submit(read)
+            try:
+                yield took
+            finally:
+                is_over.set()
+            reading.result()
 
     def _heartbeats(self) -> tuple[float, ...]:
         """Since the last look."""

@@ -35,7 +35,9 @@ what else was going on.
 {idle}
 
 Memory is what the web process takes for an agent; a heartbeat's answer and a page (`{page}`)
-in ms, p50 · p99; idle CPU of one core, web · PostgreSQL.
+in ms, p50 · p99; idle CPU of one core, web · PostgreSQL. With the agents' connections in a process of
+their own, as compose has it, a page of another web process took {elsewhere} ms while {most:,} were
+dispatched to, which then took {took_elsewhere:.2f} s.
 
 Beside {queued:,} queued runs of a paused rollout, for agents online and away, a dispatch to {least:,}
 takes {beside:.2f} s, **{slower:.2f}** times as long ({cpu_slower:.2f} by the processor).
@@ -73,6 +75,8 @@ def render(found: Found) -> str:
         floor_cpu_scale=(most.floor_cpu / most.agents) / (least.floor_cpu / least.agents),
         page=PAGE,
         idle="\n".join(_idle(one, _meanwhile(found, one.agents)) for one in found.idle),
+        elsewhere=_both([page for one in found.read_elsewhere for page in one.pages]),
+        took_elsewhere=min(one.seconds for one in found.read_elsewhere),
         queued=found.queued,
         beside=beside.seconds,
         slower=beside.seconds / least.seconds,

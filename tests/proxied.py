@@ -21,7 +21,7 @@ def program() -> str | None:
     return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
-def config(folder: Path, port: int, web: str, files: Path) -> str:
+def config(folder: Path, port: int, web: str, files: Path, agents: str | None = None) -> str:
     """The shipped configuration, its places changed for those of a test."""
     text = CONFIG.read_text()
     for pattern, replacement in (
@@ -30,6 +30,7 @@ def config(folder: Path, port: int, web: str, files: Path) -> str:
         (r"listen 8443 ssl;", f"listen 127.0.0.1:{port};"),
         (r"listen 8080;", f"listen 127.0.0.1:{free_port()};"),
         (r"http://web:8000", web),
+        (r"http://agents:8000", agents or web),
         (r"/files/blobs/;", f"{files}/blobs/;"),
         (r"/dev/stdout", f"{folder}/access.log"),
         (r"/dev/stderr", f"{folder}/error.log"),
@@ -45,14 +46,15 @@ def user_line() -> str:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, web: str, files: Path) -> Iterator[str]:
-    """Its address; `web` is what it passes requests on to, `files` the stored files."""
+def nginx(folder: Path, web: str, files: Path, agents: str | None = None) -> Iterator[str]:
+    """Its address; `web` is what it passes requests on to, `agents` the agents' connections (None:
+    to `web` as well), `files` the stored files."""
     found = program()
     assert found, "there is no nginx: apt-get install nginx-light"
     folder.mkdir(exist_ok=True)
     port = free_port()
     place = folder / "nginx.conf"
-    place.write_text(config(folder, port, web, files))
+    place.write_text(config(folder, port, web, files, agents))
     errors = folder / "error.log"
     command = [found, "-e", str(errors), "-p", str(folder), "-c", str(place)]
     process = subprocess.Popen(command)

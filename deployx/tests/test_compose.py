@@ -22,7 +22,10 @@ VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
 def test_there_is_one_service_of_each_kind() -> None:
-    assert set(SERVICES) == {"web", "worker", "beat", "postgres", "redis", "nginx"}
+    assert set(SERVICES) == {
+        *("web", "agents", "worker", "beat"),
+        *("postgres", "redis", "nginx"),
+    }
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -50,10 +53,11 @@ def test_nginx_alone_is_published_and_to_this_machine_unless_told_otherwise() ->
     assert all(port.startswith("${DEPLOYX_BIND:-127.0.0.1}:") for port in published["nginx"])
 
 
-def test_only_nginx_shares_a_network_with_web_alone() -> None:
-    """Web believes what it is told of the client's address, whoever reaches it."""
+def test_only_nginx_shares_a_network_with_web_and_agents_alone() -> None:
+    """They believe what they are told of the client's address, whoever reaches them."""
     assert [name for name, one in SERVICES.items() if "front" in one["networks"]] == [
         "web",
+        "agents",
         "nginx",
     ]
     assert COMPOSE["networks"]["back"]["internal"] is True
@@ -68,7 +72,7 @@ def test_the_signing_key_is_the_workers_and_the_beats() -> None:
     assert holders == ["worker", "beat"]
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "beat"])
+@pytest.mark.parametrize("name", ["web", "agents", "worker", "beat"])
 def test_our_containers_may_change_nothing_of_their_own(name: str) -> None:
     assert SERVICES[name]["read_only"] is True
     assert SERVICES[name]["cap_drop"] == ["ALL"]
@@ -94,6 +98,13 @@ def test_programs_are_started_as_up_starts_them() -> None:
     worker = {one for one in system.worker().argv if one.startswith("--without")}
     assert worker <= set(SERVICES["worker"]["command"])
     assert "--hostname=worker@%h" in SERVICES["worker"]["command"]
+
+
+def test_agents_connect_to_a_process_like_web() -> None:
+    """One that starts when the tables are there."""
+    web, agents = SERVICES["web"], SERVICES["agents"]
+    assert {**agents, "build": ".", "depends_on": web["depends_on"]} == web
+    assert agents["depends_on"] == {"web": {"condition": "service_healthy"}}
 
 
 def _options(line: str) -> set[str]:

@@ -110,6 +110,7 @@ def test_the_fleet_is_measured_in_all_that_its_report_names(system: RunningSyste
     for one in (*found.dispatches, *found.beside_queued):
         assert one.seconds > one.floor > 0
         assert one.cpu.keys() >= {"web", "worker", "PostgreSQL", "agents"}
+    assert all(one.pages for one in (*found.read_meanwhile, *found.read_elsewhere))
     text = fleet_report.render(found)
     assert f"| 20 | {found.of(20).seconds:.2f} |" in text
     assert "Beside 400 queued runs" in text

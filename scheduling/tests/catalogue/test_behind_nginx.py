@@ -1,5 +1,5 @@
-"""Files for devices through a real nginx, as agents fetch them: whole, from any byte, and no faster
-than they may."""
+"""What goes through a real nginx: files for devices, as agents fetch them, whole, from any byte, and no
+faster than they may; and what agents hold open."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +118,35 @@ def test_nginx_keeps_to_the_rate(
     began = time.monotonic()
     fetch(address, path_for(run, file), file, tmp_path / "slow")
     assert time.monotonic() - began >= 1.5
+
+
+@contextmanager
+def saying(word: str) -> Iterator[str]:
+    """The address of a server that answers every request with this."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(word.encode())
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_what_agents_hold_open_goes_to_a_process_of_its_own(
+    tmp_path: Path, files_dir: Path
+) -> None:
+    with (
+        saying("web") as web,
+        saying("agents") as agents,
+        proxied.nginx(tmp_path / "nginx", web, files_dir, agents) as found,
+    ):
+        asked = ("/ws/agent", "/ws/live", "/api/agent/enroll", "/tasks/")
+        said = [urllib.request.urlopen(found + path).read().decode() for path in asked]
+    assert said == ["agents", "web", "web", "web"]
