@@ -85,6 +85,8 @@ class Found:
     idle: list[Idle] = field(default_factory=list)
     commits: dict[int, float] = field(default_factory=dict)
     queued: int = 0
+    before_queued: list[Dispatch] = field(default_factory=list)
+    """To as many as the smallest size, with all agents there; `beside_queued` the same again."""
     beside_queued: list[Dispatch] = field(default_factory=list)
     reconnected: float = 0.0
     large: large.Large | None = None
@@ -138,6 +140,7 @@ def measure_on(
                 crowd.dispatch(crowd.identities, bare, read_at=address) for _ in range(repeats)
             ]
         first = crowd.identities[: min(sizes)]
+        found.before_queued = [crowd.dispatch(first, least) for _ in range(repeats)]
         queue_up(crowd.database, queued, [one.id for one in first])
         found.beside_queued = [crowd.dispatch(first, least) for _ in range(repeats)]
         found.reconnected = crowd.reconnect()

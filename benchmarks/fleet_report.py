@@ -39,8 +39,9 @@ in ms, p50 · p99; idle CPU of one core, web · PostgreSQL. With the agents' con
 their own, as compose has it, a page of another web process took {elsewhere} ms while {most:,} were
 dispatched to, which then took {took_elsewhere:.2f} s.
 
-Beside {queued:,} queued runs of a paused rollout, for agents online and away, a dispatch to {least:,}
-takes {beside:.2f} s, **{slower:.2f}** times as long ({cpu_slower:.2f} by the processor).
+Beside {queued:,} queued runs of a paused rollout, for agents online and away, a dispatch to {least:,} of
+the {most:,} takes {beside:.2f} s, **{slower:.2f}** times as long as without them ({cpu_slower:.2f} by the
+processor).
 
 Of {most:,} agents whose web process was killed, the last was online again after
 **{reconnected:.0f} s**: a process lets in 300 handshakes a second, and who is refused comes back
@@ -62,7 +63,7 @@ _SHOWN = ("web", "worker", "PostgreSQL", "agents")
 def render(found: Found) -> str:
     sizes = sorted({one.agents for one in found.dispatches})
     least, most = found.of(sizes[0]), found.of(sizes[-1])
-    beside = min(found.beside_queued, key=lambda one: one.seconds)
+    before, beside = _least(found.before_queued), _least(found.beside_queued)
     return _TEXT.format(
         repeats=len(found.dispatches) // len(sizes),
         loads=", ".join(one.load for one in found.dispatches),
@@ -78,13 +79,18 @@ def render(found: Found) -> str:
         elsewhere=_both([page for one in found.read_elsewhere for page in one.pages]),
         took_elsewhere=min(one.seconds for one in found.read_elsewhere),
         queued=found.queued,
-        beside=beside.seconds,
-        slower=beside.seconds / least.seconds,
-        cpu_slower=min(one.cpu_per_host for one in found.beside_queued) / _cpu(found, least),
+        beside=beside[0],
+        slower=beside[0] / before[0],
+        cpu_slower=beside[1] / before[1],
         reconnected=found.reconnected,
         large=_LARGE.format(**asdict(found.large)) if found.large is not None else "",
         others="\n".join(_other(one, least) for one in found.others),
     )
+
+
+def _least(dispatches: Sequence[Dispatch]) -> tuple[float, float]:
+    """Seconds of the quickest, and of the processor of the cheapest, a host."""
+    return min(one.seconds for one in dispatches), min(one.cpu_per_host for one in dispatches)
 
 
 def _cpu(found: Found, like: Dispatch) -> float:
