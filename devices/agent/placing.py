@@ -143,13 +143,16 @@ class Folder:
                     sha256.update(piece)
                     target.write(piece)
                 if (uid, gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(target.fileno(), uid, gid)
+                    self._give("", target, uid, gid)
                 os.fchmod(target.fileno(), mode)
                 target.flush()
                 os.fsync(target.fileno())
         except OSError as problem:
             self.drop(draft)
             raise NotPlaced(self._why("", problem)) from None
+        except NotPlaced:
+            self.drop(draft)
+            raise
         return sha256.hexdigest()
 
     def remember(self, name: str, found: Found, former: str, check: Callable[[], None]) -> None:
@@ -188,8 +191,8 @@ class Folder:
         with self.reading(name) as source:
             if source is None:
                 raise NotPlaced(f"{self.path}/{name} has just gone")
+            self._give(name, source, uid, gid)
             try:
-                os.fchown(source.fileno(), uid, gid)
                 os.fchmod(source.fileno(), mode)
             except OSError as problem:
                 raise NotPlaced(self._why(name, problem)) from None
@@ -201,8 +204,23 @@ class Folder:
             if problem.errno != errno.EINVAL:  # this file system keeps folders in its own way
                 raise
 
+    def _give(self, name: str, file: IO[bytes], uid: int, gid: int) -> None:
+        """Raises NotPlaced."""
+        try:
+            os.fchown(file.fileno(), uid, gid)
+        except PermissionError:
+            raise NotPlaced(
+                f"{self._where(name)}: only an agent that runs as root may give a file to {uid}:{gid}"
+                " (user and group)"
+            ) from None
+        except OSError as problem:
+            raise NotPlaced(self._why(name, problem)) from None
+
+    def _where(self, name: str) -> str:
+        return f"{self.path}/{name}" if name else self.path
+
     def _why(self, name: str, problem: OSError) -> str:
-        where = f"{self.path}/{name}" if name else self.path
+        where = self._where(name)
         if problem.errno == errno.ELOOP:
             return f"{where} is a symbolic link"
         return f"{where}: {os.strerror(problem.errno or 0)}"
