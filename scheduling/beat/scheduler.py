@@ -32,14 +32,19 @@ FLAG_LOOK_SECONDS = 5.0
 # Any number, the same for every beat of an installation: who holds it runs other apps' tasks.
 LEADERSHIP = 0x6465706C6F7978
 
+# Not a subquery: a plan may ask that again for each row of the other side, and each time it would
+# lock as many more as the limit allows.
 _RESERVE = """
+WITH due AS MATERIALIZED (
+    SELECT id FROM scheduled_tasks
+     WHERE next_run_time <= statement_timestamp()
+       AND (announced_for IS DISTINCT FROM next_scheduled_for
+            OR announced_at < statement_timestamp() - interval '30 seconds')
+     ORDER BY next_run_time LIMIT %s FOR UPDATE SKIP LOCKED
+)
 UPDATE scheduled_tasks AS task
    SET announced_for = task.next_scheduled_for, announced_at = statement_timestamp()
-  FROM (SELECT id FROM scheduled_tasks
-         WHERE next_run_time <= statement_timestamp()
-           AND (announced_for IS DISTINCT FROM next_scheduled_for
-                OR announced_at < statement_timestamp() - interval '30 seconds')
-         ORDER BY next_run_time LIMIT %s FOR UPDATE SKIP LOCKED) AS due
+  FROM due
  WHERE task.id = due.id
 RETURNING task.id, task.next_scheduled_for
 """
