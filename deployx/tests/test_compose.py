@@ -22,10 +22,7 @@ VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
 def test_there_is_one_service_of_each_kind() -> None:
-    assert set(SERVICES) == {
-        *("web", "agents", "worker", "beat"),
-        *("postgres", "redis", "nginx"),
-    }
+    assert set(SERVICES) == {"web", "agents", "worker", "beat", "postgres", "redis", "nginx"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
