@@ -35,7 +35,7 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "DeployX",
-    "DESCRIPTION": "Schedules commands on fleets of devices and says what came of them.",
+    "DESCRIPTION": "Schedules commands, software and files on fleets of devices.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
