@@ -141,14 +141,21 @@ def person(request: HttpRequest) -> User:
     return request.user
 
 
+def for_person(user: User, form: type[Any]) -> type[Any]:
+    """The class of a form or formset as this person uses it."""
+    return type(form.__name__, (form,), {"person": user})
+
+
 def refuse(form: BaseForm, refusal: InvalidInput | NotAllowed) -> None:
-    """Puts what a verb refused beside the form's fields; `user_id` is the field `user`."""
+    """Puts what a verb refused beside the form's fields; `user_id` is the field `user`. What the form
+    has refused already did not come as far as the verb, and is not missing."""
     if isinstance(refusal, NotAllowed):
         form.add_error(None, refusal.detail)
         return
+    already = set(form.errors)
     for name, said in refusal.errors.items():
         beside = next((one for one in (name, name.removesuffix("_id")) if one in form.fields), None)
-        for message in said:
+        for message in said if beside not in already else []:
             form.add_error(beside, message if beside else f"{name}: {message}")
 
 

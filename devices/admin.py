@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Count
 from django.utils.translation import gettext as _
@@ -12,11 +13,14 @@ from accounts.administration import (
     ReadOnlyAdmin,
     VisibleAdmin,
     for_each,
+    for_person,
     link_to,
     link_to_list,
     person,
     pretty,
+    refuse,
 )
+from accounts.errors import InvalidInput
 from devices import enrollment, fleet, groups
 from devices.agent import protocol
 from devices.models import (
@@ -31,10 +35,15 @@ from devices.models import (
 )
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import User
     from django.db.models import QuerySet
     from django.forms import ModelForm
     from django.http import HttpRequest
     from django.utils.safestring import SafeString
+
+    GroupModelForm = forms.ModelForm[DeviceGroup]
+else:
+    GroupModelForm = forms.ModelForm
 
 
 @admin.register(Device)
@@ -95,16 +104,54 @@ class DeviceAdmin(VisibleAdmin):
             fleet.delete(device, person(request))
 
 
+class GroupForm(GroupModelForm):
+    """`person` is set by the admin, for each request. What the verbs would refuse is refused here."""
+
+    person: ClassVar[User]
+
+    def given(self) -> groups.Input:
+        """The input of the verbs: a group has either devices or a query."""
+        cleaned = dict(self.cleaned_data)
+        cleaned["query"] = cleaned.get("query") or None
+        if "people" in cleaned:
+            cleaned["people"] = [one.pk for one in cleaned["people"]]
+        devices = cleaned.pop("devices", None)
+        if cleaned.get("kind") == DeviceGroup.Kind.DYNAMIC:
+            cleaned["device_ids"] = []
+        elif devices is not None:
+            cleaned["device_ids"] = [str(device.pk) for device in devices]
+        return cleaned
+
+    def clean(self) -> None:
+        super().clean()
+        try:
+            groups.check(self.instance, self.person, self.given())
+        except InvalidInput as refusal:
+            refuse(self, refusal)
+
+
 @admin.register(DeviceGroup)
 class DeviceGroupAdmin(VisibleAdmin):
+    form = GroupForm
     list_display = ("name", "kind", "devices_in_it", "created_at")
     list_filter = ("kind", "created_at")
-    search_fields = ("name", "description")
+    search_fields = ("name", "description", "query")
+    readonly_fields = ("devices_in_it", "created_at", "refreshed_at")
     # Ids, not names: a page that offered every device of the fleet would never end.
-    fields = ("name", "description", "kind", "devices", "people", "created_at")
-    readonly_fields = ("created_at",)
     raw_id_fields = ("devices",)
     autocomplete_fields = ("people",)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """The devices of a group by query follow from it."""
+        devices = "devices_in_it" if obj is not None and obj.query else "devices"
+        return (
+            "name", "description", "kind", "query", devices, "people", "created_at", "refreshed_at",
+        )  # fmt: skip
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any
+    ) -> Any:
+        return for_person(person(request), super().get_form(request, obj, change, **kw))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeviceGroup]:
         found: QuerySet[DeviceGroup] = super().get_queryset(request)
@@ -120,16 +167,12 @@ class DeviceGroupAdmin(VisibleAdmin):
     def save_model(
         self, request: HttpRequest, obj: DeviceGroup, form: ModelForm[DeviceGroup], change: bool
     ) -> None:
-        data = {
-            **{name: form.cleaned_data[name] for name in ("name", "description", "kind")},
-            "device_ids": [str(device.pk) for device in form.cleaned_data["devices"]],
-            "people": [one.pk for one in form.cleaned_data["people"]],
-        }
+        assert isinstance(form, GroupForm)
         user = person(request)
         if change:
-            groups.update(obj, user, data, partial=True)
+            groups.update(obj, user, form.given(), partial=True)
         else:
-            obj.pk = groups.create(user, data).pk
+            obj.pk = groups.create(user, form.given()).pk
 
     def save_related(self, *args: Any) -> None:
         """The verbs have written members and people."""

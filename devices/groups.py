@@ -54,6 +54,11 @@ def update(
     return group
 
 
+def check(group: DeviceGroup, user: User, data: Mapping[str, Any]) -> None:
+    """What `create` refuses of a new group, and `update` in part of another one. Raises InvalidInput."""
+    _checked(group, user, as_input(group), data, partial=not group._state.adding)
+
+
 @transaction.atomic
 def delete(group: DeviceGroup, user: User) -> None:
     """Removes the group and takes it off every target list; its devices stay. Raises NotAllowed."""

@@ -68,11 +68,7 @@ class TaskForm(TaskModelForm):
                 task=task,
                 partial=task is not None,
             )
-        except InvalidInput as refusal:
-            # What the form has refused already did not come this far, and is not missing.
-            left = {name: said for name, said in refusal.errors.items() if name not in self.errors}
-            refuse(self, InvalidInput(left))
-        except NotAllowed as refusal:
+        except (InvalidInput, NotAllowed) as refusal:
             refuse(self, refusal)
 
     def _cleaned(self) -> list[tuple[str, Any]]:

@@ -8,7 +8,14 @@ from django.db import models
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.administration import VisibleAdmin, for_each, link_to, link_to_list, person
+from accounts.administration import (
+    VisibleAdmin,
+    for_each,
+    for_person,
+    link_to,
+    link_to_list,
+    person,
+)
 from accounts.rights import is_administrator
 from scheduling import schedules
 from scheduling.admin.forms import DependenciesForm, ReadableJSONField, TaskForm
@@ -49,7 +56,7 @@ class DependencyInline(DependencyBase):
     extra = 0
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        return _for(person(request), super().get_formset(request, obj, **kwargs))
+        return for_person(person(request), super().get_formset(request, obj, **kwargs))
 
     # Whoever may write a task may write what it waits for: it is a part of its definition.
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -107,7 +114,7 @@ class ScheduledTaskAdmin(VisibleAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any
     ) -> Any:
-        return _for(person(request), super().get_form(request, obj, change, **kw))
+        return for_person(person(request), super().get_form(request, obj, change, **kw))
 
     def save_model(self, *args: Any) -> None:
         """`save_related` writes the task, with what it depends on, in one go."""
@@ -167,8 +174,3 @@ class ScheduledTaskAdmin(VisibleAdmin):
     @admin.display(description=gettext_lazy("PeriodicTask"))
     def mirrored_as(self, task: ScheduledTask) -> SafeString | str:
         return link_to(task.periodic_task)
-
-
-def _for(user: User, form: type[Any]) -> type[Any]:
-    """The form class as this person uses it."""
-    return type(form.__name__, (form,), {"person": user})

@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
 from accounts import tokens
-from devices import enrollment
+from devices import enrollment, groups
 from devices.models import Device, DeviceGroup
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
@@ -64,6 +65,55 @@ def test_a_group_is_written_with_its_devices_and_people(
     office.post(url(DeviceGroup, "change", group.pk), given)
     group.refresh_from_db()
     assert (group.name, group.devices.count(), group.people.count()) == ("frontend", 0, 1)
+
+
+def by_query(**changes: Any) -> dict[str, Any]:
+    """The add page of groups, filled in for a group by query."""
+    return {"name": "linux", "description": "", "kind": "dynamic", "query": "os = linux", **changes}
+
+
+def test_a_group_by_query_is_written(office: Client, web_device: Device) -> None:
+    assert office.post(url(DeviceGroup, "add"), by_query()).status_code == 302
+    group = DeviceGroup.objects.get()
+    assert (group.query, list(group.devices.all())) == ("os = linux", [web_device])
+    assert "os = linux" in office.get(url(DeviceGroup, "change", group.pk)).content.decode()
+
+
+def test_a_group_by_query_with_members_is_renamed(
+    office: Client, admin: User, web_device: Device
+) -> None:
+    group = groups.create(admin, by_query())
+    office.post(url(DeviceGroup, "change", group.pk), by_query(name="every linux"))
+    group.refresh_from_db()
+    assert (group.name, list(group.devices.all())) == ("every linux", [web_device])
+
+
+def test_a_group_changes_its_kind(office: Client, web_device: Device) -> None:
+    given = {"name": "web", "kind": "static", "devices": str(web_device.pk)}
+    office.post(url(DeviceGroup, "add"), given)
+    group = DeviceGroup.objects.get()
+    page = url(DeviceGroup, "change", group.pk)
+    office.post(page, by_query(devices=str(web_device.pk), query="os = windows"))
+    assert not group.devices.exists()
+    office.post(page, by_query(query="os = linux"))
+    office.post(page, by_query(kind="static", query=""))
+    group.refresh_from_db()
+    assert (group.kind, group.query, list(group.devices.all())) == ("static", "", [web_device])
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"query": ""}, "A group by query needs one."),
+        ({"query": "os ="}, "The query ends too soon."),
+        ({"kind": "static"}, "Only a dynamic group has a query."),
+    ],
+)
+def test_a_wrong_query_is_said_beside_it(office: Client, typed: dict[str, str], said: str) -> None:
+    response = office.post(url(DeviceGroup, "add"), by_query(**typed))
+    (message,) = response.context["adminform"].form.errors.pop("query")
+    assert said in message
+    assert response.context["adminform"].form.errors == {}
 
 
 def test_deleting_a_group_takes_it_off_every_target_list(
