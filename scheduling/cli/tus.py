@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from email.message import Message
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from django.utils.translation import gettext as _
@@ -22,6 +22,8 @@ from accounts.errors import InvalidInput
 
 PIECE_BYTES = 8 * 1024 * 1024
 ANSWER_WITHIN_SECONDS = 60
+# After the last piece the server reads all of it, and may take it to a bucket.
+FINISHED_WITHIN_SECONDS = 900
 PAUSES_SECONDS = (1, 2, 5, 10, 20, 30)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 Progress = Callable[[int], None]
@@ -50,7 +52,13 @@ class Remote:
         self._server, self._token = server, token
 
     def ask(
-        self, method: str, address: str, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        address: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        within_seconds: int = ANSWER_WITHIN_SECONDS,
     ) -> Message:
         """The answer's headers. Raises InvalidInput for what was refused, OSError for what may pass,
         FileNotFoundError for what is not there."""
@@ -58,7 +66,7 @@ class Remote:
         place = urljoin(self._server, urlsplit(address).path)
         request = urllib.request.Request(place, data=body, headers=ours, method=method)  # noqa: S310
         try:
-            with _opener.open(request, timeout=ANSWER_WITHIN_SECONDS) as answer:
+            with _opener.open(request, timeout=within_seconds) as answer:
                 heard: Message = answer.headers
                 return heard
         except urllib.error.HTTPError as error:
@@ -112,12 +120,11 @@ class Remote:
             "Content-Type": "application/offset+octet-stream",
         }
         with path.open("rb") as file:
-            return self.ask("PATCH", place, headers, _at(file, offset))
-
-
-def _at(file: IO[bytes], offset: int) -> bytes:
-    file.seek(offset)
-    return file.read(PIECE_BYTES)
+            file.seek(offset)
+            piece = file.read(PIECE_BYTES)
+        is_last = offset + len(piece) == path.stat().st_size
+        within_seconds = FINISHED_WITHIN_SECONDS if is_last else ANSWER_WITHIN_SECONDS
+        return self.ask("PATCH", place, headers, piece, within_seconds=within_seconds)
 
 
 def _note(server: str, path: Path) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -101,15 +102,15 @@ class UploadPieces(_Tus):
 
     @extend_schema(request={"application/offset+octet-stream": bytes}, responses={204: None})
     def patch(self, request: Request, pk: UUID) -> Response:
-        """Adds a piece at `Upload-Offset`; with the last one `X-DeployX-File` names the file."""
+        """Adds a piece at `Upload-Offset`; with the last one `X-DeployX-File` names the file. An
+        empty one at the end makes the file where that failed before."""
         upload = _own(request, pk)
         length = _number(request, "Content-Length")
         if length > uploads.PIECE_BYTES:
             raise TooLarge(_("A piece may have at most %s bytes.") % uploads.PIECE_BYTES)
-        stream: Any = request.data
-        pieces = iter(lambda: stream.read(256 * 1024), b"")
+        offset = _number(request, "Upload-Offset")
         try:
-            upload = uploads.append(upload, _number(request, "Upload-Offset"), pieces, length)
+            upload = uploads.append(upload, offset, _pieces(request, length), length)
         except uploads.Misplaced as error:
             body = {"detail": str(error), "status": "uploading"}
             return Response(body, status=409, headers={"Upload-Offset": str(error.received)})
@@ -124,6 +125,13 @@ class UploadPieces(_Tus):
 
 def _own(request: Request, pk: UUID) -> Upload:
     return get_object_or_404(Upload.objects.visible_to(person(request)), pk=pk)
+
+
+def _pieces(request: Request, length: int) -> Iterator[bytes]:
+    if not length:
+        return iter(())  # the framework has no stream for an empty body
+    stream: Any = request.data
+    return iter(lambda: stream.read(256 * 1024), b"")
 
 
 def _state(upload: Upload) -> dict[str, str]:

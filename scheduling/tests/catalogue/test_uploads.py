@@ -128,7 +128,8 @@ def begin(api: APIClient, size: int, **metadata: str) -> Any:
 
 
 def piece(api: APIClient, url: str, offset: int, content: bytes) -> Any:
-    headers: dict[str, Any] = {"HTTP_UPLOAD_OFFSET": str(offset), **TUS}
+    length = str(len(content))
+    headers: dict[str, Any] = {"HTTP_UPLOAD_OFFSET": str(offset), "CONTENT_LENGTH": length, **TUS}
     body: Any = content
     return api.generic("PATCH", url, body, content_type=PIECE, **headers)
 
@@ -146,6 +147,30 @@ def test_a_client_of_tus_uploads_a_file(api: APIClient) -> None:
     file = api.get(f"/api/files/{last['X-DeployX-File']}").json()
     assert (file["name"], file["size"], file["description"]) == ("big.bin", 10, "a probe")
     assert file["sha256"] == sha256(b"1234567890")
+
+
+def test_an_empty_piece_at_the_end_makes_the_file_that_failed(
+    api: APIClient, files_dir: Path
+) -> None:
+    url = begin(api, 10)["Location"]
+    (files_dir / "blobs").write_text("in the way")
+    assert piece(api, url, 0, b"1234567890").status_code == 503
+    stands = api.head(url, **TUS)
+    assert (stands["Upload-Offset"], stands.get("X-DeployX-File")) == ("10", None)
+    assert piece(api, url, 10, b"").status_code == 503
+    (files_dir / "blobs").unlink()
+    last = piece(api, url, 10, b"")
+    assert last.status_code == 204
+    file = StoredFile.objects.get(pk=last["X-DeployX-File"])
+    assert content_of(file) == b"1234567890"
+
+
+def test_an_empty_piece_before_the_end_adds_nothing(api: APIClient) -> None:
+    url = begin(api, 10)["Location"]
+    piece(api, url, 0, b"12345")
+    still = piece(api, url, 5, b"")
+    assert (still.status_code, still["Upload-Offset"]) == (204, "5")
+    assert "X-DeployX-File" not in still
 
 
 def test_what_does_not_fit_is_answered_as_tus_says(api: APIClient) -> None:

@@ -11,6 +11,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from accounts import tokens
+from accounts.errors import Unavailable
+from scheduling.catalogue import store
 from scheduling.cli import tus
 from scheduling.models import StoredFile, Upload
 from scheduling.tests.catalogue.conftest import sha256
@@ -56,6 +58,10 @@ def cut_after(monkeypatch: pytest.MonkeyPatch) -> Cut:
     return lambda number: left.__setitem__(0, number)
 
 
+def _unreadable(_path: Path) -> tuple[str, int]:
+    raise Unavailable("The disk does not answer.")
+
+
 def test_a_file_comes_in_pieces(manage: Manage, address: str, path: Path) -> None:
     said = manage("file", "upload", path, "--server", address, "--description", "ü", "--json")
     file = StoredFile.objects.get()
@@ -72,6 +78,18 @@ def test_called_again_after_a_cut_it_goes_on_where_it_stood(
     assert "Call this again" in said.err
     assert Upload.objects.get().received == 1_000
     cut_after(3)  # where it stands, and the two pieces that are left
+    assert manage("file", "upload", path, "--server", address).code == 0
+    assert StoredFile.objects.get().blob_id == sha256(CONTENT)
+    assert Upload.objects.count() == 1
+
+
+def test_bytes_that_are_all_there_become_the_file(
+    manage: Manage, address: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "digest", _unreadable)
+        assert manage("file", "upload", path, "--server", address).code == 1
+    assert Upload.objects.get().received == len(CONTENT)
     assert manage("file", "upload", path, "--server", address).code == 0
     assert StoredFile.objects.get().blob_id == sha256(CONTENT)
     assert Upload.objects.count() == 1
