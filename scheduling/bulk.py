@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
@@ -83,7 +84,8 @@ def extent(tasks: Sequence[ScheduledTask]) -> Extent:
     devices = {one for task in tasks for one in task.device_ids}
     groups = {one for task in tasks for one in task.group_ids}
     running = DeviceRun.objects.filter(execution__task__in=[task.pk for task in tasks]).unended()
-    return Extent(len(tasks), targets.reach(devices, groups), running.count())
+    number = running.aggregate(devices=Count("device", distinct=True))["devices"]
+    return Extent(len(tasks), targets.reach(devices, groups), number)
 
 
 def carry_out(tasks: Sequence[ScheduledTask], change: Change) -> Outcome:

@@ -13,8 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.acting import attempt, back
 from accounts.pages import person
-from scheduling import schedules, targets
-from scheduling.models import DeviceRun
+from scheduling import bulk, schedules
 from scheduling.views.tasks import visible_task
 
 if TYPE_CHECKING:
@@ -61,11 +60,5 @@ def task_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         attempt(request, partial(schedules.delete, task, user), _("“%s” is deleted.") % task.name)
         return redirect(reverse("task-list"))
-    running = DeviceRun.objects.filter(execution__task=task).unended()
-    context = {
-        "task": task,
-        "reach": targets.reach(task.device_ids, task.group_ids),
-        "running": running.count(),
-        "executions": task.executions.count(),
-    }
+    context = {"task": task, "extent": bulk.extent([task]), "executions": task.executions.count()}
     return render(request, "tasks/delete.html", context)

@@ -102,6 +102,14 @@ def test_delete_says_what_is_cancelled(
     assert not ScheduledTask.objects.exists()
 
 
+def test_a_device_at_work_for_two_of_them_is_counted_once(
+    as_operator: Client, three: list[ScheduledTask], web_device: Device
+) -> None:
+    for task in three[:2]:
+        factories.run(factories.execution(task), web_device, status="running")
+    assert "What is under way on 1 device goes on." in looks(as_operator, "pause", *three)
+
+
 def test_all_that_match_the_filter_are_meant(
     as_operator: Client, three: list[ScheduledTask]
 ) -> None:

@@ -67,12 +67,12 @@ def test_nothing_changes_by_a_mere_look(as_operator: Client, task: ScheduledTask
 def test_delete_names_what_it_destroys(
     as_operator: Client, task: ScheduledTask, web_device: Device
 ) -> None:
-    execution = factories.execution(task)
-    factories.run(execution, web_device, status="running")
+    for status in ("running", "pending"):
+        factories.run(factories.execution(task), web_device, status=status)
     page = as_operator.get(f"/tasks/{task.pk}/delete").content.decode()
     assert "It will no longer run on the 1 device it targets now." in page
     assert "What is under way on 1 device is cancelled." in page
-    assert "Its 1 execution stays readable in the history." in page
+    assert "Its 2 executions stay readable in the history." in page
     assert ScheduledTask.objects.filter(pk=task.pk).exists()
 
 
