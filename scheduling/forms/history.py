@@ -31,7 +31,7 @@ class HistoryFilter(forms.Form):
 
     status = forms.ChoiceField(label=gettext_lazy("Status"), choices=_states, required=False)
     task = forms.CharField(label=gettext_lazy("Task"), max_length=200, required=False)
-    who = forms.CharField(label=gettext_lazy("Started by"), max_length=150, required=False)
+    who = forms.CharField(label=gettext_lazy("Opened by or for"), max_length=150, required=False)
     since = forms.DateField(label=gettext_lazy("From (UTC)"), required=False)
     until = forms.DateField(label=gettext_lazy("To (UTC)"), required=False)
 

@@ -54,6 +54,36 @@ def test_the_history_goes_on_where_the_page_before_ended(
     assert rest.older is None
 
 
+def test_the_history_says_when_each_was_opened_whether_or_not_it_started(
+    as_operator: Client, task: ScheduledTask
+) -> None:
+    factories.execution(task, status="missed", created_at=factories.moment("2026-11-03T04:05"))
+    page = as_operator.get("/executions/").content.decode()
+    assert '<th scope="col">Opened</th>' in page
+    assert "4:05" in page
+    assert "Started" not in page
+
+
+@pytest.mark.parametrize("trigger", ["manual", "retry", "restore"])
+def test_what_a_person_opened_names_them(
+    as_admin: Client, admin: User, task: ScheduledTask, trigger: str
+) -> None:
+    execution = factories.execution(task, user=admin, trigger=trigger)
+    why = f"{execution.get_trigger_display()}, admin"
+    for address in ("/executions/", execution.get_absolute_url()):
+        assert why in as_admin.get(address).content.decode()
+
+
+@pytest.mark.parametrize(("trigger", "by"), [("schedule", "beat"), ("dependency", "worker")])
+def test_what_nobody_opened_names_nobody(
+    as_admin: Client, task: ScheduledTask, trigger: str, by: str
+) -> None:
+    execution = factories.execution(task, trigger=trigger, opened_by=by)
+    why = f"{execution.get_trigger_display()}, "
+    for address in ("/executions/", execution.get_absolute_url()):
+        assert why not in as_admin.get(address).content.decode()
+
+
 def test_the_counts_are_filters(as_operator: Client, mixed: Execution) -> None:
     page = as_operator.get(mixed.get_absolute_url())
     counts = {one.name: one.count for one in page.context["headlines"]}

@@ -67,10 +67,14 @@ def test_what_nobody_may_know_of_is_not_there(
     assert "There is no task" in said(as_outsider, task=str(task.pk))
 
 
-def test_by_who_started_it(as_admin: Client, task: ScheduledTask, admin: User) -> None:
+def test_by_whom_or_for_whom_it_was_opened(
+    as_admin: Client, task: ScheduledTask, admin: User
+) -> None:
     theirs = factories.execution(task, user=admin)
-    factories.execution(task)
+    scheduled = factories.execution(task, trigger="schedule", opened_by="beat")
     assert found(as_admin, who="admin") == {theirs}
+    assert found(as_admin, who="operator") == {scheduled}
+    assert "Opened by or for" in said(as_admin)
     assert "There is no account “nobody”." in said(as_admin, who="nobody")
 
 
