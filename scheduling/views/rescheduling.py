@@ -94,7 +94,7 @@ def _show(
         "zones": zones.names(),
         **preview_of(form, form.definition()),
         "ids": " ".join(str(task.pk) for task in tasks),
-        "count": len(tasks),
+        "extent": bulk.extent(tasks),
         "listed": [*refused, *(one for one in listed if not one.problem)][:MOST_LISTED],
         "more": max(0, len(listed) - MOST_LISTED),
         "refused": len(refused),

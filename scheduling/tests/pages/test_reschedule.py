@@ -56,6 +56,7 @@ def test_it_lists_what_changes_and_changes_nothing_yet(
     assert page.count("Every day at 02:00, UTC") == 2
     assert page.count(NEW) == 3
     assert "Reschedule 2 tasks</button>" in page
+    assert "By the new rule they run on the 1 device they target now." in page
     assert rules(tasks) == {"daily"}
 
 
@@ -199,6 +200,6 @@ def test_the_list_of_a_thousand_takes_as_many_queries_as_of_one(
     every = [str(pk) for pk in ScheduledTask.objects.values_list("pk", flat=True)]
     with django_assert_max_num_queries(12):
         answer = as_operator.post(ADDRESS, {"task": every, **WEEKLY})
-    assert answer.context["count"] == bulk.MOST_TASKS
+    assert answer.context["extent"].tasks == bulk.MOST_TASKS
     assert len(answer.context["listed"]) == 100
     assert len(answer.content) < 300_000
