@@ -26,6 +26,7 @@ def hand_over() -> None:
             forget_device=schedules.forget_device,
             forget_group=schedules.forget_group,
             devices_changed=lambda ids: live.changed("device", ids),
+            groups_changed=lambda ids, known_to: live.changed("group", ids, known_to=known_to),
         )
     )
 

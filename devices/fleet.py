@@ -70,9 +70,10 @@ def delete(device: Device, user: User) -> None:
     # From here on nobody can add a run for it; what was added meanwhile ends with the rest.
     Device.objects.select_for_update().get(pk=device.pk)
     upward().ledger.device_revoked(device.pk)
-    pk = device.pk
+    pk, groups = device.pk, list(device.groups.values_list("pk", flat=True))
     device.delete()
     upward().devices_changed([pk])
+    upward().groups_changed(groups, [])
     log.info("device_deleted", device=str(pk), user=user.pk)
 
 

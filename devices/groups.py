@@ -63,10 +63,10 @@ def check(group: DeviceGroup, user: User, data: Mapping[str, Any]) -> None:
 def delete(group: DeviceGroup, user: User) -> None:
     """Removes the group and takes it off every target list; its devices stay. Raises NotAllowed."""
     require_administrator(user)
-    pk, devices = group.pk, _device_ids(group)
+    pk, people = group.pk, _people_of(group)
     upward().forget_group(pk)
     group.delete()
-    upward().devices_changed(devices)
+    upward().groups_changed([pk], people)
     log.info("group_deleted", group=str(pk), user=user.pk)
 
 
@@ -80,6 +80,7 @@ def add_devices(group: DeviceGroup, user: User, device_ids: Collection[UUID]) ->
     if missing := _not_usable(new, user):
         raise InvalidInput({"device_ids": [_not_found(missing)]})
     _move(group, added=new, removed=set())
+    upward().groups_changed([group.pk], [])
 
 
 @transaction.atomic
@@ -88,6 +89,7 @@ def remove_devices(group: DeviceGroup, user: User, device_ids: Collection[UUID])
     _require_use(group, user)
     _require_static(group)
     _move(group, added=set(), removed=set(device_ids) & _device_ids(group))
+    upward().groups_changed([group.pk], [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def as_input(group: DeviceGroup) -> Input:
         "description": group.description,
         "kind": group.kind,
         "device_ids": [] if group.query else [str(pk) for pk in sorted(_device_ids(group))],
-        "people": sorted(group.people.values_list("pk", flat=True)),
+        "people": _people_of(group),
         "query": group.query or None,
     }
 
@@ -172,16 +174,16 @@ def _write(group: DeviceGroup, user: User, before: Input, after: Input) -> None:
     group.people.set(after["people"])
     if group.query:
         membership.refresh_named([group.pk])
-        return
-    were, are = ({UUID(one) for one in state["device_ids"]} for state in (before, after))
-    _move(group, added=are - were, removed=were - are)
+    else:
+        were, are = ({UUID(one) for one in state["device_ids"]} for state in (before, after))
+        _move(group, added=are - were, removed=were - are)
+    upward().groups_changed([group.pk], before.get("people", []))
 
 
 def _move(group: DeviceGroup, *, added: set[UUID], removed: set[UUID]) -> None:
     """By difference: a device that enrols into the group meanwhile stays in it."""
     group.devices.add(*Device.objects.filter(pk__in=added))
     group.devices.remove(*Device.objects.filter(pk__in=removed))
-    upward().devices_changed(added | removed)
 
 
 def _is_taken(group: DeviceGroup, name: str | None) -> bool:
@@ -213,6 +215,10 @@ def _require_static(group: DeviceGroup) -> None:
 
 def _device_ids(group: DeviceGroup) -> set[UUID]:
     return set(group.devices.values_list("pk", flat=True))
+
+
+def _people_of(group: DeviceGroup) -> list[int]:
+    return sorted(group.people.values_list("pk", flat=True))
 
 
 def _check_kind(values: Input, errors: fields.Errors) -> None:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from devices import queries
 from devices.models import Device, DeviceGroup
+from devices.upward import upward
 
 log = structlog.get_logger(__name__)
 STALE_AFTER = timedelta(minutes=1)
@@ -70,6 +71,8 @@ def _bring_up_to_date(group: DeviceGroup) -> int:
         ignore_conflicts=True,
     )
     DeviceGroup.objects.filter(pk=group.pk).update(refreshed_at=timezone.now())
+    if gone or new:
+        upward().groups_changed([group.pk], [])
     return gone + len(new)
 
 

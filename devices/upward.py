@@ -12,12 +12,14 @@ from devices.ledger_port import Ledger
 @dataclass(frozen=True, slots=True)
 class Upward:
     """`forget_device` and `forget_group` take one off every target list, in the caller's
-    transaction; `devices_changed` tells open pages, after the commit."""
+    transaction; `devices_changed` and `groups_changed` tell open pages, after the commit, of a group
+    those as well who saw it before."""
 
     ledger: Ledger
     forget_device: Callable[[UUID], None]
     forget_group: Callable[[UUID], None]
     devices_changed: Callable[[Collection[UUID]], None]
+    groups_changed: Callable[[Collection[UUID], Collection[int]], None]
 
 
 _handed: list[Upward] = []

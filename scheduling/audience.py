@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -13,19 +13,20 @@ from django.http import HttpRequest
 
 from accounts.pages import identifier
 from accounts.rights import is_administrator
-from devices.models import Device
+from devices.models import Device, DeviceGroup
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
-# By (kind, id) whose an object was that is gone, or None.
-Owners = Mapping[tuple[str, str], int | None]
+# By (kind, id), the people who saw an object before it changed.
+Changes = Mapping[tuple[str, str], Collection[int]]
 KINDS: dict[str, Any] = {
     "task": ScheduledTask.objects,
     "execution": Execution.objects,
     "run": DeviceRun.objects,
     "device": Device.objects,
+    "group": DeviceGroup.objects,
 }
 
 
@@ -37,13 +38,13 @@ def listener(session_key: str) -> User | None:
     return user if user.is_authenticated and user.is_active else None
 
 
-def audible(user: User, changes: Owners) -> set[tuple[str, str]]:
-    """Those of these (kind, id) that this person may see, in a query for each kind; of what is gone
-    administrators hear, and whose it was."""
+def audible(user: User, changes: Changes) -> set[tuple[str, str]]:
+    """Those of these (kind, id) that this person may see, or saw before, in a query for each kind; of
+    what is gone administrators hear as well."""
     known = [(kind, one) for kind, one in changes if kind in KINDS and identifier(one)]
     if is_administrator(user):
         return set(known)
-    heard = {key for key in known if changes[key] == user.pk}
+    heard = {key for key in known if user.pk in changes[key]}
     for kind, objects in KINDS.items():
         ids = [UUID(one) for named, one in known if named == kind]
         if ids:

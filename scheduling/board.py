@@ -16,10 +16,10 @@ MOST_CHANGES = 500
 
 
 class Change(NamedTuple):
-    """What is told of an object; `owner_id` says whose it was, where it is gone."""
+    """What is told of an object; `known_to` are people who saw it before it changed."""
 
     version: int
-    owner_id: int | None
+    known_to: frozenset[int]
 
 
 class Listener:
@@ -33,9 +33,11 @@ class Listener:
 
     def add(self, kind: str, ids: list[str], change: Change) -> None:
         """Beyond what is kept, changes are left to the page's own look once a minute."""
-        for one in ids:
-            if len(self._changes) < MOST_CHANGES or (kind, one) in self._changes:
-                self._changes[kind, one] = change
+        for key in ((kind, one) for one in ids):
+            if (before := self._changes.get(key)) is not None:
+                self._changes[key] = Change(change.version, before.known_to | change.known_to)
+            elif len(self._changes) < MOST_CHANGES:
+                self._changes[key] = change
         self.woken.set()
 
     def take(self) -> dict[tuple[str, str], Change]:
@@ -77,7 +79,7 @@ class Board:
     def hear(self, message: dict[str, Any]) -> None:
         for listener in self._listeners:
             if message["type"] == live.CHANGED:
-                change = Change(message["version"], message.get("owner"))
+                change = Change(message["version"], frozenset(message.get("known_to", ())))
                 listener.add(message["object"], message["ids"], change)
             elif message["session"] == listener.session_digest:
                 listener.is_signed_out = True

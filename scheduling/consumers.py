@@ -74,13 +74,13 @@ class LiveConsumer(AsyncConsumer):
             if listener.is_signed_out:
                 raise SignedOut
             changes = listener.take()
-            owners = {key: change.owner_id for key, change in changes.items()}
-            for kind, one in sorted(await self._heard(session_key, owners)):
+            known_to = {key: change.known_to for key, change in changes.items()}
+            for kind, one in sorted(await self._heard(session_key, known_to)):
                 change = {"object": kind, "id": one, "version": changes[kind, one].version}
                 await send({"type": "websocket.send", "text": json.dumps(change)})
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _heard(self, session_key: str, changes: audience.Owners) -> set[tuple[str, str]]:
+    async def _heard(self, session_key: str, changes: audience.Changes) -> set[tuple[str, str]]:
         """What of the changes may be told. Raises SignedOut."""
         try:
             return await self._board.threads.call(partial(_heard, session_key, changes))
@@ -90,7 +90,7 @@ class LiveConsumer(AsyncConsumer):
             return set()
 
 
-def _heard(session_key: str, changes: audience.Owners) -> set[tuple[str, str]]:
+def _heard(session_key: str, changes: audience.Changes) -> set[tuple[str, str]]:
     user = audience.listener(session_key)
     if user is None:
         raise SignedOut

@@ -16,9 +16,9 @@ CHANGED = "live.changed"
 SIGNED_OUT = "live.signed_out"
 
 
-def changed(kind: str, ids: Iterable[UUID | str], *, owner_id: int | None = None) -> None:
-    """After the commit, says that these objects changed. `kind`: task, execution, run or device;
-    `owner_id` whose they were, where they are gone and nobody could look that up.
+def changed(kind: str, ids: Iterable[UUID | str], *, known_to: Iterable[int] = ()) -> None:
+    """After the commit, says that these objects changed. `kind` is one of `audience.KINDS`;
+    `known_to` are the people who saw them before, where they do no more and nobody could look it up.
 
     The message's `version` grows with time: of two about one object, the greater is the newer.
     """
@@ -26,7 +26,7 @@ def changed(kind: str, ids: Iterable[UUID | str], *, owner_id: int | None = None
     if names:
         version = time.time_ns() // 1_000
         message: dict[str, Any] = {"type": CHANGED, "object": kind, "ids": names}
-        message |= {"version": version, "owner": owner_id}
+        message |= {"version": version, "known_to": sorted(known_to)}
         hints.after_commit(partial(hints.send_to_group, GROUP, message))
 
 

@@ -92,7 +92,7 @@ def update(
     opening.save(task)
     changes.edited(task, user, before)
     if task.user_id != owner_id:
-        live.changed("task", [task.pk], owner_id=owner_id)
+        live.changed("task", [task.pk], known_to=[owner_id])
     return task
 
 
@@ -141,7 +141,7 @@ def delete(task: ScheduledTask, user: User) -> None:
     task_id = task.pk
     task.delete()
     mirror.remove(periodic_task)
-    live.changed("task", [task_id], owner_id=task.user_id)
+    live.changed("task", [task_id], known_to=[task.user_id])
     log.info("task_deleted", task=str(task_id), user=user.pk)
 
 
@@ -226,10 +226,12 @@ def forget_group(group_id: UUID) -> None:
 
 
 def _forget(column: str, one: str) -> None:
-    for task in ScheduledTask.objects.filter(**{f"{column}__contains": [one]}).select_for_update():
+    tasks = ScheduledTask.objects.filter(**{f"{column}__contains": [one]}).select_for_update()
+    for task in tasks:
         setattr(task, column, [other for other in getattr(task, column) if other != one])
         task.save(update_fields=[column, "updated_at"])
         changes.lost_target(task, column, one)
+    live.changed("task", [task.pk for task in tasks])
 
 
 def _insert(

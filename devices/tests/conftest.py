@@ -55,7 +55,8 @@ def ledger() -> Iterator[FakeLedger]:
     before = upward._handed[:]
     fake = FakeLedger()
     forget = fake.forgotten.append
-    upward.hand_over(upward.Upward(fake, forget, forget, fake.told.extend))
+    told = fake.told.extend
+    upward.hand_over(upward.Upward(fake, forget, forget, told, fake.groups_changed))
     yield fake
     upward._handed[:] = before
 

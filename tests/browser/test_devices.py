@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
-from devices import keys, presence
+from devices import groups, keys, membership, presence
 from devices.models import Device, DeviceGroup
 from scheduling import live
 from scheduling.tests import factories
@@ -57,3 +57,25 @@ def test_devices_are_put_into_a_group_and_taken_out(
     page.get_by_role("button", name="Take the ticked ones out").click()
     page.get_by_text("1 taken out.").wait_for()
     assert [one.name for one in web_group.devices.all()] == ["spare"]
+
+
+def test_what_changes_of_a_group_shows_at_once_though_no_device_moves(
+    visitor: Visitor, admin: User, operator: User, web_group: DeviceGroup
+) -> None:
+    visitor.signs_in("operator")
+    page = visitor.opens("/groups/")
+    visitor.waits_for_line()
+    groups.create(admin, {"name": "canaries", "people": [operator.pk]})
+    expect(page.get_by_role("link", name="canaries")).to_be_visible()
+    groups.update(web_group, admin, {"people": []}, partial=True)
+    expect(page.get_by_role("link", name="web", exact=True)).to_be_hidden()
+
+
+def test_a_device_that_a_query_finds_shows_at_once(visitor: Visitor, admin: User) -> None:
+    group = groups.create(admin, {"name": "All", "kind": "dynamic", "query": "os = linux"})
+    visitor.signs_in("admin")
+    page = visitor.opens(group.get_absolute_url())
+    visitor.waits_for_line()
+    factories.device("found", os="linux")
+    membership.refresh_named([group.pk])
+    expect(page.get_by_role("link", name="found")).to_be_visible()
