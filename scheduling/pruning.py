@@ -190,11 +190,12 @@ def _executions(ended: QuerySet[Execution]) -> Kind:
         ids = list(ended.values_list("pk", flat=True)[:EXECUTIONS_AT_ONCE])
         runs = DeviceRun.objects.filter(execution__in=ids).values_list("pk", flat=True)[:BATCH]
         run_ids = list(runs)
-        DeviceRun.objects.filter(pk__in=run_ids).delete()
+        _rows, by_model = DeviceRun.objects.filter(pk__in=run_ids).delete()
+        gone = by_model.get(DeviceRun._meta.label, 0)  # a rollback goes with what it undid
         if len(run_ids) == BATCH:
-            return {"executions": 0, "runs": BATCH}
+            return {"executions": 0, "runs": gone}
         Execution.objects.filter(pk__in=ids).delete()
-        return {"executions": len(ids), "runs": len(run_ids)} if ids else {}
+        return {"executions": len(ids), "runs": gone} if ids else {}
 
     return Kind({"executions": ended, "runs": DeviceRun.objects.filter(execution__in=ended)}, take)
 

@@ -141,7 +141,8 @@ class DeviceRun(models.Model):
         "self",
         null=True,
         blank=True,
-        on_delete=models.SET_NULL,
+        # Without what it undoes, it would be a second first attempt.
+        on_delete=models.CASCADE,
         related_name="rollbacks",
         db_index=False,
         help_text=_("The run whose work this one undoes."),

@@ -202,6 +202,20 @@ def test_history_goes_after_its_days_and_what_runs_never(admin: User) -> None:
     assert not DeviceRun.objects.exists()
 
 
+@pytest.mark.parametrize("batch", [1, 2, 500])
+def test_what_was_rolled_back_goes_with_its_rollback(
+    admin: User, web_device: Device, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(pruning, "BATCH", batch)
+    execution = factories.execution(factories.task(admin), status="failed")
+    undone = factories.run(execution, web_device, status="failed")
+    DeviceRun.objects.bulk_create([undone.another(rolls_back=undone)])
+    Execution.objects.update(completed_at=timezone.now() - timedelta(days=401))
+    done = pruning.prune()
+    assert (done["executions"], done["runs"]) == (1, 2)
+    assert not DeviceRun.objects.exists()
+
+
 def test_what_was_made_for_one_execution_goes_with_it(admin: User, web_device: Device) -> None:
     given = factories.definition(devices=[web_device])
     old, young = (schedules.execute_now(admin, given) for _number in range(2))
