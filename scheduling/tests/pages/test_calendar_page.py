@@ -35,6 +35,17 @@ def test_a_past_run_leads_to_what_came_of_it(as_operator: Client, task: Schedule
     assert "1 failed or missed" in page
 
 
+@pytest.mark.parametrize("trigger", ["manual", "dependency", "retry", "restore"])
+def test_what_had_no_planned_time_is_in_the_history_as_the_page_says(
+    as_operator: Client, task: ScheduledTask, trigger: str
+) -> None:
+    made = factories.execution(task, status="success", trigger=trigger)
+    page = shown(as_operator, "view=month")
+    assert made.get_absolute_url() not in page
+    assert "by hand and after other tasks, retries and restores are in the history" in page
+    assert made.get_absolute_url() in as_operator.get("/executions/").content.decode()
+
+
 def test_the_times_are_those_of_the_zone_it_names(as_operator: Client, task: ScheduledTask) -> None:
     page = shown(as_operator, f"view=day&zone=Asia/Tokyo&{AHEAD}")
     assert "By the clock of Asia/Tokyo." in page

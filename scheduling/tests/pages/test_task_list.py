@@ -31,6 +31,8 @@ def test_the_first_visit_says_what_to_do_first(as_operator: Client) -> None:
     page = as_operator.get("/tasks/").content.decode()
     assert "Schedule the first task" in page
     assert 'href="/tasks/new"' in page
+    for what in ("commands", "software", "files"):
+        assert what in page.partition("Nothing is scheduled yet")[2]
 
 
 def test_the_search_finds_names_whatever_their_case(

@@ -50,6 +50,15 @@ def test_before_the_first_run_there_is_nothing_to_draw(
     assert "It has not run yet." in page
 
 
+def test_a_pause_holds_what_would_start_by_itself_and_no_more(
+    as_operator: Client, operator: User, task: ScheduledTask
+) -> None:
+    schedules.pause(task, operator)
+    assert "nothing starts by itself" in as_operator.get(task.get_absolute_url()).content.decode()
+    answer = as_operator.post(f"/tasks/{task.pk}/execute")
+    assert answer["Location"] == task.executions.get().get_absolute_url()
+
+
 def test_it_says_who_changed_what_from_what_to_what(
     as_operator: Client, operator: User, task: ScheduledTask
 ) -> None:
