@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
-from django.db.models import QuerySet, Sum
+from django.db import connection, transaction
+from django.db.models import F, QuerySet, Sum
 from django.db.models.deletion import ProtectedError
+from django.db.models.expressions import Combinable
 from django.utils.translation import gettext as _
 
 from accounts import fields
 from accounts.errors import InvalidInput, StateConflict
 from accounts.uuid7 import uuid7
+from scheduling import clock
 from scheduling.catalogue import sniffing, store, uses
-from scheduling.models import Blob, StoredFile
+from scheduling.models import Blob, StoredFile, Upload
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -30,6 +32,8 @@ CHECKS: dict[str, fields.Check] = {
     "description": fields.text(10_000),
 }
 _YOUNG = timedelta(hours=1)
+# Any number, the same for every process: with a person's id, who holds it alone adds to their files.
+_STORING = 0x66696C65
 
 
 class TooLarge(ValueError):
@@ -48,21 +52,39 @@ def check(data: Mapping[str, Any]) -> dict[str, str]:
 
 
 def require_room(user: User, size: int) -> None:
-    """Raises TooLarge, and InvalidInput where the person's quota or the disk has no room for it."""
+    """Raises TooLarge, and InvalidInput where the person's quota or the disk has no room for it,
+    with all that is on its way. Until the end of the transaction nobody else asks for this person."""
     if size > settings.DEPLOYX_UPLOAD_BYTES:
         raise TooLarge(_("A file may have at most %s bytes.") % settings.DEPLOYX_UPLOAD_BYTES)
-    used = StoredFile.objects.filter(user=user).aggregate(sum=Sum("blob__size"))["sum"] or 0
-    if used + size > settings.DEPLOYX_FILES_QUOTA_BYTES:
-        left = max(settings.DEPLOYX_FILES_QUOTA_BYTES - used, 0)
-        raise InvalidInput({"file": [_("Your files may take %s bytes more.") % left]})
-    if store.free_bytes() - size < settings.DEPLOYX_FILES_FREE_BYTES:
+    _require_quota(user, size)
+    coming = _sum(Upload.objects.open(clock.now()), F("size") - F("received"))
+    if store.free_bytes() - coming - size < settings.DEPLOYX_FILES_FREE_BYTES:
         raise InvalidInput({"file": [_("The server's disk has no room for it.")]})
+
+
+def _require_quota(user: User, size: int, own: Upload | None = None) -> None:
+    """Beside all the person has and all that is on its way but their `own` upload."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_STORING, user.pk])
+    coming = Upload.objects.open(clock.now()).filter(user=user)
+    others = coming if own is None else coming.exclude(pk=own.pk)
+    stored = StoredFile.objects.filter(user=user)
+    left = (
+        settings.DEPLOYX_FILES_QUOTA_BYTES - _sum(stored, F("blob__size")) - _sum(others, F("size"))
+    )
+    if size > left:
+        raise InvalidInput({"file": [_("Your files may take %s bytes more.") % max(left, 0)]})
+
+
+def _sum(rows: QuerySet[Any], number: Combinable) -> int:
+    return rows.aggregate(sum=Sum(number))["sum"] or 0
 
 
 def create(user: User, data: Mapping[str, Any], pieces: Iterator[bytes], size: int) -> StoredFile:
     """A file out of a body of `size` bytes. Raises InvalidInput, TooLarge, Unavailable."""
     values = check(data)
-    require_room(user, size)
+    with transaction.atomic():
+        require_room(user, size)
     path = store.draft(str(uuid7()))
     try:
         store.append(path, 0, pieces)
@@ -91,9 +113,13 @@ class Draft:
         return cls(path, sha256, size, content_type)
 
 
-def adopt(user: User, values: Mapping[str, str], draft: Draft) -> StoredFile:
-    """A file out of a draft, which is then gone. Raises Unavailable."""
+def adopt(
+    user: User, values: Mapping[str, str], draft: Draft, upload: Upload | None = None
+) -> StoredFile:
+    """A file out of a draft, which is then gone; of an `upload`, where it came as one. Raises
+    Unavailable, and InvalidInput where other files have taken its room since it began."""
     with transaction.atomic():
+        _require_quota(user, draft.size, upload)
         # The row is held from here on: nobody collects these bytes before the file refers to them.
         (blob,) = Blob.objects.bulk_create(
             [Blob(sha256=draft.sha256, size=draft.size, content_type=draft.content_type)],

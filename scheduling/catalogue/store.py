@@ -138,6 +138,8 @@ def _disk() -> Iterator[None]:
 
 def _pour(target: IO[bytes], offset: int, pieces: Iterator[bytes]) -> int:
     for piece in pieces:
+        if free_bytes() - len(piece) < settings.DEPLOYX_FILES_FREE_BYTES:
+            raise Unavailable(_("The server's disk has no room for it."))
         with _disk():
             offset += _write_all(target, piece)
     with _disk():

@@ -42,11 +42,12 @@ def begin(user: User, data: Mapping[str, Any], size: int) -> Upload:
     values = files.check(data)
     if size < 0:
         raise InvalidInput({"size": [_("must not be negative.")]})
-    files.require_room(user, size)
-    now = clock.now()
-    if Upload.objects.filter(user=user, file=None, expires_at__gt=now).count() >= MOST_OPEN:
-        raise InvalidInput({"file": [_("At most %s uploads at a time.") % MOST_OPEN]})
-    upload = Upload.objects.create(user=user, size=size, expires_at=now + LIFE, **values)
+    with transaction.atomic():
+        files.require_room(user, size)
+        now = clock.now()
+        if Upload.objects.open(now).filter(user=user).count() >= MOST_OPEN:
+            raise InvalidInput({"file": [_("At most %s uploads at a time.") % MOST_OPEN]})
+        upload = Upload.objects.create(user=user, size=size, expires_at=now + LIFE, **values)
     log.info("upload_begun", upload=str(upload.pk), size=size, user=user.pk)
     return finish(upload) if size == 0 else upload
 
@@ -74,7 +75,7 @@ def append(upload: Upload, offset: int, pieces: Iterator[bytes], length: int) ->
 
 def finish(upload: Upload) -> Upload:
     """Makes the file of a complete draft; asked twice, it makes one. Where the draft is lost, the
-    upload begins again: `received` is 0. Raises Unavailable."""
+    upload begins again: `received` is 0. Raises Unavailable, InvalidInput as `files.adopt`."""
     draft = _complete(upload)
     with transaction.atomic():
         row = Upload.objects.select_for_update().get(pk=upload.pk)
@@ -84,7 +85,7 @@ def finish(upload: Upload) -> Upload:
             row.received = 0
         else:
             values = {"name": row.name, "description": row.description}
-            row.file = files.adopt(row.user, values, draft)
+            row.file = files.adopt(row.user, values, draft, row)
         row.save(update_fields=["file", "received"])
     return row
 

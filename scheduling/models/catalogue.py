@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
@@ -76,6 +77,10 @@ class UploadQuerySet(models.QuerySet["Upload"]):
     def visible_to(self, user: User | AnonymousUser) -> UploadQuerySet:
         """Nobody but the person who began it."""
         return self.filter(user=user.pk) if user.is_active else self.none()
+
+    def open(self, now: datetime) -> UploadQuerySet:
+        """Those that are no file yet, and that somebody may still go on with."""
+        return self.filter(file=None, expires_at__gt=now)
 
 
 class Upload(models.Model):

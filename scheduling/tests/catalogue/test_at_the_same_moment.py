@@ -14,11 +14,11 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from accounts.errors import StateConflict
+from accounts.errors import InvalidInput, StateConflict
 from devices.models import Device
 from scheduling import schedules
-from scheduling.catalogue import files, store
-from scheduling.models import Blob, Execution, StoredFile
+from scheduling.catalogue import files, store, uploads
+from scheduling.models import Blob, Execution, StoredFile, Upload
 from scheduling.tests import factories
 from scheduling.tests.catalogue.conftest import Store
 
@@ -26,15 +26,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def at_once(*acts: Callable[[], Any]) -> list[Any]:
-    """What each of them answered, or raised as a conflict."""
+    """What each of them answered, or raised as a refusal."""
     together = threading.Barrier(len(acts))
 
     def act(one: Callable[[], Any]) -> Any:
         try:
             together.wait(60)
             return one()
-        except StateConflict as conflict:
-            return conflict
+        except (StateConflict, InvalidInput) as refusal:
+            return refusal
         finally:
             connection.close()
 
@@ -56,6 +56,20 @@ def test_bytes_that_come_again_while_they_are_collected_are_there(
     assert set(StoredFile.objects.values_list("blob", flat=True)) <= set(
         Blob.objects.values_list("pk", flat=True)
     )
+
+
+def test_what_comes_at_once_passes_nobodys_share(
+    stored: Store, operator: User, settings: Any
+) -> None:
+    settings.DEPLOYX_FILES_QUOTA_BYTES = 100
+    for _round in range(5):
+        at_once(
+            *(partial(stored, b"x" * 40, str(number)) for number in range(3)),
+            *(partial(uploads.begin, operator, {"name": "y"}, 40) for _number in range(3)),
+        )
+        assert StoredFile.objects.count() + Upload.objects.count() in (1, 2)
+        StoredFile.objects.all().delete()
+        Upload.objects.all().delete()
 
 
 def test_a_file_deleted_as_an_execution_opens_is_held_or_missed_and_never_half(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from accounts.errors import InvalidInput, StateConflict
+from accounts.errors import InvalidInput, StateConflict, Unavailable
 from devices.models import Device
 from scheduling import pruning
 from scheduling.catalogue import files, store
@@ -60,6 +61,19 @@ def test_a_disk_that_is_nearly_full_takes_nothing(stored: Store, settings: Any) 
     settings.DEPLOYX_FILES_FREE_BYTES = 2**60
     with pytest.raises(InvalidInput, match="no room"):
         stored()
+
+
+def test_a_disk_that_fills_up_meanwhile_takes_no_more_of_it(
+    stored: Store, settings: Any, files_dir: Path, operator: User
+) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"123"
+        settings.DEPLOYX_FILES_FREE_BYTES = 2**60
+        yield b"456"
+
+    with pytest.raises(Unavailable, match="no room"):
+        files.create(operator, {"name": "a"}, pieces(), 6)
+    assert not list((files_dir / "drafts").iterdir())
 
 
 def test_a_file_in_use_stays(

@@ -17,8 +17,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts import tokens
-from accounts.errors import InvalidInput, StateConflict
-from scheduling.catalogue import store, uploads
+from accounts.errors import InvalidInput, StateConflict, Unavailable
+from scheduling.catalogue import files, store, uploads
 from scheduling.models import StoredFile, Upload
 from scheduling.tests.catalogue.conftest import sha256
 
@@ -105,6 +105,55 @@ def test_nobody_has_too_many_open(operator: User, monkeypatch: pytest.MonkeyPatc
     uploads.begin(operator, {"name": "a"}, 10)
     with pytest.raises(InvalidInput, match="At most 1 uploads"):
         uploads.begin(operator, {"name": "b"}, 10)
+
+
+def test_uploads_under_way_take_from_the_share(
+    operator: User, outsider: User, settings: Any
+) -> None:
+    settings.DEPLOYX_FILES_QUOTA_BYTES = 10
+    upload = uploads.begin(operator, {"name": "a"}, 8)
+    for act in (uploads.begin, create):
+        with pytest.raises(InvalidInput, match="2 bytes more"):
+            act(operator, {"name": "b"}, 3)
+    uploads.begin(outsider, {"name": "c"}, 10)
+    upload = uploads.append(upload, 0, iter([b"12345678"]), 8)
+    assert content_of(upload.file) == b"12345678"
+    create(operator, {"name": "d"}, 2)
+    with pytest.raises(InvalidInput, match="0 bytes more"):
+        uploads.begin(operator, {"name": "e"}, 1)
+
+
+def test_what_was_left_lying_takes_from_nobodys_share(operator: User, settings: Any) -> None:
+    settings.DEPLOYX_FILES_QUOTA_BYTES = 10
+    upload = uploads.begin(operator, {"name": "a"}, 8)
+    uploads.append(upload, 0, iter([b"1234"]), 4)
+    Upload.objects.update(expires_at=timezone.now())
+    create(operator, {"name": "b"}, 3)
+    with pytest.raises(InvalidInput, match="7 bytes more"):
+        uploads.append(upload, 4, iter([b"5678"]), 4)
+    StoredFile.objects.all().delete()
+    upload = uploads.append(upload, 8, iter(()), 0)
+    assert content_of(upload.file) == b"12345678"
+
+
+def test_the_disk_has_room_for_all_that_is_on_its_way(
+    operator: User, outsider: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "free_bytes", lambda: 100)
+    settings.DEPLOYX_FILES_FREE_BYTES = 50
+    upload = uploads.begin(operator, {"name": "a"}, 30)
+    uploads.append(upload, 0, iter([b"1234"]), 4)
+    with pytest.raises(InvalidInput, match="no room"):
+        uploads.begin(outsider, {"name": "b"}, 25)
+    uploads.begin(outsider, {"name": "b"}, 24)
+    monkeypatch.setattr(store, "free_bytes", lambda: 53)
+    with pytest.raises(Unavailable, match="no room"):
+        uploads.append(upload, 4, iter([b"5678"]), 4)
+    uploads.append(upload, 4, iter([b"567"]), 3)
+
+
+def create(user: User, data: dict[str, str], size: int) -> StoredFile:
+    return files.create(user, data, iter([b"x" * size]), size)
 
 
 @pytest.fixture
