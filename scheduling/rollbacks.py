@@ -7,11 +7,16 @@ nobody knows what there is to undo.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db.models import Exists, OuterRef
 
 from scheduling import live, progress
 from scheduling.models import DeviceRun, Execution
 from scheduling.options import TRANSACTIONAL, Rollout
+
+if TYPE_CHECKING:
+    from scheduling.models.device_run import DeviceRunQuerySet
 
 BATCH = 1_000
 _BULKY = ("terms", "signature", "detail")
@@ -34,6 +39,14 @@ def are_due(execution: Execution, rollout: Rollout) -> bool:
     return rollout.strategy == TRANSACTIONAL and bool(_to_undo(execution))
 
 
+def undoable(execution: Execution) -> int | None:
+    """On how many devices it has succeeded and is not undone: an abort undoes it there, a cancel
+    leaves it. None where nothing is ever undone, or waits in the queue."""
+    if Rollout.parse(execution.definition.get("rollout", {})).strategy != TRANSACTIONAL:
+        return None
+    return _standing(execution).filter(status="succeeded").count()
+
+
 def unsuccessful(execution: Execution) -> int:
     """Rollbacks that ended otherwise than well."""
     ended = execution.runs.filter(rolls_back__isnull=False).exclude(status="succeeded")
@@ -45,14 +58,18 @@ def _to_undo(execution: Execution) -> list[DeviceRun]:
     started = execution.runs.filter(rolls_back=None)
     if execution.abort_requested_at is not None and not progress.active(started).exists():
         undo.append("succeeded")
-    ended = execution.runs.filter(
+    ended = _standing(execution).filter(status__in=undo)
+    return [*ended.defer(*_BULKY)[:BATCH], *_left_by_an_attempt_that_never_was(execution)]
+
+
+def _standing(execution: Execution) -> DeviceRunQuerySet:
+    """What has no rollback and may get one."""
+    return execution.runs.filter(
         progress.COUNTED,
         ~Exists(DeviceRun.objects.filter(rolls_back=OuterRef("pk"))),
-        status__in=undo,
         was_lost=False,
         device__isnull=False,
     )
-    return [*ended.defer(*_BULKY)[:BATCH], *_left_by_an_attempt_that_never_was(execution)]
 
 
 def _left_by_an_attempt_that_never_was(execution: Execution) -> list[DeviceRun]:

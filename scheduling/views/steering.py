@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.acting import attempt, back
 from accounts.pages import person
-from scheduling import executions, restoring, steering
+from scheduling import executions, restoring, rollbacks, steering
 from scheduling.models import DeviceRun, Execution
 from scheduling.views.executions import visible_execution
 
@@ -50,11 +50,15 @@ def rollout_promote(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def rollout_abort(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """GET says how many devices are skipped and how many finish; POST aborts."""
+    """GET says how many devices are skipped, how many finish and where it is undone; POST aborts."""
     if request.method == "POST":
         return _steered(request, pk, executions.abort, _("The rollout is aborted."))
     execution = visible_execution(person(request), pk)
-    context = {"execution": execution, "can": steering.possible(execution)}
+    context = {
+        "execution": execution,
+        "can": steering.possible(execution),
+        "undoable": rollbacks.undoable(execution),
+    }
     return render(request, "executions/abort.html", context)
 
 
@@ -69,7 +73,13 @@ def execution_cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
         attempt(request, partial(executions.cancel, execution, user, wave=wave), _("Cancelling."))
         return redirect(execution)
     running, unstarted = steering.touched(execution, wave)
-    context = {"execution": execution, "wave": wave, "running": running, "unstarted": unstarted}
+    context = {
+        "execution": execution,
+        "wave": wave,
+        "running": running,
+        "unstarted": unstarted,
+        "undoable": None if wave else rollbacks.undoable(execution),
+    }
     return render(request, "executions/cancel.html", context)
 
 

@@ -123,6 +123,31 @@ def test_abort_says_how_many_are_skipped_and_how_many_finish(
     assert rollout.runs.filter(status="skipped").count() == 3
 
 
+def test_abort_and_cancel_say_where_a_transactional_rollout_is_undone(
+    as_operator: Client, rollout: Execution
+) -> None:
+    def says(verb: str, what: str) -> bool:
+        page = as_operator.get(f"/executions/{rollout.pk}/{verb}").content.decode()
+        return what in page
+
+    undone, kept = "1 device on which it has succeeded is rolled back", "Nothing is rolled back"
+    assert not says("abort", "rolled back")
+    assert not says("cancel", "rolled back")
+    rollout.definition["rollout"]["strategy"] = "transactional"
+    rollout.save()
+    assert says("abort", undone)
+    assert says("cancel", f"{kept}: on 1 device on which it has succeeded it stays.")
+    assert not says("cancel?wave=1", kept)
+
+
+def test_cancel_asks_about_what_waits_in_the_queue(
+    as_operator: Client, task: ScheduledTask
+) -> None:
+    queued = factories.execution(task, status="pending", definition={})
+    page = as_operator.get(f"/executions/{queued.pk}/cancel").content.decode()
+    assert "Cancel the execution</button>" in page
+
+
 def test_abort_with_nothing_left_to_start_says_so(as_operator: Client, ended: Execution) -> None:
     page = as_operator.get(f"/executions/{ended.pk}/abort").content.decode()
     assert "there is nothing to abort" in page
