@@ -19,13 +19,19 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from devices import agent_updates, keys, membership, presence
 from scheduling import clock, due, hints, live, merging, opening, rollout, settling
-from scheduling.models import DeviceRun, Execution, ScheduledTask, ServiceHeartbeat
+from scheduling.models import (
+    DeviceRun,
+    Execution,
+    ScheduledTask,
+    ServiceHeartbeat,
+    TaskDependency,
+)
 
 log = structlog.get_logger(__name__)
 AT_ONCE = 500
@@ -119,21 +125,27 @@ def _settle(task_ids: Sequence[UUID]) -> None:
 
 def open_dependents() -> int:
     """Opens what waits for an execution that ended within the last day and was not told."""
-    since = clock.now() - DEPENDENCY_WINDOW
-    succeeded = Q(ended_as="success", task__dependents__on__in=["success", "completion"])
-    failed = Q(
-        ended_as__in=["partial", "failed"], task__dependents__on__in=["failure", "completion"]
+    ended = Execution.objects.filter(completed_at__gte=clock.now() - DEPENDENCY_WINDOW)
+    succeeded = Q(ended_as="success") & _leaves_untold("success", "completion")
+    failed = Q(ended_as__in=["partial", "failed"]) & _leaves_untold("failure", "completion")
+    ids = list(
+        ended.filter(succeeded | failed).order_by("id").values_list("pk", flat=True)[:AT_ONCE]
     )
-    ended = Execution.objects.filter(
-        succeeded | failed,
-        completed_at__gte=since,
-        task__dependents__active_since__lte=F("completed_at"),
-        task__dependents__task__is_paused=False,
-    )
-    told = Execution.objects.filter(trigger="dependency", caused_by__isnull=False)
-    waiting = ended.exclude(pk__in=told.filter(created_at__gte=since).values("caused_by"))
-    ids = list(waiting.order_by("id").values_list("pk", flat=True).distinct()[:AT_ONCE])
     return sum(len(opening.open_dependents(execution_id)) for execution_id in ids)
+
+
+def _leaves_untold(*on: str) -> Q:
+    """Some dependent that keeps to such an end has not been opened by it."""
+    told = Execution.objects.filter(
+        trigger="dependency", caused_by=OuterRef(OuterRef("pk")), task=OuterRef("task")
+    )
+    waiting = TaskDependency.objects.filter(
+        parent=OuterRef("task"),
+        on__in=on,
+        active_since__lte=OuterRef("completed_at"),
+        task__is_paused=False,
+    )
+    return Q(Exists(waiting.exclude(Exists(told))))
 
 
 def refresh_groups() -> int:

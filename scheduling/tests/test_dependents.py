@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
 from accounts.errors import InvalidInput
@@ -64,6 +65,25 @@ def test_reconcile_opens_what_a_lost_hint_left(parent: ScheduledTask) -> None:
     assert reconcile.open_dependents() == 1
     assert reconcile.open_dependents() == 0
     assert child.executions.get().trigger == "dependency"
+
+
+def test_reconcile_opens_those_that_a_worker_killed_between_two_left(
+    parent: ScheduledTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children = [child_of(parent, "success") for _number in range(2)]
+    execution = factories.execution(parent, status="success")
+    open_one, died = opening._open_dependent, OperationalError("the connection is gone")
+
+    def die_at_the_second(task_id: UUID, cause: Execution) -> Execution | None:
+        if Execution.objects.filter(caused_by=cause).exists():
+            raise died
+        return open_one(task_id, cause)
+
+    with monkeypatch.context() as patch, pytest.raises(OperationalError):
+        patch.setattr(opening, "_open_dependent", die_at_the_second)
+        opening.open_dependents(execution.pk)
+    assert reconcile.open_dependents() == 1
+    assert [one.executions.count() for one in children] == [1, 1]
 
 
 def test_ends_that_concern_nobody_do_not_crowd_out_the_others(
