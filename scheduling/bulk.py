@@ -18,8 +18,8 @@ from django.utils.translation import gettext as _
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from accounts.pages import identifier
 from devices.models import Device, DeviceGroup
-from scheduling import clock, schedules, targets, task_filters
-from scheduling.models import DeviceRun, Execution, ScheduledTask, TaskDependency
+from scheduling import clock, planning, schedules, targets, task_filters
+from scheduling.models import DeviceRun, ScheduledTask
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -101,12 +101,9 @@ def carry_out(tasks: Sequence[ScheduledTask], change: Change) -> Outcome:
 
 
 def cannot_pause(tasks: Sequence[ScheduledTask], user: User) -> list[Refusal]:
-    """As `schedules.pause` will judge them, in two queries."""
-    unplanned = [task.pk for task in tasks if task.next_run_time is None]
-    waiting = TaskDependency.objects.filter(task__in=unplanned).values_list("task", flat=True)
-    open_ones = Execution.objects.unended().filter(task__in=unplanned)
-    alive = {*waiting, *open_ones.values_list("task", flat=True)}
-    empty = set(unplanned) - alive
+    """As `schedules.pause` will judge them, in one query."""
+    chosen = ScheduledTask.objects.filter(pk__in=[task.pk for task in tasks])
+    empty = set(chosen.filter(planning.nothing_left()).values_list("pk", flat=True))
     paused = [Refusal(one, str(schedules.PAUSED_ALREADY)) for one in tasks if one.is_paused]
     return paused + [
         Refusal(one, str(schedules.NOTHING_TO_PAUSE))

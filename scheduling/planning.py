@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import Exists, OuterRef, Q
+
 from scheduling import progress
-from scheduling.models import Execution, ScheduledTask
+from scheduling.models import Execution, ScheduledTask, TaskDependency
 from scheduling.recurrence import Occurrence
 
 FAILED = frozenset({Execution.Status.FAILED, Execution.Status.PARTIAL, Execution.Status.MISSED})
@@ -39,6 +41,16 @@ def has_something_left(task: ScheduledTask) -> bool:
         task.next_run_time is not None
         or task.dependencies.exists()
         or task.executions.unended().exists()
+    )
+
+
+def nothing_left() -> Q:
+    """The tasks that have nothing left, as `has_something_left` judges one."""
+    of_the_task = {"task": OuterRef("pk")}
+    return (
+        Q(next_run_time=None)
+        & ~Exists(TaskDependency.objects.filter(**of_the_task))
+        & ~Exists(Execution.objects.unended().filter(**of_the_task))
     )
 
 

@@ -12,6 +12,7 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from devices.agent import kinds
+from scheduling import planning
 from scheduling.models import ScheduledTask
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ DUE = (
     ("day", _("Within 24 hours")),
     ("week", _("Within 7 days")),
     ("none", _("None planned")),
+    ("over", _("Nothing left to come")),
 )
 # Views that people come back to, as the addresses they are.
 QUICK = (
@@ -49,7 +51,7 @@ QUICK = (
     (_("Running now"), "status=running&sort=last"),
     (_("Due within 24 hours"), "due=day&sort=next"),
     (_("Never run"), "ran=never&sort=newest"),
-    (_("Nothing left to come"), "due=none&sort=last"),
+    (_("Nothing left to come"), "due=over&sort=last"),
 )
 Query = Mapping[str, str]
 
@@ -93,6 +95,7 @@ def _due(value: str, now: datetime) -> Q:
         "day": Q(next_run_time__lte=now + timedelta(days=1)),
         "week": Q(next_run_time__lte=now + timedelta(days=7)),
         "none": Q(next_run_time=None),
+        "over": Q(is_paused=False) & planning.nothing_left(),
     }.get(value, Q())
 
 

@@ -187,13 +187,16 @@ def test_what_somebody_else_deletes_goes_from_an_open_page(
 
 
 def test_a_saved_view_is_one_click_and_its_link_can_be_copied(
-    visitor: Visitor, operator: User, tasks: list[ScheduledTask]
+    visitor: Visitor, operator: User, web_group: DeviceGroup, tasks: list[ScheduledTask]
 ) -> None:
     schedules.pause(tasks[0], operator)
+    factories.by_hand(operator, groups=[web_group], name="Restart")
     visitor.signs_in("operator")
     page = visitor.opens("/tasks/")
     page.get_by_role("link", name="Nothing left to come").click()
     expect(page.get_by_role("link", name="Backups", exact=True)).to_have_count(0)
-    expect(page.get_by_label("Next run")).to_have_value("none")
+    expect(page.get_by_role("link", name="Restart", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name=tasks[0].name, exact=True)).to_have_count(0)
+    expect(page.get_by_label("Next run")).to_have_value("over")
     page.get_by_text("Link to this view").click()
-    expect(page.locator("#this-view")).to_contain_text("/tasks/?due=none&sort=last")
+    expect(page.locator("#this-view")).to_contain_text("/tasks/?due=over&sort=last")

@@ -58,6 +58,27 @@ def test_the_type_filters(as_operator: Client, three: list[ScheduledTask]) -> No
     assert len(shown(as_operator, "?type=command")) == 3
 
 
+@pytest.fixture
+def without_next_run(operator: User, web_group: DeviceGroup) -> None:
+    """One task of each sort that has none, by what it waits for."""
+    paused = factories.task(operator, groups=[web_group], name="to be resumed")
+    after = [{"task_id": str(paused.pk), "on": "success"}]
+    factories.by_hand(operator, groups=[web_group], name="its parent", depends_on=after)
+    running = factories.by_hand(operator, groups=[web_group], name="the end of its run")
+    factories.execution(running)
+    factories.by_hand(operator, groups=[web_group], name="nothing")
+    schedules.pause(paused, operator)
+
+
+@pytest.mark.usefixtures("without_next_run", "three")
+def test_nothing_left_to_come_is_less_than_no_next_run(as_operator: Client) -> None:
+    waiting = ["its parent", "nothing", "the end of its run", "to be resumed"]
+    assert shown(as_operator, "?due=none&sort=name") == waiting
+    assert shown(as_operator, "?due=over") == ["nothing"]
+    page = as_operator.get("/tasks/").content.decode()
+    assert 'href="/tasks/?due=over&amp;sort=last">Nothing left to come</a>' in page
+
+
 def test_a_filter_that_nobody_knows_is_no_filter(
     as_operator: Client, three: list[ScheduledTask]
 ) -> None:

@@ -64,7 +64,7 @@ def test_no_page_of_it_is_large_or_asks_much(
     make(MANY, operator, web_group, web_device)
     for query in (
         "", "?page=400", "?search=number+77&sort=name", "?status=failed&ran=day&sort=last",
-        "?tag=rack-7&sort=runs", "?due=week",
+        "?tag=rack-7&sort=runs", "?due=week", "?due=over",
     ):  # fmt: skip
         queries, size = look(as_operator, f"/tasks/{query}")
         assert queries <= MOST_QUERIES, query
