@@ -122,8 +122,10 @@ class Journal:
         self._record(do="spawned", run=run, pid=shim.pid, start=shim.start, boot_id=shim.boot_id)
 
     def ended(self, run: str, state: JournalState, evidence: Evidence, output_end: int) -> None:
-        """`state` is ended, or unknown when no exit record tells how."""
+        """`state` is ended, or unknown when no exit record tells how. Raises ProtocolError for what
+        could not be read again, which is not written."""
         told = unbuild(_EVIDENCE, evidence)
+        build(Evidence, _EVIDENCE, told, 0)
         self._record(do="ended", run=run, state=state.value, result=told, output_end=output_end)
 
     def settle(self, run: str) -> None:

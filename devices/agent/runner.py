@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 from . import cgroups, durable, shim
 from .journal import ShimMark
 from .leftovers import kill_leftovers
 from .platforms import boot_id, detached_options, nudge, signals_held, start_mark
-from .protocol import JsonObject, Outcome
+from .protocol import JsonObject, Outcome, ProtocolError, parse_object
+from .protocol.fields import Count, ExitCode, Field, build, matching, one_of, table
 
 log = logging.getLogger("deployx_agent.runner")
 
@@ -29,18 +31,30 @@ class CannotSpawn(Exception):
     """The machine would not start a process; nothing of the run exists."""
 
 
+_DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
+
+
+def _object(name: str, value: Any) -> JsonObject:
+    if type(value) is not dict:
+        raise ProtocolError(f"{name}: not an object")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """`outcome` is UNKNOWN where the shim is gone and left no exit record. The rest is what
-    the shim said of the output."""
+    the shim said of the output. The detail may be more than the protocol takes."""
 
-    outcome: Outcome
-    exit_code: int | None
-    detail: JsonObject
-    output_end: int = 0
-    spool_end: int = 0
-    output_length: int = 0
-    output_sha256: str = ""
+    outcome: Annotated[Outcome, one_of(Outcome)]
+    exit_code: ExitCode
+    detail: Annotated[JsonObject, Field(_object)]
+    output_end: Count = 0
+    spool_end: Count = 0
+    output_length: Count = 0
+    output_sha256: Annotated[str, matching(_DIGEST, "a SHA-256 or nothing")] = ""
+
+
+_ENDING = table(Ending)
 
 
 class Runner:
@@ -123,20 +137,12 @@ class Runner:
 
 def read_ending(folder: Path) -> Ending:
     try:
-        record = shim.Exit(**json.loads((folder / shim.EXIT).read_bytes()))
-        outcome = Outcome(record.outcome)
-    except (OSError, TypeError, ValueError):
+        record = parse_object((folder / shim.EXIT).read_bytes())
+        ending: Ending = build(Ending, _ENDING, record, 0)
+    except (OSError, ProtocolError):
         said = "the process that ran it is gone and left no exit record"
         return Ending(Outcome.UNKNOWN, None, {"summary": said})
-    return Ending(
-        outcome,
-        record.exit_code,
-        record.detail,
-        record.output_end,
-        record.spool_end,
-        record.output_length,
-        record.output_sha256,
-    )
+    return ending
 
 
 def _collect(pid: int) -> None:

@@ -19,11 +19,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import cgroups, durable, kinds, wishes
+from . import cgroups, details, durable, kinds, wishes
 from .kinds import FileFacts, Finished, JsonObject, NotFetched, Stopped
 from .kinds.contract import StreamName
 from .outlet import Outlet
@@ -37,7 +37,6 @@ _RESERVED_BYTES = 32 * 1024
 _UNDOING_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
 _MOST_ANSWER_BYTES = 64 * 1024
-_MOST_DETAIL_BYTES = 12 * 1024
 
 log = logging.getLogger("deployx_agent.shim")
 
@@ -298,9 +297,11 @@ class Shim:
 
 def _leave(folder: Path, record: Exit) -> None:
     """The exit record is what the run comes to: it is tried until the disk takes it."""
+    record = replace(record, detail=details.fit(record.detail))
     while True:
         try:
-            durable.write(folder / EXIT, json.dumps(asdict(record)).encode())
+            written = json.dumps(asdict(record), ensure_ascii=False)
+            durable.write(folder / EXIT, written.encode())
             return
         except FileNotFoundError:
             log.error("the folder %s is gone, and with it whoever would ask", folder)
@@ -311,22 +312,14 @@ def _leave(folder: Path, record: Exit) -> None:
 
 
 def _detail(finished: Finished) -> JsonObject:
-    """`detail` as the protocol bounds it: steps that would make it too large are left out."""
-    detail: dict[str, Any] = {"summary": finished.summary[:2_000]}
+    detail: dict[str, Any] = {"summary": finished.summary}
     if finished.changed is not None:
         detail["changed"] = finished.changed
     if finished.reboot_required is not None:
         detail["reboot_required"] = finished.reboot_required
-    if finished.installed:
-        detail["installed"] = list(finished.installed)
-    if finished.kept:
-        detail["kept"] = list(finished.kept)
-    steps = list(finished.steps)
-    while steps and len(json.dumps(steps)) > _MOST_DETAIL_BYTES:
-        steps = steps[: len(steps) // 2]
-        detail["steps_left_out"] = len(finished.steps) - len(steps)
-    if steps:
-        detail["steps"] = steps
+    for name in ("installed", "kept", "steps"):
+        if told := getattr(finished, name):
+            detail[name] = list(told)
     return detail
 
 

@@ -11,24 +11,29 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from . import cgroups, kinds
+from . import cgroups, details, kinds
 from .config import Settings, StateDir
 from .grants import Order
 from .journal import Entry, Journal, JournalFull
 from .protocol import (
+    MAX_DETAIL_BYTES,
     Evidence,
     JournalState,
     Outcome,
+    ProtocolError,
     Terms,
     encode_time,
     parse_terms,
 )
+from .protocol.fields import JsonObject, free_object
 from .runner import CannotSpawn, Ending, Runner
 from .shim import SPOOL, Work
 from .spool import SpoolReader
 from .transfers import Transfers
 
 log = logging.getLogger("deployx_agent.supervisor")
+
+_DETAIL = free_object(MAX_DETAIL_BYTES)
 
 
 class Supervisor:
@@ -195,8 +200,20 @@ def _judge(ending: Ending, spool: Path) -> tuple[Evidence, int]:
         length, digest = _of_output(ending, reader, begin, is_whole and end == ending.spool_end)
     finally:
         reader.close()
-    evidence = Evidence(ending.outcome, ending.exit_code, ending.detail, length, digest)
+    detail = _tellable(ending.detail)
+    evidence = Evidence(ending.outcome, ending.exit_code, detail, length, digest)
     return evidence, max(ending.output_end, end)
+
+
+def _tellable(detail: JsonObject) -> JsonObject:
+    """As the journal and the server take it, whatever a shim of any version left."""
+    try:
+        fitted = details.fit(detail)
+        _DETAIL.decode("detail", fitted)
+    except (ProtocolError, RecursionError) as problem:
+        log.error("no more than its summary is told of a run: %s", problem)
+        return details.fit({"summary": detail.get("summary")})
+    return fitted
 
 
 def _of_output(ending: Ending, reader: SpoolReader, begin: int, is_whole: bool) -> tuple[int, str]:

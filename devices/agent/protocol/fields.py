@@ -78,7 +78,7 @@ def decode_bytes(name: str, value: Any) -> bytes:
         raise ProtocolError(f"{name}: not padded standard base64") from None
 
 
-def _matching(pattern: re.Pattern[str], what: str) -> Field:
+def matching(pattern: re.Pattern[str], what: str) -> Field:
     def decode(name: str, value: Any) -> str:
         if type(value) is not str or not pattern.fullmatch(value):
             raise ProtocolError(f"{name}: not {what}")
@@ -256,13 +256,13 @@ def _number(name: str, value: Any) -> float:
     return float(value)
 
 
-UUID_TEXT = _matching(_UUID, "a UUID in lower case")
+UUID_TEXT = matching(_UUID, "a UUID in lower case")
 COUNT = whole(0, 2**53)
 SHORT_TEXT = text(64)
 
 Id = Annotated[str, UUID_TEXT]
-Sha256 = Annotated[str, _matching(_SHA256, "a SHA-256 in lower-case hex")]
-KeyId = Annotated[str, _matching(_KEY_ID, "a key id of 16 hex digits")]
+Sha256 = Annotated[str, matching(_SHA256, "a SHA-256 in lower-case hex")]
+KeyId = Annotated[str, matching(_KEY_ID, "a key id of 16 hex digits")]
 Instant = Annotated[datetime, Field(decode_time, encode_time)]
 Binary = Annotated[bytes, Field(decode_bytes, encode_bytes)]
 PublicKey = Annotated[bytes, sized_bytes(32)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from devices.agent import journal as journals
 from devices.agent.journal import Journal, JournalFailed, JournalFull, ShimMark
-from devices.agent.protocol import Evidence, JournalState, Outcome
+from devices.agent.protocol import Evidence, JournalState, JsonObject, Outcome, ProtocolError
 
 UNTIL = datetime(2027, 1, 31, tzinfo=UTC)
 EVIDENCE = Evidence(Outcome.SUCCEEDED, 0, {"summary": "exit code 0"}, 5, "ab" * 32)
@@ -219,6 +220,19 @@ def test_without_room_the_line_is_taken_back_and_the_journal_goes_on(
     assert journal.entries["a"].state is JournalState.CLAIMED
     journal.go("a", 60)
     assert reopened(journal, path).entries["a"].state is JournalState.GO
+
+
+@pytest.mark.parametrize("detail", [{"summary": "x" * 20_000}, {"summary": "a\0b"}])
+def test_what_could_not_be_read_again_is_not_written(path: Path, detail: JsonObject) -> None:
+    journal = Journal(path)
+    journal.claim("a", b"terms", b"payload", UNTIL)
+    before = path.read_bytes()
+
+    with pytest.raises(ProtocolError):
+        journal.ended("a", JournalState.ENDED, replace(EVIDENCE, detail=detail), 7)
+
+    assert path.read_bytes() == before
+    assert journal.entries["a"].state is JournalState.CLAIMED
 
 
 def test_a_failed_fsync_ends_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
