@@ -301,7 +301,7 @@ def _fail_unopened(execution: Execution, reason: str) -> None:
 def _copy_definition(execution: Execution, original: Execution) -> None:
     for name in (
         "task_name", "task_type", "owner", "definition", "payload", "payload_sha256",
-        "rollback_payload",
+        "rollback_payload", "file_addresses",
     ):  # fmt: skip
         setattr(execution, name, getattr(original, name))
 

@@ -40,8 +40,9 @@ class Handout:
 
 
 def hold(execution: Execution) -> str:
-    """Keeps the bytes that the execution's devices may fetch; answers why it cannot open, or
-    nothing. The execution is stored already, in the caller's transaction."""
+    """Keeps the bytes that the execution's devices may fetch, and the addresses of those that lie
+    elsewhere; answers why it cannot open, or nothing. The execution is stored already, in the
+    caller's transaction."""
     wanted = set(_files(execution))
     if not wanted:
         return ""
@@ -52,12 +53,18 @@ def hold(execution: Execution) -> str:
         .filter(pk__in=wanted)
         .values_list("pk", flat=True)
     )
-    if wanted - held - _at_addresses(wanted - held):
+    elsewhere = wanted - held
+    # What the execution brings is its original's: a retry goes on where the catalogue has moved on.
+    known = {**execution.file_addresses, **_addresses(elsewhere)}
+    if elsewhere - known.keys():
         return _("A file it needs is no longer stored.")
     ExecutionBlob.objects.bulk_create(
         [ExecutionBlob(execution=execution, blob_id=sha256) for sha256 in sorted(held)],
         ignore_conflicts=True,
     )
+    if elsewhere:
+        execution.file_addresses = {sha256: known[sha256] for sha256 in sorted(elsewhere)}
+        execution.save(update_fields=["file_addresses"])
     return ""
 
 
@@ -92,7 +99,7 @@ def _source(wanted: RunFetch) -> RunSource | RunStop:
         return RunStop(wanted.device, wanted.run, "unknown")
     expires_at = datetime.now(UTC) + LIFE
     if not Blob.objects.filter(pk=wanted.sha256).exists():
-        url = _address_of(wanted.sha256)
+        url = run.execution.file_addresses.get(wanted.sha256)
         if not url:
             return RunStop(wanted.device, wanted.run, "unknown")
         return RunSource(wanted.device, wanted.run, wanted.sha256, url, expires_at)
@@ -128,12 +135,7 @@ def _rate(execution: Execution) -> int:
     return min((one for one in limits if one), default=0)
 
 
-def _at_addresses(digests: set[str]) -> set[str]:
-    """Those that a source of the catalogue names an address for."""
-    rows = SoftwareSource.objects.filter(sha256__in=digests).exclude(url="")
-    return set(rows.values_list("sha256", flat=True))
-
-
-def _address_of(sha256: str) -> str:
-    rows = SoftwareSource.objects.filter(sha256=sha256).exclude(url="").order_by("-id")
-    return rows.values_list("url", flat=True).first() or ""
+def _addresses(digests: set[str]) -> dict[str, str]:
+    """Those that a source of the catalogue names, by digest; the one written last counts."""
+    rows = SoftwareSource.objects.filter(sha256__in=digests).exclude(url="").order_by("id")
+    return dict(rows.values_list("sha256", "url"))

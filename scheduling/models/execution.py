@@ -137,6 +137,8 @@ class Execution(models.Model):
     payload = models.BinaryField(null=True, editable=False)
     payload_sha256 = models.CharField(max_length=64, blank=True, editable=False)
     rollback_payload = models.BinaryField(null=True, editable=False)
+    # By SHA-256, of the files that lie elsewhere: the catalogue may name another by now, or none.
+    file_addresses = models.JSONField(default=dict, editable=False)
 
     cancel_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
     rollout_paused_at = models.DateTimeField(null=True, blank=True, editable=False)

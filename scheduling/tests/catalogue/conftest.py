@@ -12,7 +12,7 @@ from devices.agent import protocol
 from devices.models import Device
 from scheduling import ledger, rollout, schedules
 from scheduling.catalogue import files
-from scheduling.models import DeviceRun, StoredFile
+from scheduling.models import DeviceRun, Execution, StoredFile
 from scheduling.tests import factories
 from tests import proxied
 
@@ -58,10 +58,15 @@ def run(file: StoredFile, device: Device, operator: User, signer: str) -> Device
         task_type="file_deployment",
         task_payload={"file_ids": [str(file.pk)], "target_path": "/srv/"},
     )
-    execution = schedules.execute(task, operator)
-    one = execution.runs.get()
+    return under_way(schedules.execute(task, operator))
+
+
+def under_way(execution: Execution) -> DeviceRun:
+    """Its only run, started by its device."""
+    one = execution.runs.select_related("device").get()
+    assert one.device is not None
     rollout.advance(execution.pk)
-    session = factories.session_of(device)
+    session = factories.session_of(one.device)
     ledger.claim([session])
     ledger.start([(session, one.pk)])
     one.refresh_from_db()

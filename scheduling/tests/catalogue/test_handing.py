@@ -16,12 +16,13 @@ from django.contrib.auth.models import User
 from devices.agent import protocol
 from devices.ledger_port import RunFetch, RunSource, RunStop
 from devices.models import Device
-from scheduling import ledger, schedules
+from scheduling import executions, ledger, rollout, schedules
 from scheduling.catalogue import handing, store
+from scheduling.catalogue import software as catalogue
 from scheduling.catalogue.downloads import FileDownloads
-from scheduling.models import DeviceRun, Execution, StoredFile
+from scheduling.models import DeviceRun, Execution, Software, StoredFile
 from scheduling.tests import factories
-from scheduling.tests.catalogue.conftest import KEY, Store
+from scheduling.tests.catalogue.conftest import KEY, Store, under_way
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signer")]
 
@@ -63,6 +64,54 @@ def test_a_device_fetches_for_its_own_running_run_alone(
     DeviceRun.objects.filter(pk=known).move("succeeded", finished_at=run.execution.created_at)
     run.pk = known
     assert isinstance(asked(run, file.blob.sha256), RunStop)
+
+
+def test_software_by_address_is_what_it_was_when_the_execution_opened(
+    admin: User, operator: User, device: Device
+) -> None:
+    entry = factories.software(admin, sources=[at("https://example.com/tool-1.sh", "1" * 64)])
+    run = under_way(deployment_of(entry, operator, device))
+    catalogue.update(
+        entry, admin, {"sources": [at("https://example.com/2.sh", "2" * 64)]}, partial=True
+    )
+    answer = asked(run, "1" * 64)
+    assert isinstance(answer, RunSource)
+    assert answer.url == "https://example.com/tool-1.sh"
+    assert isinstance(asked(run, "2" * 64), RunStop)
+    ledger.results([factories.result_of(run, "failed")])
+    rollout.advance(run.execution_id)
+    again = under_way(executions.retry(Execution.objects.get(), operator))
+    answer = asked(again, "1" * 64)
+    assert isinstance(answer, RunSource)
+    assert answer.url == "https://example.com/tool-1.sh"
+
+
+def test_a_retry_fetches_from_where_the_catalogue_says_the_same_bytes_are(
+    admin: User, operator: User, device: Device
+) -> None:
+    entry = factories.software(admin, sources=[at("https://example.com/wrong.sh", "1" * 64)])
+    run = under_way(deployment_of(entry, operator, device))
+    ledger.results([factories.result_of(run, "failed")])
+    rollout.advance(run.execution_id)
+    right = at("https://example.com/right.sh", "1" * 64)
+    catalogue.update(entry, admin, {"sources": [right]}, partial=True)
+    answer = asked(under_way(executions.retry(Execution.objects.get(), operator)), "1" * 64)
+    assert isinstance(answer, RunSource)
+    assert answer.url == "https://example.com/right.sh"
+
+
+def at(url: str, digest: str) -> dict[str, str]:
+    return {"os": "linux", "format": "sh", "url": url, "sha256": digest}
+
+
+def deployment_of(entry: Software, user: User, device: Device) -> Execution:
+    task = factories.by_hand(
+        user,
+        devices=[device],
+        task_type="software_deployment",
+        task_payload={"software_ids": [str(entry.pk)], "action": "install"},
+    )
+    return schedules.execute(task, user)
 
 
 Answer = tuple[int, dict[str, str], bytes]
