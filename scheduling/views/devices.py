@@ -107,10 +107,12 @@ def group_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         attempt(request, partial(groups.delete, group, user), _("“%s” is deleted.") % group.name)
         return redirect("group-list")
+    tasks = ScheduledTask.objects.listed().filter(group_ids__contains=[str(group.pk)])
     context = {
         "group": group,
         "devices": group.devices.count(),
-        "tasks": ScheduledTask.objects.filter(group_ids__contains=[str(group.pk)]).count(),
+        "people": group.people.filter(is_superuser=False).count(),
+        "tasks": tasks.count(),
     }
     return render(request, "groups/delete.html", context)
 
@@ -128,11 +130,12 @@ def with_entries(
 
 def _consequences(device: Device) -> dict[str, Any]:
     runs = DeviceRun.objects.filter(device=device)
+    tasks = ScheduledTask.objects.listed().filter(device_ids__contains=[str(device.pk)])
     return {
         "device": device,
         "waiting": runs.unstarted().count(),
         "running": runs.filter(status=DeviceRun.Status.RUNNING).count(),
-        "tasks": ScheduledTask.objects.filter(device_ids__contains=[str(device.pk)]).count(),
+        "tasks": tasks.count(),
     }
 
 

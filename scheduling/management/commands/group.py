@@ -55,9 +55,14 @@ class Command(VerbCommand):
 
     def do_delete(self, user: User, options: Mapping[str, Any]) -> int | None:
         group = finding.group(user, options["group"])
-        tasks = ScheduledTask.objects.filter(group_ids__contains=[str(group.pk)]).count()
-        question = _("This deletes the group “%(name)s”: %(tasks)s tasks lose it as a target.")
-        if not self._agrees(question % {"name": group.name, "tasks": tasks}, options):
+        tasks = ScheduledTask.objects.listed().filter(group_ids__contains=[str(group.pk)])
+        question = _(
+            "This deletes the group “%(name)s”: %(tasks)s tasks lose it as a target, and %(people)s"
+            " people the right to its devices that it gave them."
+        )
+        people = group.people.filter(is_superuser=False).count()
+        words = {"name": group.name, "tasks": tasks.count(), "people": people}
+        if not self._agrees(question % words, options):
             return REFUSED
         row = {"id": str(group.pk), "name": group.name}
         groups.delete(group, user)

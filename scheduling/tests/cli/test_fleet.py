@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from devices.models import Device, DeviceGroup
+from scheduling import schedules
 from scheduling.tests import factories
 from scheduling.tests.cli.conftest import Manage
 
@@ -102,9 +103,11 @@ def test_edit_changes_what_is_given_and_nothing_else(
 
 
 def test_deleting_a_group_names_what_loses_it(
-    manage: Manage, web_group: DeviceGroup, monkeypatch: pytest.MonkeyPatch
+    manage: Manage, web_group: DeviceGroup, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda *arguments: "n")
-    assert "0 tasks lose it" in manage("group", "delete", "web").err
+    schedules.execute_now(operator, factories.definition(groups=[web_group]))
+    asked = manage("group", "delete", "web").err
+    assert "0 tasks lose it as a target, and 1 people the right" in " ".join(asked.split())
     assert manage("group", "delete", "web", "--yes").code == 0
     assert not DeviceGroup.objects.exists()

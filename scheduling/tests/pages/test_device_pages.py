@@ -14,7 +14,7 @@ from django.utils.html import escape
 from accounts import uuid7
 from devices import enrollment, forms
 from devices.models import Device, DeviceGroup, EnrollmentToken
-from scheduling import health
+from scheduling import health, schedules
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
 
@@ -124,6 +124,7 @@ def test_delete_names_the_tasks_that_lose_it_and_then_deletes(
     as_admin: Client, operator: User, web_group: DeviceGroup, web_device: Device, sent: list[Any]
 ) -> None:
     task = factories.task(operator, devices=[web_device])
+    schedules.execute_now(operator, factories.definition(devices=[web_device]))
     address = f"/devices/{web_device.pk}/delete"
     assert "1 task loses it as a target." in as_admin.get(address).content.decode()
     assert as_admin.post(address)["Location"] == "/devices/"

@@ -5,6 +5,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from devices.models import Device, DeviceGroup
+from scheduling import schedules
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
 
@@ -83,12 +84,15 @@ def test_a_name_nobody_has_is_said(as_admin: Client, web_group: DeviceGroup) -> 
 
 
 def test_delete_names_what_loses_it_and_then_deletes(
-    as_admin: Client, task: ScheduledTask, web_group: DeviceGroup
+    as_admin: Client, admin: User, task: ScheduledTask, web_group: DeviceGroup
 ) -> None:
+    web_group.people.add(admin)
+    schedules.execute_now(admin, factories.definition(groups=[web_group]))
     address = f"/groups/{web_group.pk}/delete"
     page = as_admin.get(address).content.decode()
     assert "Its 1 device stays" in page
     assert "1 task loses it as a target." in page
+    assert "1 person may no longer use its devices" in page
     assert as_admin.post(address)["Location"] == "/groups/"
     task.refresh_from_db()
     assert task.group_ids == []
