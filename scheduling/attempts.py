@@ -15,10 +15,8 @@ BATCH = 1_000
 def add(execution: Execution, now: datetime) -> bool:
     """A next attempt for every device that failed or timed out and has one left, a batch of them;
     whether there may be more. The caller holds the execution's row."""
-    if execution.abort_requested_at is not None:
-        return False
     retry = Retry.parse(execution.definition["retry"])
-    failed = list(_to_repeat(execution, retry)[:BATCH])
+    failed = list(owed(execution).defer("terms", "signature", "detail")[:BATCH])
     if failed:
         DeviceRun.objects.filter(pk__in=[run.pk for run in failed]).update(is_last_attempt=False)
         DeviceRun.objects.bulk_create([_next(run, retry, now) for run in failed])
@@ -28,14 +26,14 @@ def add(execution: Execution, now: datetime) -> bool:
 
 def are_due(execution: Execution) -> bool:
     """Whether a device is owed its next attempt: a result that came since `add` looked."""
-    if execution.abort_requested_at is not None:
-        return False
-    return _to_repeat(execution, Retry.parse(execution.definition["retry"])).exists()
+    return owed(execution).exists()
 
 
-def _to_repeat(execution: Execution, retry: Retry) -> DeviceRunQuerySet:
-    """What somebody asked to cancel stays as it ended, and so does what late evidence settled."""
-    if retry.max_attempts == 1:
+def owed(execution: Execution) -> DeviceRunQuerySet:
+    """What is to be attempted again. What somebody asked to cancel stays as it ended, and so does
+    what late evidence settled."""
+    retry = Retry.parse(execution.definition["retry"])
+    if retry.max_attempts == 1 or execution.abort_requested_at is not None:
         return execution.runs.none()
     failed = execution.runs.filter(
         progress.COUNTED,
@@ -48,7 +46,7 @@ def _to_repeat(execution: Execution, retry: Retry) -> DeviceRunQuerySet:
     )
     if retry.on_exit_codes:
         failed = failed.filter(exit_code__in=retry.on_exit_codes)
-    return failed.defer("terms", "signature", "detail")
+    return failed
 
 
 def _next(run: DeviceRun, retry: Retry, now: datetime) -> DeviceRun:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Exists, OuterRef
 
-from scheduling import live, progress
+from scheduling import attempts, live, progress
 from scheduling.models import DeviceRun, Execution
 from scheduling.options import TRANSACTIONAL, Rollout
 
@@ -24,7 +24,7 @@ _BULKY = ("terms", "signature", "detail")
 
 def add(execution: Execution, rollout: Rollout) -> bool:
     """A rollback for every run that is to be undone and has none, a batch of them; whether there may
-    be more. The caller holds the execution's row, and has added the attempts that are left."""
+    be more. The caller holds the execution's row."""
     if rollout.strategy != TRANSACTIONAL:
         return False
     undone = _to_undo(execution)
@@ -58,7 +58,9 @@ def _to_undo(execution: Execution) -> list[DeviceRun]:
     started = execution.runs.filter(rolls_back=None)
     if execution.abort_requested_at is not None and not progress.active(started).exists():
         undo.append("succeeded")
+    # A result that has just come may have an attempt left.
     ended = _standing(execution).filter(status__in=undo)
+    ended = ended.exclude(pk__in=attempts.owed(execution).values("pk"))
     return [*ended.defer(*_BULKY)[:BATCH], *_left_by_an_attempt_that_never_was(execution)]
 
 

@@ -215,7 +215,9 @@ def _wave_is_closed(execution: Execution, rollout: Rollout) -> bool:
         return False
     if succeeded == 0 and not wave.unended().exclude(progress.OVERDUE).exists():
         # Nobody is left to wait for.
-        _abort(execution, _("The rollout was aborted: no device of the first wave succeeded."))
+        if not attempts.are_due(execution):
+            _abort(execution, _("The rollout was aborted: no device of the first wave succeeded."))
+        return False
     return succeeded > 0 and execution.abort_requested_at is None
 
 

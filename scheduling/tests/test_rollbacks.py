@@ -122,6 +122,23 @@ def test_it_is_rolled_back_only_when_its_attempts_are_used_up(admin: User) -> No
     assert rollback.rolls_back.attempt == 2
 
 
+def test_a_result_that_comes_in_mid_round_gets_its_next_attempt_and_no_rollback(
+    admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = begun(admin, 1, retry={"max_attempts": 2, "backoff_seconds": 0})
+    run, judge = start(run_of(execution, "0")), rollout._abort_where_due
+
+    def judge_as_the_result_comes(*given: Any) -> None:
+        ledger.results([factories.result_of(run, "failed")])
+        judge(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rollout, "_abort_where_due", judge_as_the_result_comes)
+        moved_on(execution)
+    assert undone(moved_on(execution)) == set()
+    assert run_of(execution, "0").attempt == 2
+
+
 def test_once_the_threshold_is_out_of_reach_those_that_succeeded_are_rolled_back_too(
     admin: User,
 ) -> None:
