@@ -30,8 +30,13 @@ def restore(execution: Execution, user: User) -> Execution:
 
 def restore_run(run: DeviceRun, user: User) -> Execution:
     """On the one device of this run. Raises StateConflict, NotAllowed."""
-    wanted = [one for one in kept_on(run.execution) if one == run.device_id]
-    return _restore(run.execution, user, wanted)
+    return restore_on(run.device_id, run.execution, user)
+
+
+def restore_on(device: UUID | None, execution: Execution, user: User) -> Execution:
+    """The same by the device."""
+    wanted = [one for one in kept_on(execution) if one == device]
+    return _restore(execution, user, wanted)
 
 
 def kept_on(execution: Execution) -> list[UUID]:

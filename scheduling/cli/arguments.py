@@ -24,6 +24,7 @@ def add_to(parser: CommandParser) -> None:
         "resume": ("plan a paused task again, from now on", _task),
         "delete": ("delete a task; its executions stay readable", _delete),
         "executions": ("the latest executions, of one task or of all", _executions),
+        "restore": ("put back the files that an execution replaced", _restore),
         "stats": ("tasks by status, and what runs soonest", _nothing),
         "preview": ("the next runs of a task, or of a rule given as for add", _preview),
         "calendar": ("what ran and what is to run, in order of time", _calendar),
@@ -134,6 +135,17 @@ def _list(parser: ArgumentParser) -> None:
 
 def _run(parser: ArgumentParser) -> None:
     _task(parser)
+    _wait(parser)
+
+
+def _restore(parser: ArgumentParser) -> None:
+    parser.add_argument("execution", metavar="EXECUTION", help="its id")
+    parser.add_argument("--device", metavar="NAME", help="or id: on this one alone")
+    door.add_yes(parser)
+    _wait(parser)
+
+
+def _wait(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--wait",
         action="store_true",
@@ -143,9 +155,7 @@ def _run(parser: ArgumentParser) -> None:
 
 def _delete(parser: ArgumentParser) -> None:
     _task(parser)
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    # Django's own commands call it so, and scripts try it.
-    parser.add_argument("--no-input", action="store_true", dest="yes", help=SUPPRESS)
+    door.add_yes(parser)
 
 
 def _executions(parser: ArgumentParser) -> None:

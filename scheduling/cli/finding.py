@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput
 from devices.models import Device, DeviceGroup
-from scheduling.models import ScheduledTask, Software, StoredFile
+from scheduling.models import Execution, ScheduledTask, Software, StoredFile
 
 M = TypeVar("M", bound=Model)
 MOST_NAMED = 10
@@ -41,6 +41,15 @@ def task(user: User, words: str) -> ScheduledTask:
     if not found and len(words) >= SHORTEST_PREFIX:
         found = list(visible.filter(pk__startswith=words.lower())[: MOST_NAMED + 1])
     return _only("task", words, found, _("There is no task “%s”."))
+
+
+def execution(user: User, words: str) -> Execution:
+    """By id."""
+    try:
+        found = list(Execution.objects.visible_to(user).filter(pk=UUID(words)))
+    except ValueError:
+        found = []
+    return _only("execution", words, found, _("There is no execution “%s”."))
 
 
 def devices(user: User, words: Iterable[str]) -> list[Device]:

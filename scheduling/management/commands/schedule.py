@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from scheduling import executions, schedules, targets
+from scheduling import executions, restoring, schedules, targets
 from scheduling.api.calendar import CalendarSerializer
 from scheduling.api.serializers import PreviewSerializer, StatsSerializer, TaskSerializer
 from scheduling.cli import (
@@ -85,15 +87,19 @@ class Command(VerbCommand):
         return None
 
     def do_run(self, user: User, options: Mapping[str, Any]) -> int | None:
-        execution = schedules.execute(finding.task(user, options["task"]), user)
-        if options["wait"]:
-            return self._wait(execution, as_json=options["as_json"])
-        if options["as_json"]:
-            self._json(listing.execution_json(execution))
-        else:
-            rows = executions.with_results([execution])
-            self._out.print(rendering.executions(rows, with_task=True))
-        return None
+        return self._opened(schedules.execute(finding.task(user, options["task"]), user), options)
+
+    def do_restore(self, user: User, options: Mapping[str, Any]) -> int | None:
+        execution = finding.execution(user, options["execution"])
+        keeping = restoring.kept_on(execution)
+        verb = restoring.restore
+        if options["device"]:
+            device = finding.device(user, options["device"])
+            keeping = [one for one in keeping if one == device.pk]
+            verb = partial(restoring.restore_on, device.pk)
+        if keeping and not self._agrees(_question(len(keeping)), options):
+            return REFUSED
+        return self._opened(verb(execution, user), options)
 
     def do_executions(self, user: User, options: Mapping[str, Any]) -> None:
         task = finding.task(user, options["task"]) if options["task"] else None
@@ -142,6 +148,16 @@ class Command(VerbCommand):
     def do_import(self, user: User, options: Mapping[str, Any]) -> int | None:
         return porting.import_(options, user, self._out, self._err)
 
+    def _opened(self, execution: Execution, options: Mapping[str, Any]) -> int | None:
+        if options["wait"]:
+            return self._wait(execution, as_json=options["as_json"])
+        if options["as_json"]:
+            self._json(listing.execution_json(execution))
+        else:
+            rows = executions.with_results([execution])
+            self._out.print(rendering.executions(rows, with_task=True))
+        return None
+
     def _wait(self, execution: Execution, *, as_json: bool) -> int:
         """With JSON the output goes to standard error, so that standard output stays JSON."""
         out = self._err if as_json else self._out
@@ -187,3 +203,14 @@ class Command(VerbCommand):
 
     def _json(self, value: object) -> None:
         rendering.print_json(self._out, value)
+
+
+def _question(number: int) -> str:
+    said = ngettext(
+        "On %(n)s device the files are made again what they were before, and those that were not"
+        " there go.",
+        "On %(n)s devices the files are made again what they were before, and those that were not"
+        " there go.",
+        number,
+    )
+    return said % {"n": number}
