@@ -250,10 +250,22 @@ def _step(folder: int, part: str, made: list[tuple[int, str]] | None) -> int:
         if made is None:
             raise
     with contextlib.suppress(FileExistsError):
-        os.mkdir(part, 0o755, dir_fd=folder)
+        # The umask, and no chmod afterwards: by then it could be another folder of that name.
+        with _umask(0o022):
+            os.mkdir(part, 0o777, dir_fd=folder)
         made.append((os.dup(folder), part))
         os.fsync(folder)
     return os.open(part, _FOLDER, dir_fd=folder)
+
+
+@contextlib.contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    """The whole process's: whatever else it makes meanwhile is in folders that are its own."""
+    former = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(former)
 
 
 def _unmake(made: list[tuple[int, str]]) -> None:

@@ -63,6 +63,7 @@ def test_a_file_appears_is_recognised_replaced_and_put_back(
     assert made["status"] == "succeeded", made
     assert Path(target).read_bytes() == old
     assert Path(target).stat().st_mode & 0o777 == 0o640
+    assert (place / "etc").stat().st_mode & 0o777 == 0o755
 
     again = deploy(system, first, target_path=target)
     assert (again["detail"]["summary"], again["detail"]["changed"]) == ("already in place", False)
