@@ -18,13 +18,15 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from devices import agent_updates, keys, membership, presence
-from scheduling import clock, due, hints, live, merging, opening, rollout, settling
+from devices.models import Device
+from scheduling import clock, due, hints, live, merging, opening, release, rollout, settling
 from scheduling.models import (
     DeviceRun,
     Execution,
@@ -64,6 +66,27 @@ def expire() -> int:
     runs = DeviceRun.objects.filter(waited | never).out_of_recovery()
     return _end(runs.filter(waited), "expired", _("Not started within its time.")) + _end(
         runs.filter(never), "expired", _("Never released.")
+    )
+
+
+def skip_forbidden() -> int:
+    """Ends what may not start any more: its device was revoked while it was being released, or its
+    execution's user has lost the device since."""
+    unstarted = DeviceRun.objects.unstarted()
+    revoked = unstarted.filter(device__revoked_at__isnull=False)
+    released = unstarted.exclude(status="pending").out_of_recovery()
+    waiting = Execution.objects.under_way()
+    return _end(revoked, "skipped", _("The device was revoked.")) + sum(
+        _end(
+            released.filter(execution__in=waiting.filter(user=user), device__isnull=False).exclude(
+                device__in=Device.objects.visible_to(user)
+            ),
+            "skipped",
+            release.right_gone(),
+        )
+        for user in User.objects.filter(pk__in=waiting.values("user")).exclude(
+            is_superuser=True, is_active=True
+        )
     )
 
 
@@ -175,6 +198,7 @@ STEPS: tuple[Callable[[], int], ...] = (
     sweep_presence,
     open_due,
     expire,
+    skip_forbidden,
     lose,
     release_claims,
     InTurn("advance", Execution.objects.under_way, partial(rollout.advance_all, skip_locked=True)),

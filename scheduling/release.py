@@ -127,7 +127,7 @@ def _refusal(
     if run.device is None or run.revoked_at is not None:
         return skipped, _("The device is gone.")
     if run.device not in allowed:
-        return skipped, _("The execution's user may not use the device any more.")
+        return skipped, right_gone()
     if run.device in full:
         return skipped, _("%s runs wait for the device already.") % QUEUED_PER_DEVICE
     # Whatever the policy says of the work, its undoing waits for its device.
@@ -135,6 +135,11 @@ def _refusal(
         return None
     is_skip = policy == ScheduledTask.OfflinePolicy.SKIP
     return skipped if is_skip else expired, _("The device was offline at release.")
+
+
+def right_gone() -> str:
+    """Why a run is skipped whose user has lost the device."""
+    return _("The execution's user may not use the device any more.")
 
 
 def _full_queues(device_ids: Sequence[UUID]) -> set[UUID]:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from devices.models import Device
+from devices.models import Device, DeviceGroup
 from scheduling import reconcile, schedules
 from scheduling.models import DeviceRun, Execution, ScheduledTask, ServiceHeartbeat
 from scheduling.tests import factories
@@ -72,6 +72,37 @@ def test_much_expires_in_one_round(execution: Execution, monkeypatch: pytest.Mon
     for _number in range(5):
         factories.run(execution, status="queued", not_after=ago(seconds=1))
     assert step("expire") == 5
+
+
+@pytest.mark.parametrize("before", ["queued", "claimed"])
+@pytest.mark.parametrize("loss", ["people", "account"])
+def test_it_skips_what_its_user_may_not_start_any_more(
+    operator: User, web_group: DeviceGroup, web_device: Device, before: str, loss: str
+) -> None:
+    task = factories.task(operator, devices=[web_device])
+    waiting, running = (
+        factories.run(factories.execution(task), web_device, status=one)
+        for one in (before, "running")
+    )
+    assert step("skip_forbidden") == 0
+    if loss == "people":
+        web_group.people.clear()
+    else:
+        User.objects.filter(pk=operator.pk).update(is_active=False)
+    assert step("skip_forbidden") == 1
+    assert [status(run) for run in (waiting, running)] == ["skipped", "running"]
+    waiting.refresh_from_db()
+    assert "may not use the device any more" in waiting.error_message
+
+
+def test_it_skips_what_a_round_released_while_its_device_was_revoked(
+    execution: Execution, web_device: Device
+) -> None:
+    Device.objects.filter(pk=web_device.pk).update(revoked_at=timezone.now())
+    released = factories.run(execution, web_device, status="queued")
+    other = factories.run(execution, status="queued")
+    assert step("skip_forbidden") == 1
+    assert [status(run) for run in (released, other)] == ["skipped", "queued"]
 
 
 def test_it_gives_up_a_day_after_the_deadline(execution: Execution) -> None:
