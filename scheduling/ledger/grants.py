@@ -57,7 +57,7 @@ UPDATE scheduled_task_device_runs AS run
    SET status = 'claimed', claimed_at = now(), claim_session = candidate.session
   FROM candidate
  WHERE run.id = candidate.id AND candidate.place <= %(per_device)s
-   AND CASE run.status WHEN 'queued' THEN true END
+   AND CASE run.status WHEN 'queued' THEN run.has_slot END
 RETURNING run.id, run.execution_id
 """
 

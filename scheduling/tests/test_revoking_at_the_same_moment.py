@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.utils import timezone
 
 from devices import fleet
 from devices.ledger_port import RunGo, RunStop
 from devices.models import Device
-from scheduling import ledger
+from scheduling import ledger, release
 from scheduling.models import DeviceRun
 from scheduling.tests import factories
 
@@ -80,6 +81,20 @@ def test_a_go_that_was_given_first_makes_the_run_lost(
     assert isinstance(answer, RunGo)
     run.refresh_from_db()
     assert (run.status, run.was_lost) == ("lost", True)
+
+
+def test_nothing_is_granted_whose_slot_was_just_taken_back(
+    admin: User, web_device: Device, sent: object
+) -> None:
+    execution = factories.execution(factories.task(admin), rollout_paused_at=timezone.now())
+    queued = factories.run(execution, web_device, status="queued", has_slot=True)
+    with transaction.atomic():
+        assert release.take_back_slots(execution) == 1
+        thread, answers = meanwhile(lambda: ledger.claim([factories.session_of(web_device)]))
+    thread.join()
+    assert answers == [[]]
+    queued.refresh_from_db()
+    assert queued.status == "queued"
 
 
 def test_nothing_is_granted_after_the_commit(
