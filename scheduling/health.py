@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
@@ -107,6 +107,14 @@ def recent_notices() -> list[Notice]:
         known = notices.current()
         _noticed[0] = (time.monotonic(), known)
     return known
+
+
+def banner() -> dict[str, Any]:
+    """What is not well, and what else is to be known of, for administrators' eyes."""
+    return {
+        "ill": [check for check in recent_checks() if not check.ok],
+        "notices": recent_notices(),
+    }
 
 
 def forget_checks() -> None:

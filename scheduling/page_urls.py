@@ -73,6 +73,7 @@ urlpatterns = [
     path("software/<uuid:pk>/delete", software.software_delete, name="software-delete"),
     path("catalogue/picker", picking.catalogue_picker, name="catalogue-picker"),
     path("health/", health.system, name="health"),
+    path("health/banner", health.banner, name="system-health"),
     path("devices/<uuid:pk>/", devices.device_detail, name="device"),
     path("devices/<uuid:pk>/software", devices.device_software, name="device-software"),
     path("devices/<uuid:pk>/revoke", devices.device_revoke, name="device-revoke"),

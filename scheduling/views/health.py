@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.decorators import login_required
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.pages import administrator, paginate, render_page
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 MOST_DEVICES = 50
+
+
+@require_safe
+@login_required
+def banner(request: HttpRequest) -> HttpResponse:
+    """What stands above every page while something is not well; each asks for it once a minute."""
+    administrator(request)
+    return render(request, "_health.html", health.banner())
 
 
 @require_safe

@@ -1,6 +1,7 @@
 // The socket says what changed ({object, id, version}); the page then asks again over HTTP, at most
 // twice a second, and once a minute whether or not it heard anything. Where somebody waits for one
-// thing to happen (data-live-awaits), it asks more often while the socket is down.
+// thing to happen (data-live-awaits), it asks more often while the socket is down. What is not the
+// page's own (data-live-from) is asked for where it says.
 
 import { morph } from "./morph.js";
 
@@ -49,13 +50,14 @@ async function refresh(id) {
 }
 
 async function fetchInto(region) {
-  const address = location.href;
-  const headers = { "HX-Request": "true", "HX-Target": region.id, "HX-Current-URL": address };
+  const here = location.href;
+  const address = new URL(region.dataset.liveFrom ?? "", here).href;
+  const headers = { "HX-Request": "true", "HX-Target": region.id, "HX-Current-URL": here };
   try {
     const signal = AbortSignal.timeout(LONGEST_ANSWER_MS);
     const response = await fetch(address, { headers, signal });
     if (response.redirected && !sameObject(response.url, address)) return location.reload();
-    if (!response.ok || address !== location.href || !region.isConnected) return;
+    if (!response.ok || here !== location.href || !region.isConnected) return;
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const fresh = page.getElementById(region.id);
     if (fresh) show(region, fresh);

@@ -54,10 +54,20 @@ ASKS_NOTHING = """{
   window.setInterval = (work, pause, ...more) =>
     pause >= 60_000 ? 0 : every(work, pause, ...more);
 }"""
+# For what a page finds out by its own question once a minute.
+ASKS_SOON = """{
+  const every = window.setInterval;
+  window.setInterval = (work, pause, ...more) => every(work, Math.min(pause, 1_000), ...more);
+}"""
 # Once its socket is open, a page asks for what has changed since it was made.
-CATCHES_UP = """
-addEventListener("live:shown", () => { document.documentElement.dataset.caughtUp = ""; });
-"""
+CATCHES_UP = """{
+  const shown = new Set();
+  addEventListener("live:shown", ({ target }) => {
+    shown.add(target.id);
+    const isWhole = [...document.querySelectorAll("[data-live]")].every(({ id }) => shown.has(id));
+    if (isWhole) document.documentElement.dataset.caughtUp = "";
+  });
+}"""
 # The machine may have much else to do.
 PATIENCE = 45_000
 AT_ONCE = 20_000
@@ -188,6 +198,12 @@ def visitor(chromium: Browser, server: str, transactional_db: None) -> Iterator[
 
 
 @pytest.fixture
+def patient_visitor(chromium: Browser, server: str, transactional_db: None) -> Iterator[Visitor]:
+    """At a page that has been open for minutes: each takes a second."""
+    yield from _visit(chromium, server, asks=ASKS_SOON)
+
+
+@pytest.fixture
 def plain_visitor(chromium: Browser, server: str, transactional_db: None) -> Iterator[Visitor]:
     """The same without JavaScript."""
     yield from _visit(chromium, server, java_script_enabled=False)
@@ -210,11 +226,13 @@ def _chromium() -> str:
     )
 
 
-def _visit(chromium: Browser, server: str, **options: Any) -> Iterator[Visitor]:
+def _visit(
+    chromium: Browser, server: str, *, asks: str = ASKS_NOTHING, **options: Any
+) -> Iterator[Visitor]:
     options = {"viewport": {"width": 1280, "height": 900}, "locale": "en", **options}
     context = chromium.new_context(**options)
     context.set_default_timeout(PATIENCE)
-    for script in (POLICY_WATCH, ASKS_NOTHING, CATCHES_UP):
+    for script in (POLICY_WATCH, asks, CATCHES_UP):
         context.add_init_script(script)
     somebody = Visitor(context.new_page(), server)
     somebody.page.on("request", somebody.watches)

@@ -35,6 +35,7 @@ NO_PAGES = {
     "rollout-promote",
     "rollout-resume",
     "run-output",
+    "system-health",
     "task-execute",
     "task-pause",
     "task-preview",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
 
 from scheduling import health, heartbeats
 from scheduling.models import ScheduledTask
@@ -15,8 +17,8 @@ from scheduling.tests import factories
 pytestmark = pytest.mark.django_db
 
 
-def ill(client: Client) -> list[str]:
-    page = client.get("/").content.decode()
+def ill(client: Client, address: str = "/") -> list[str]:
+    page = client.get(address).content.decode()
     return [name for name in health.ADVICE if f'data-ill="{name}"' in page]
 
 
@@ -62,6 +64,14 @@ def test_the_next_page_within_seconds_asks_nobody_again(
     assert ill(as_admin) == ["redis"]
     health.forget_checks()
     assert ill(as_admin) == ["redis", "worker"]
+
+
+def test_an_open_page_may_ask_for_the_banner_alone(
+    as_admin: Client, django_assert_max_num_queries: Any
+) -> None:
+    assert ill(as_admin, reverse("system-health")) == ["worker", "beat"]
+    with django_assert_max_num_queries(2):  # who asks; the checks are remembered
+        as_admin.get(reverse("system-health"))
 
 
 def test_what_is_missed_meanwhile_is_told(as_admin: Client, task: ScheduledTask) -> None:

@@ -48,7 +48,7 @@ STEERING = [
     "rollout-promote",
     "rollout-abort",
 ]
-FOR_ADMINISTRATORS = ["device-new", "group-new", "software-new", "health"]
+FOR_ADMINISTRATORS = ["device-new", "group-new", "software-new", "health", "system-health"]
 
 
 @pytest.fixture
