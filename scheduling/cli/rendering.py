@@ -86,7 +86,7 @@ def tasks(rows: Iterable[ScheduledTask], summaries: Mapping[Any, Summary]) -> Ta
 
 
 def task(row: ScheduledTask, summary: Summary) -> Table:
-    """One task, a line a fact."""
+    """One task with its `dependencies.named`, a line a fact."""
     table = Table(box=None, show_header=False, pad_edge=False)
     zone = row.time_zone
     facts: list[tuple[str, Text | str]] = [
@@ -95,6 +95,7 @@ def task(row: ScheduledTask, summary: Summary) -> Table:
         (_("Description"), text(row.description)),
         (_("Status"), state(row)),
         (_("Runs"), text(row.schedule_text)),
+        (_("Runs after"), text(_parents(row))),
         (_("Next"), when(row.next_run_time, zone)),
         (_("Last"), f"{when(row.last_run_time, zone)} {row.last_execution_status}".strip()),
         (_("Executions"), str(row.execution_count)),
@@ -164,6 +165,12 @@ def columns(*headings: str) -> Table:
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
+
+
+def _parents(row: ScheduledTask) -> str:
+    links: Any = row.dependencies.all()
+    hidden = _("another person's task")
+    return ", ".join(f"{one.parent_name or hidden} ({one.end})" for one in links)
 
 
 def _where(summary: Summary) -> str:

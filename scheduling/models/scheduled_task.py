@@ -240,6 +240,12 @@ class TaskDependency(models.Model):
         FAILURE = "failure", _("On failure")
         COMPLETION = "completion", _("On completion")
 
+    ENDS: ClassVar = {
+        "success": _("on success"),
+        "failure": _("on failure"),
+        "completion": _("on success or failure"),
+    }
+
     task = models.ForeignKey(ScheduledTask, on_delete=models.CASCADE, related_name="dependencies")
     parent = models.ForeignKey(ScheduledTask, on_delete=models.CASCADE, related_name="dependents")
     on = models.CharField(max_length=10, choices=On.choices)
@@ -257,3 +263,8 @@ class TaskDependency(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task_id} after {self.on} of {self.parent_id}"
+
+    @property
+    def end(self) -> str:
+        """On which ends of the parent, to stand after its name."""
+        return str(self.ENDS[self.on])

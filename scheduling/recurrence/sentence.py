@@ -32,7 +32,7 @@ def of(recurrence_type: str, config: Mapping[str, Any], zone: str) -> str:
 
 def _once(run_at: str | None, zone: str) -> str:
     if run_at is None:
-        return _("by hand only")
+        return _("no time of its own")
     given = datetime.fromisoformat(run_at)
     local = given.astimezone(ZoneInfo(zone)) if given.tzinfo else given
     return _("once on %(date)s at %(time)s, %(zone)s") % {

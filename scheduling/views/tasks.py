@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import prefetch_related_objects
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from accounts.pages import newest_first, paginate, person, render_page
 from devices.agent import kinds
-from scheduling import charts, clock, executions, schedules, targets, task_filters
+from scheduling import charts, clock, dependencies, executions, schedules, targets, task_filters
 from scheduling.forms import picking
 from scheduling.models import Execution, ScheduledTask, TaskChange
 from scheduling.views import change_words
@@ -38,7 +39,8 @@ BULK_VERBS = (
 @login_required
 def task_list(request: HttpRequest) -> HttpResponse:
     user = person(request)
-    visible = ScheduledTask.objects.visible_to(user).prefetch_related("user")
+    visible = ScheduledTask.objects.visible_to(user)
+    visible = visible.prefetch_related("user", dependencies.named(user))
     found = task_filters.narrowed(visible, request.GET, now=clock.now())
     page = paginate(request, task_filters.ordered(found, request.GET))
     summaries = targets.summaries(page.object_list, user)
@@ -61,6 +63,7 @@ def task_list(request: HttpRequest) -> HttpResponse:
 def task_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = person(request)
     task = visible_task(user, pk)
+    prefetch_related_objects([task], dependencies.named(user))
     history = newest_first(request, task.executions.select_related("user"), size=15)
     executions.with_results(history.rows)
     context = {

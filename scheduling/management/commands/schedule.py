@@ -5,10 +5,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
+from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from scheduling import executions, restoring, schedules, targets
+from scheduling import dependencies, executions, restoring, schedules, targets
 from scheduling.api.calendar import CalendarSerializer
 from scheduling.api.serializers import PreviewSerializer, StatsSerializer, TaskSerializer
 from scheduling.cli import (
@@ -184,6 +185,7 @@ class Command(VerbCommand):
         if options["as_json"]:
             self._json(TaskSerializer(task).data)
         else:
+            prefetch_related_objects([task], dependencies.named(user))
             self._out.print(rendering.task(task, targets.summaries([task], user)[task.pk]))
 
     def _confirms(self, task: ScheduledTask) -> bool:

@@ -85,6 +85,16 @@ def test_show_tells_what_when_and_where(schedule: Schedule, task: ScheduledTask)
     assert said.out.count("then ") == 4
 
 
+def test_show_tells_what_a_task_runs_after(
+    schedule: Schedule, operator: User, web_group: DeviceGroup, task: ScheduledTask
+) -> None:
+    after = [{"task_id": str(task.pk), "on": "failure"}]
+    child = factories.by_hand(operator, groups=[web_group], name="Tell", depends_on=after)
+    said = schedule("show", child.pk)
+    assert "no time of its own" in said.out
+    assert f"{task.name} (on failure)" in said.out
+
+
 def test_pause_and_resume_take_the_plan_away_and_give_it_back(
     schedule: Schedule, task: ScheduledTask
 ) -> None:

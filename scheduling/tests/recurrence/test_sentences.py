@@ -12,7 +12,7 @@ from scheduling.tests.recurrence.given import BERLIN, cron, rule
 SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     ("once", {"run_at": "2027-01-31T02:00"}, "once on 31 Jan 2027 at 02:00, Europe/Berlin"),
     ("once", {"run_at": "2027-07-01T02:00:05Z"}, "once on 1 Jul 2027 at 04:00:05, Europe/Berlin"),
-    ("once", {"run_at": None}, "by hand only"),
+    ("once", {"run_at": None}, "no time of its own"),
     ("interval", {"every": 15, "unit": "minutes"}, "every 15 minutes"),
     ("interval", {"every": 1, "unit": "hours"}, "every hour"),
     ("interval", {"every": 30, "unit": "seconds"}, "every 30 seconds"),

@@ -1,0 +1,109 @@
+"""What a task runs after, where pages show it, change it or take it away."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from devices.models import DeviceGroup
+from scheduling import schedules
+from scheduling.models import ScheduledTask
+from scheduling.tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def after(*parents: ScheduledTask, on: str = "success") -> list[dict[str, str]]:
+    return [{"task_id": str(one.pk), "on": on} for one in parents]
+
+
+@pytest.fixture
+def child(operator: User, web_group: DeviceGroup, task: ScheduledTask) -> ScheduledTask:
+    """Runs when `task`, which is called Disk space, succeeds, and at no time of its own."""
+    return factories.by_hand(operator, groups=[web_group], name="Report", depends_on=after(task))
+
+
+def shown(client: Client, address: str) -> str:
+    """The page with one blank wherever there are several."""
+    return " ".join(client.get(address).content.decode().split())
+
+
+@pytest.mark.parametrize("is_list", [True, False])
+def test_a_page_links_the_parent_and_says_on_which_end(
+    as_operator: Client, task: ScheduledTask, child: ScheduledTask, is_list: bool
+) -> None:
+    page = shown(as_operator, "/tasks/" if is_list else child.get_absolute_url())
+    link = f'<a href="{task.get_absolute_url()}">Disk space</a>'
+    assert f"Runs after {link} (on success)" in page
+    assert "No time of its own" in page
+    for wrong in ("By hand only", "Nothing is left to come"):
+        assert wrong not in page
+
+
+@pytest.mark.parametrize(
+    ("on", "said"),
+    [("failure", "(on failure)"), ("completion", "(on success or failure)")],
+)
+def test_the_end_is_said_as_the_task_has_it(
+    as_operator: Client,
+    operator: User,
+    task: ScheduledTask,
+    child: ScheduledTask,
+    on: str,
+    said: str,
+) -> None:
+    schedules.update(child, operator, {"depends_on": after(task, on=on)}, partial=True)
+    assert said in shown(as_operator, child.get_absolute_url())
+
+
+def test_somebody_elses_task_is_neither_named_nor_linked(
+    as_operator: Client, as_admin: Client, admin: User, child: ScheduledTask
+) -> None:
+    theirs = factories.task(admin, name="Secret")
+    schedules.update(child, admin, {"depends_on": after(theirs)}, partial=True)
+    for address in ("/tasks/", child.get_absolute_url()):
+        page = shown(as_operator, address)
+        assert "Runs after another person's task (on success)" in page
+        assert "Secret" not in page
+        assert str(theirs.pk) not in page
+    assert ">Secret</a> (on success)" in shown(as_admin, child.get_absolute_url())
+
+
+def test_the_list_names_three_parents_and_the_page_of_the_task_all(
+    as_operator: Client, operator: User, web_group: DeviceGroup, child: ScheduledTask
+) -> None:
+    parents = [factories.task(operator, groups=[web_group], name=f"P{n}") for n in range(5)]
+    schedules.update(child, operator, {"depends_on": after(*parents)}, partial=True)
+    listed = shown(as_operator, "/tasks/?search=Report")
+    whole = shown(as_operator, child.get_absolute_url())
+    assert "(on success) or 2 more" in listed
+    assert listed.count("(on success)") == 3
+    assert whole.count("(on success)") == 5
+
+
+def test_tasks_with_parents_ask_no_more_queries(
+    as_operator: Client, operator: User, web_group: DeviceGroup, child: ScheduledTask
+) -> None:
+    def queries() -> list[int]:
+        numbers = []
+        for address in ("/tasks/", child.get_absolute_url()):
+            with CaptureQueriesContext(connection) as captured:
+                as_operator.get(address)
+            numbers.append(len(captured))
+        return numbers
+
+    before = queries()
+    parents = list(ScheduledTask.objects.exclude(pk=child.pk))
+    for number in range(8):
+        depends_on = after(*parents)
+        parents.append(
+            factories.by_hand(
+                operator, groups=[web_group], name=f"C{number}", depends_on=depends_on
+            )
+        )
+    schedules.update(child, operator, {"depends_on": after(*parents)}, partial=True)
+    assert queries() == before
+    assert max(before) <= 12
