@@ -27,6 +27,8 @@ _ADMIT = """
         last_seen_at = statement_timestamp(), is_online = true, is_ready = true,
         online_changed_at =
             CASE WHEN old.is_online THEN device.online_changed_at ELSE statement_timestamp() END,
+        booted_at = CASE WHEN device.facts->'boot_id' IS DISTINCT FROM new.facts->'boot_id'
+            THEN statement_timestamp() ELSE device.booted_at END,
         agent_version = new.agent_version, hostname = new.hostname, os = new.os,
         architecture = new.architecture, facts = new.facts
     FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[])

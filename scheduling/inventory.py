@@ -7,16 +7,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import F, Subquery
+from django.db.models.functions import Greatest
+
 from devices.models import Device, InstalledSoftware
 from scheduling.models import DeviceRun
 
 MOST_PER_RUN = 200
-MOST_LOOKED_AT = 100
 
 
-def note(device: UUID, detail: Mapping[str, Any], now: datetime) -> None:
+def note(device: UUID, run: UUID, detail: Mapping[str, Any], now: datetime) -> None:
     """Takes over what a run says of the software it dealt with, in the caller's transaction. The
     detail is a device's word and is read with care."""
+    if detail.get("reboot_required") is True:
+        began = DeviceRun.objects.filter(pk=run).values("started_at")
+        wanted = Greatest(F("restart_wanted_at"), Subquery(began))
+        Device.objects.filter(pk=device).update(restart_wanted_at=wanted)
     found = list(_entries(detail))
     gone = [name for name, version, _ in found if version is None]
     if gone:
@@ -33,14 +39,6 @@ def note(device: UUID, detail: Mapping[str, Any], now: datetime) -> None:
         unique_fields=["device", "name"],
         update_fields=["version", "catalogue_id", "seen_at"],
     )
-
-
-def wants_restart(device: Device) -> bool:
-    """Whether the latest run that dealt with software on it, of its last hundred runs, says so."""
-    recent = DeviceRun.objects.filter(device=device).order_by("-pk").values("pk")[:MOST_LOOKED_AT]
-    dealt = DeviceRun.objects.filter(pk__in=recent, detail__installed__0__isnull=False)
-    latest = dealt.order_by("-pk").values_list("detail__reboot_required", flat=True).first()
-    return latest is True
 
 
 def _entries(detail: Mapping[str, Any]) -> Iterable[tuple[str, str | None, UUID | None]]:

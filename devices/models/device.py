@@ -89,6 +89,9 @@ class Device(models.Model):
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     is_online = models.BooleanField(default=False, editable=False)
     online_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # When a session first told of this boot, and when the latest run began that wanted another.
+    booted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    restart_wanted_at = models.DateTimeField(null=True, blank=True, editable=False)
     session = models.UUIDField(null=True, blank=True, editable=False)
     session_opened_at = models.DateTimeField(null=True, blank=True, editable=False)
     is_ready = models.BooleanField(
@@ -133,3 +136,9 @@ class Device(models.Model):
         if self.last_seen_at is None:
             return self.Status.NEVER_CONNECTED
         return self.Status.ONLINE if self.is_online else self.Status.OFFLINE
+
+    @property
+    def wants_restart(self) -> bool:
+        """Whether a run wanted that since it was last booted."""
+        wanted, booted = self.restart_wanted_at, self.booted_at
+        return wanted is not None and (booted is None or wanted >= booted)

@@ -19,6 +19,7 @@ from scheduling.models import DeviceRun, OutputGap
 
 log = structlog.get_logger(__name__)
 ENDED_FOR_GOOD = ("succeeded", "failed", "timed_out", "cancelled")
+_TOLD = frozenset({"installed", "reboot_required"})
 NEVER_STARTED = frozenset({"expired", "skipped", "rejected"})
 
 # CASE: see `grants`.
@@ -151,7 +152,7 @@ def _settle_lost(run: DeviceRun, result: RunResult) -> None:
         output_sha256=result.output_sha256 if result.output_length == run.output_sent else "",
     )
     if run.device_id is not None:
-        inventory.note(run.device_id, result.detail, clock.now())
+        inventory.note(run.device_id, run.pk, result.detail, clock.now())
     log.info("lost_run_settled", run=str(run.pk), status=outcome)
     settling.rewrite_by_late_evidence(run.execution_id)
 
@@ -179,13 +180,14 @@ def _record(given: Sequence[RunResult]) -> list[tuple[UUID, UUID, str, UUID, int
 def _note_software(
     given: Sequence[RunResult], moved: Iterable[tuple[UUID, UUID, str, UUID, int]]
 ) -> None:
-    told = {one.run: one.detail for one in given if "installed" in one.detail}
+    told = {one.run: one.detail for one in given if _TOLD & one.detail.keys()}
     if not told:
         return
     now = clock.now()
-    for device_id, run_id, *_rest in moved:
+    # Devices in the order of their ids, as everywhere.
+    for device_id, run_id, *_rest in sorted(moved):
         if run_id in told:
-            inventory.note(device_id, told[run_id], now)
+            inventory.note(device_id, run_id, told[run_id], now)
 
 
 def _message(result: RunResult) -> str:

@@ -14,7 +14,7 @@ from accounts.acting import attempt
 from accounts.pages import administrator, newest_first, paginate, person, render_page
 from devices import agent_updates, fleet, groups
 from devices.models import Device, DeviceGroup
-from scheduling import alarms, inventory, recovery
+from scheduling import alarms, recovery
 from scheduling.models import DeviceRun, ScheduledTask, Software
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ def device_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "history": newest_first(request, runs),
         "installed": with_entries(device.software.order_by("name")[:MOST_SOFTWARE], user),
         "installed_count": device.software.count(),
-        "wants_restart": inventory.wants_restart(device),
         "recovery": recovery.status() if device.in_recovery else None,
         "alarms": alarms.recent().visible_to(user).filter(device=device)[:MOST_ALARMS],
     }
@@ -69,7 +68,6 @@ def device_software(request: HttpRequest, pk: UUID) -> HttpResponse:
         "page": page,
         "installed": with_entries(page.object_list, user),
         "search": search,
-        "wants_restart": inventory.wants_restart(device),
     }
     return render(request, "devices/software.html", context)
 

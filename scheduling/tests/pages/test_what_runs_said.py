@@ -67,19 +67,20 @@ def test_what_changed_nothing_says_so(as_operator: Client, deployed: DeviceRun) 
     assert "Nothing was changed." in page
 
 
-def test_a_device_that_wants_a_restart_says_so_until_a_later_run_does_not(
+def test_a_device_that_wants_a_restart_says_so_on_its_pages(
     as_operator: Client, deployed: DeviceRun, web_device: Device
 ) -> None:
-    installed = [{"id": None, "name": "Tool", "version": "1"}]
-    tell(deployed, summary="x", reboot_required=True, installed=installed)
-    for address in (deployed.execution.get_absolute_url(), web_device.get_absolute_url()):
-        assert "Restart wanted" in as_operator.get(address).content.decode()
-    task = deployed.execution.task
-    assert task is not None
-    later = factories.run(factories.execution(task), web_device)
-    assert "Restart wanted" in as_operator.get(web_device.get_absolute_url()).content.decode()
-    tell(later, installed=installed)
-    assert "Restart wanted" not in as_operator.get(web_device.get_absolute_url()).content.decode()
+    pages = (
+        deployed.execution.get_absolute_url(),
+        web_device.get_absolute_url(),
+        f"/devices/{web_device.pk}/software",
+    )
+    for address in pages:
+        assert "estart" not in as_operator.get(address).content.decode()
+    tell(deployed, summary="x", reboot_required=True)
+    Device.objects.filter(pk=web_device.pk).update(restart_wanted_at=timezone.now())
+    for address in pages:
+        assert "estart" in as_operator.get(address).content.decode()
 
 
 def test_a_device_shows_what_is_installed_and_all_of_it_on_a_page_of_its_own(
