@@ -39,6 +39,7 @@ POLLS_GATHER_SECONDS = 0.1
 
 
 _Return = RunReject | RunGiveback | bool
+_Of = tuple[UUID, UUID]  # a device and a run: another's frame about it takes nobody's place
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Hub:
         )
         self._evidence = Evidence(self._ledger, self._threads, self._register, self._claims)
         self._starts: Lane[tuple[Session, UUID], None] = Lane("starts", self._start)
-        self._returns: Lane[UUID | Session, _Return] = Lane("returns", self._return)
+        self._returns: Lane[_Of | Session, _Return] = Lane("returns", self._return)
         self._polls: Lane[Session, dict[UUID, str]] = Lane(
             "polls", self._poll, gather_seconds=POLLS_GATHER_SECONDS
         )
@@ -157,7 +158,7 @@ class Hub:
             case protocol.Reject():
                 run = UUID(frame.run)
                 reject = RunReject(session.device, run, frame.code.value, frame.detail)
-                self._returns.put(run, reject)
+                self._returns.put((session.device, run), reject)
             case protocol.Giveback():
                 self._give_back(link, session, frame)
             case protocol.Facts():
@@ -174,7 +175,8 @@ class Hub:
         if claimed_in == session.session:
             self._set_ready(link, session, False)
         run = UUID(frame.run)
-        self._returns.put(run, RunGiveback(Session(session.device, claimed_in), run))
+        giveback = RunGiveback(Session(session.device, claimed_in), run)
+        self._returns.put((session.device, run), giveback)
 
     def _set_ready(self, link: Link, session: Session, is_ready: bool) -> None:
         if link.is_ready != is_ready:
@@ -207,7 +209,7 @@ class Hub:
             else:
                 link.send(protocol.Stop(str(answer.run), answer.reason))
 
-    async def _return(self, batch: dict[UUID | Session, _Return]) -> None:
+    async def _return(self, batch: dict[_Of | Session, _Return]) -> None:
         """What agents refuse and give back, and then whether they take more: the last word."""
         rejects = [one for one in batch.values() if isinstance(one, RunReject)]
         givebacks = [one for one in batch.values() if isinstance(one, RunGiveback)]

@@ -97,6 +97,20 @@ async def test_a_rejected_run_is_acknowledged_until_the_agent_has_heard(
         assert await agent.receive(protocol.Ack) == protocol.Ack(str(run.id), "rejected")
 
 
+async def test_anothers_word_about_a_run_takes_the_place_of_nobodys(
+    web: Web, agent: FakeAgent
+) -> None:
+    other = await web.connect(await make_agent("web-2"))
+    run = await granted(web, agent)
+    reject = protocol.Reject(str(run.id), protocol.RejectCode.DISK_FULL, "no room")
+    for one in (agent, other):  # both within one look of the hub
+        link = web.hub._register.of(one.device)
+        assert link is not None
+        web.hub.receive(link, reject)
+    assert await agent.receive(protocol.Ack) == protocol.Ack(str(run.id), "rejected")
+    assert await other.receive(protocol.Ack) == protocol.Ack(str(run.id), "unknown")
+
+
 async def test_who_gave_back_gets_nothing_until_a_poll_says_ready(
     web: Web, agent: FakeAgent
 ) -> None:
