@@ -171,9 +171,12 @@ TEMPLATES = [
         },
     }
 ]
-# Who holds a lock longer than this was stopped or cut off; what it held is free again.
+# Who holds a lock longer than this was stopped or cut off; what it held is free again. The server
+# looks for a client that is gone as well: a lock of a session lasts as long as its connection.
 _SESSION_LIMITS = (
     "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c statement_timeout=30s"
+    " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4"
+    " -c tcp_user_timeout=30s"
 )
 DATABASES = {
     "default": {
@@ -186,6 +189,8 @@ DATABASES = {
         "OPTIONS": {
             "connect_timeout": 5,
             "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 4,
             "tcp_user_timeout": 30_000,
             "options": _SESSION_LIMITS,
             **DATABASE_URL.get("OPTIONS", {}),
