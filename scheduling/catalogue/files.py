@@ -27,8 +27,18 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 log = structlog.get_logger(__name__)
+
+
+def _name(value: object) -> str:
+    """One component of a path, as devices demand."""
+    name = str(fields.text(255, shortest=1, one_line=True)(value))
+    if "/" in name or name in (".", ".."):
+        raise ValueError(_("must be a file's name without a path: no /, and not . or .. alone."))
+    return name
+
+
 CHECKS: dict[str, fields.Check] = {
-    "name": fields.text(255, shortest=1, one_line=True),
+    "name": _name,
     "description": fields.text(10_000),
 }
 _YOUNG = timedelta(hours=1)

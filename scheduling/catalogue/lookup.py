@@ -120,8 +120,10 @@ def _source(source: SoftwareSource) -> JsonObject:
     if source.file is not None:
         given["file"] = _facts(source.file).to_json()
     elif source.url:
-        name = source.url.partition("?")[0].rpartition("/")[2][:255] or source.format
-        given["file"] = FileFacts(name, source.sha256, None).to_json()
+        name = source.url.partition("?")[0].rpartition("/")[2][:255]
+        is_plain = name not in ("", ".", "..")  # a device takes no other
+        facts = FileFacts(name if is_plain else source.format, source.sha256, None)
+        given["file"] = facts.to_json()
     if source.package_name:
         given["package_name"] = source.package_name
     given |= {name: getattr(source, name) for name in _COMMANDS if getattr(source, name)}

@@ -194,7 +194,7 @@ class SoftwareSource(models.Model):
 
 
 class ExecutionBlob(models.Model):
-    """An execution may have its devices fetch these bytes; until it is forgotten they stay."""
+    """An execution may have its devices fetch these bytes; as long as its output they stay."""
 
     execution = models.ForeignKey(
         "scheduling.Execution", on_delete=models.CASCADE, related_name="blobs"

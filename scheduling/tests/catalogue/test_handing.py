@@ -13,11 +13,11 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import User
 
-from devices.agent import protocol
+from devices.agent import kinds, protocol
 from devices.ledger_port import RunFetch, RunSource, RunStop
 from devices.models import Device
 from scheduling import executions, ledger, rollout, schedules
-from scheduling.catalogue import handing, store
+from scheduling.catalogue import handing, lookup, store
 from scheduling.catalogue import software as catalogue
 from scheduling.catalogue.downloads import FileDownloads
 from scheduling.models import DeviceRun, Execution, Software, StoredFile
@@ -98,6 +98,20 @@ def test_a_retry_fetches_from_where_the_catalogue_says_the_same_bytes_are(
     answer = asked(under_way(executions.retry(Execution.objects.get(), operator)), "1" * 64)
     assert isinstance(answer, RunSource)
     assert answer.url == "https://example.com/right.sh"
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [("tool-1.sh?x=/y", "tool-1.sh"), ("a/..", "sh"), (".", "sh"), ("", "sh"), ("a/", "sh")],
+)
+def test_a_file_at_an_address_has_a_name_that_devices_take(
+    admin: User, address: str, name: str
+) -> None:
+    entry = factories.software(admin, sources=[at(f"https://example.com/{address}", "1" * 64)])
+    payload = {"software_ids": [str(entry.pk)], "action": "install"}
+    order = lookup.order_of("software_deployment", payload)
+    assert order["software"][0]["sources"][0]["file"]["name"] == name
+    assert kinds.get("software_deployment").accept(order)
 
 
 def at(url: str, digest: str) -> dict[str, str]:
