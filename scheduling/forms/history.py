@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.pages import identifier
+from scheduling import outcomes
 from scheduling.models import Execution, ScheduledTask
 
 if TYPE_CHECKING:
@@ -22,14 +24,29 @@ if TYPE_CHECKING:
 MOST_NAMED = 5
 
 
+# States that people look for together, and spans of time, by the word in the address.
+SETS = {
+    "unended": (gettext_lazy("Not ended"), ("pending", "running")),
+    "wrong": (gettext_lazy("Went wrong"), outcomes.WRONG),
+}
+SPANS = {"24h": timedelta(hours=24), "7d": timedelta(days=7)}
+
+
 def _states() -> list[tuple[str, str]]:
-    return [("", _("All")), *((one.value, str(one.label)) for one in Execution.Status)]
+    sets = [(name, str(label)) for name, (label, _statuses) in SETS.items()]
+    return [("", _("All")), *sets, *((one.value, str(one.label)) for one in Execution.Status)]
+
+
+def _spans() -> list[tuple[str, str]]:
+    words = {"24h": _("last 24 hours"), "7d": _("last 7 days")}
+    return [("", _("at any time")), *words.items()]
 
 
 class HistoryFilter(forms.Form):
     """Each field is found by an index: no filter reads the whole history. Days are in UTC."""
 
     status = forms.ChoiceField(label=gettext_lazy("Status"), choices=_states, required=False)
+    ended = forms.ChoiceField(label=gettext_lazy("Ended"), choices=_spans, required=False)
     task = forms.CharField(label=gettext_lazy("Task"), max_length=200, required=False)
     who = forms.CharField(label=gettext_lazy("Opened by or for"), max_length=150, required=False)
     since = forms.DateField(label=gettext_lazy("From (UTC)"), required=False)
@@ -47,6 +64,11 @@ class HistoryFilter(forms.Form):
     def narrows(self) -> bool:
         """Whether anything is asked for."""
         return any(self.data.get(name) for name in self.fields)
+
+    def clean_status(self) -> tuple[str, ...]:
+        word = self.cleaned_data["status"]
+        _label, statuses = SETS.get(word, ("", (word,)))
+        return statuses if word else ()
 
     def clean_task(self) -> UUID | str | None:
         """A task's id, by id, exact name, or a part of a name that one task alone has. Else the exact
@@ -86,12 +108,14 @@ class HistoryFilter(forms.Form):
         given = self.cleaned_data
         if isinstance(task := given["task"], str):
             found, task = _gone(found, task), None
-        by = {"status": given["status"], "task": task, "user": given["who"]}
+        by = {"status__in": given["status"], "task": task, "user": given["who"]}
         found = found.filter(**{name: value for name, value in by.items() if value})
         if given["since"]:
             found = found.opened_from(_midnight(given["since"]))
         if given["until"] and given["until"] < date.max:
             found = found.opened_before(_midnight(given["until"]) + timedelta(days=1))
+        if given["ended"]:
+            found = found.ended_from(timezone.now() - SPANS[given["ended"]])
         return found
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import F, Min, Q, Value
 from django.db.models.functions import Coalesce, NullIf
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -57,6 +57,12 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def opened_before(self, moment: datetime) -> ExecutionQuerySet:
         last = earliest(_shifted(moment, CLOCK_DIFFERENCE))
         return self.filter(created_at__lt=moment, pk__lt=last)
+
+    def ended_from(self, moment: datetime) -> ExecutionQuerySet:
+        """Ended at this instant or later; asks at once when the first of them was opened."""
+        ended = self.filter(completed_at__gte=moment)
+        first = ended.order_by().aggregate(first=Min("created_at"))["first"]
+        return ended.none() if first is None else ended.opened_from(first)
 
     def move(self, target: str, **changes: Any) -> int:
         """Moves the rows that may become `target`, with `changes`; answers how many moved."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.uuid7 import earliest
 from devices.models import DeviceGroup
@@ -88,12 +89,44 @@ def test_by_day(as_operator: Client, task: ScheduledTask) -> None:
     assert found(as_operator, since="2026-03-02", until="2026-03-02") == {made[2]}
 
 
+def test_by_states_that_are_looked_for_together(as_operator: Client, task: ScheduledTask) -> None:
+    made = {status: factories.execution(task, status=status) for status in Execution.Status.values}
+    unended = {made["pending"], made["running"]}
+    assert found(as_operator, status="unended") == unended
+    assert found(as_operator, status="wrong") == {
+        made["failed"],
+        made["partial"],
+        made["missed"],
+    }
+    assert '<option value="wrong" selected>' in said(as_operator, status="wrong")
+
+
+def test_by_when_it_ended_whenever_it_was_opened(as_operator: Client, task: ScheduledTask) -> None:
+    now = timezone.now()
+    ages = {"yesterday": 20, "before": 30, "long ago": 9 * 24}
+    made = {}
+    for name, hours in ages.items():
+        opened = now - timedelta(days=40, hours=hours)
+        made[name] = factories.execution(
+            task,
+            id=earliest(opened),
+            status="missed",
+            created_at=opened,
+            completed_at=now - timedelta(hours=hours),
+        )
+    factories.execution(task)
+    assert found(as_operator, ended="24h") == {made["yesterday"]}
+    assert found(as_operator, ended="7d", status="wrong") == {made["yesterday"], made["before"]}
+    assert found(as_operator, ended="24h", status="failed") == set()
+
+
 @pytest.mark.parametrize(
     "query",
     [
         {"since": "yesterday"},
         {"until": "2026-02-30"},
         {"status": "sideways"},
+        {"ended": "soon"},
         {"task": "\0"},
         {"who": "x" * 151},
     ],
@@ -122,7 +155,7 @@ def test_no_page_of_it_asks_more_because_there_is_more(
 ) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            found(as_operator, task=task.name, status="running", since="2026-01-01")
+            found(as_operator, task=task.name, status="running", since="2026-01-01", ended="7d")
         return len(captured)
 
     factories.execution(task)

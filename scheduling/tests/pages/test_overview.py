@@ -47,12 +47,29 @@ def test_a_night_without_a_failure_went_well(operator: User, task: ScheduledTask
 def test_what_went_wrong_is_counted_and_leads_there(
     as_operator: Client, operator: User, task: ScheduledTask
 ) -> None:
-    for status in ("success", "failed", "missed"):
-        factories.execution(task, status=status)
+    for status in ("success", "failed", "missed", "missed"):
+        last = factories.execution(task, status=status)
+    Execution.objects.filter(pk=last.pk).update(completed_at="2026-01-01T00:00Z")
     assert verdict(operator).tone == "bad"
     page = as_operator.get("/").content.decode()
     assert "1 of 3 executions of the last 24 hours succeeded." in page
-    assert '<a href="/executions/?status=missed">1 Missed</a>' in page
+    assert '<a href="/executions/?status=missed&amp;ended=24h">1 Missed</a>' in page
+    there = as_operator.get("/executions/?status=missed&ended=24h")
+    assert len(there.context["history"].rows) == 1
+
+
+@pytest.mark.parametrize("shown", ["failed", "under_way"])
+def test_what_is_listed_is_where_its_link_leads(
+    as_operator: Client, task: ScheduledTask, shown: str
+) -> None:
+    for status in Execution.Status.values:
+        factories.execution(task, status=status)
+    page = as_operator.get("/")
+    label = {"failed": "All that went wrong", "under_way": "All that run or wait"}[shown]
+    address = page.content.decode().split(f'">{label}')[0].rsplit('href="', 1)[1]
+    there = as_operator.get(address).context["history"].rows
+    here = [getattr(one, "execution", one) for one in page.context[shown]]
+    assert there == here
 
 
 def test_what_ended_before_yesterday_does_not_count(operator: User, task: ScheduledTask) -> None:
