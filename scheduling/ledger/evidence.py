@@ -180,14 +180,14 @@ def _record(given: Sequence[RunResult]) -> list[tuple[UUID, UUID, str, UUID, int
 def _note_software(
     given: Sequence[RunResult], moved: Iterable[tuple[UUID, UUID, str, UUID, int]]
 ) -> None:
-    told = {one.run: one.detail for one in given if _TOLD & one.detail.keys()}
+    told = {(one.device, one.run): one.detail for one in given if _TOLD & one.detail.keys()}
     if not told:
         return
     now = clock.now()
     # Devices in the order of their ids, as everywhere.
     for device_id, run_id, *_rest in sorted(moved):
-        if run_id in told:
-            inventory.note(device_id, run_id, told[run_id], now)
+        if detail := told.get((device_id, run_id)):
+            inventory.note(device_id, run_id, detail, now)
 
 
 def _message(result: RunResult) -> str:

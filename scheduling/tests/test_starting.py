@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from devices.ledger_port import RunGo, RunResult, RunStop
-from devices.models import Device
+from devices.models import Device, InstalledSoftware
 from scheduling import executions, ledger
 from scheduling.models import DeviceRun, OutputGap
 from scheduling.tests import factories
@@ -182,6 +182,23 @@ def test_a_result_of_another_device_does_not_push_the_right_one_aside(run: Devic
     }
     run.refresh_from_db()
     assert run.status == "succeeded"
+
+
+def test_what_another_device_says_is_installed_is_not_taken_for_the_right_ones(
+    run: DeviceRun,
+) -> None:
+    start(run)
+    stranger = factories.device()
+    forged = {"summary": "x", "installed": [{"id": None, "name": "Forged", "version": "1"}]}
+    ledger.results(
+        [
+            factories.result_of(run),
+            factories.result_of(run, device=stranger.pk, detail=forged),
+        ]
+    )
+    run.refresh_from_db()
+    assert run.status == "succeeded"
+    assert not InstalledSoftware.objects.exists()
 
 
 def test_a_result_without_a_go_goes_through_lost(run: DeviceRun) -> None:
