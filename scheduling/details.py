@@ -23,6 +23,7 @@ STATES = {
     "removed, as it was not there before": (_("Removed, as it was not there before"), "good"),
     "installed": (_("Installed"), "good"),
     "upgraded": (_("Upgraded"), "good"),
+    "downgraded": (_("Downgraded"), "mild"),
     "uninstalled": (_("Uninstalled"), "good"),
     "unchanged": (_("Unchanged"), "still"),
     "already installed": (_("Already installed"), "still"),

@@ -23,12 +23,14 @@ from .kinds import CannotStart, Context, FileFacts, Finished, JsonObject, NotFet
 from .kinds.command import SHELLS
 from .packages import APT_ENVIRONMENT, WAYS, Subject, Way, version_in
 from .software_formats import ANY_ARCHITECTURE, FORMATS
+from .versions import compare
 
 _CANNOT_START = 127
 _MOST_VERSION = 200
 _MEGABYTE = 1024 * 1024
 _WANTS_REBOOT = Path("/run/reboot-required")
 _KEPT_EXECUTIONS = 100
+_CHANGES = ("installed", "upgraded", "downgraded", "uninstalled")
 
 
 class Failed(Exception):
@@ -217,7 +219,9 @@ def _one(
         return {"state": "not installed", "found": None}
     if state := _nothing_to_do(step, action, before):
         _note(found, entry, before)
-        return {"state": state, "found": before}
+        is_other = before not in (None, entry["version"])
+        why = {"why": f"version {before} is there"} if is_other else {}
+        return {"state": state, "found": before, **why}
     step.bring()
     rebooted_before = _WANTS_REBOOT.exists()
     step.act(action)
@@ -230,7 +234,7 @@ def _one(
     _note(found, entry, after)
     wants_reboot = step.wants_reboot or (_WANTS_REBOOT.exists() and not rebooted_before)
     return {
-        "state": _state(action, before, after),
+        "state": _state(step, action, before, after),
         "found": after,
         "exit_code": step.exit_code,
         **({"reboot_required": True} if wants_reboot else {}),
@@ -238,26 +242,31 @@ def _one(
 
 
 def _nothing_to_do(step: Step, action: str, before: str | None) -> str:
-    wanted = step.entry["version"]
-    is_packaged = FORMATS[step.source["format"]].is_packaged
-    if action == "install" and before is not None and (before == wanted or is_packaged):
+    """A newer version than the entry's is as good: nothing is ever put below it."""
+    form = FORMATS[step.source["format"]]
+    order = None if before is None else compare(before, step.entry["version"], form.name)
+    is_current = order is not None and order >= 0
+    if action == "install" and (is_current or (before is not None and form.is_packaged)):
         return "already installed"
     if action == "upgrade":
         if before is None and step.can_detect:
             return "not installed"
-        if before == wanted and not is_packaged:
+        if is_current and not form.is_packaged:
             return "already up to date"
     if action == "uninstall" and before is None and step.can_detect:
         return "not installed"
     return ""
 
 
-def _state(action: str, before: str | None, after: str | None) -> str:
+def _state(step: Step, action: str, before: str | None, after: str | None) -> str:
     if action == "uninstall":
         return "uninstalled"
-    if before is None:
+    if before is None or after is None:
         return "installed"
-    return "unchanged" if before == after else "upgraded"
+    order = compare(after, before, step.source["format"])
+    if order == 0:
+        return "unchanged"
+    return "upgraded" if order is None or order > 0 else "downgraded"
 
 
 def _source_for(entry: JsonObject, system: str) -> JsonObject:
@@ -293,12 +302,12 @@ def _note(found: list[JsonObject], entry: JsonObject, version: str | None) -> No
 def _finished(steps: list[JsonObject], found: list[JsonObject], number: int) -> Finished:
     last = steps[-1]
     has_failed = last["state"] == "failed"
-    changed = any(one["state"] in ("installed", "upgraded", "uninstalled") for one in steps)
+    changed = any(one["state"] in _CHANGES for one in steps)
     reboots = any(one.get("reboot_required") for one in steps)
     if has_failed:
         said = f"step {len(steps)} of {number}, {last['software']}: {last['why']}"
     elif number == 1:
-        said = f"{last['software']}: {last['state']}"
+        said = ": ".join(last[word] for word in ("software", "state", "why") if word in last)
     else:
         states = [one["state"] for one in steps]
         counted = ", ".join(f"{states.count(one)} {one}" for one in dict.fromkeys(states))

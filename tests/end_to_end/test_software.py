@@ -134,6 +134,9 @@ def test_a_debian_package_comes_is_recognised_upgraded_and_goes(
     assert (states(again), again["detail"]["changed"]) == (["already installed"], False)
     assert states(deployed("upgrade", two)) == ["upgraded"]
     assert (private.version, installed(system)["Probe"]) == ("2.0-1", "2.0-1")
+    assert states(deployed("install", one)) == ["already installed"]
+    assert states(deployed("upgrade", one)) == ["already up to date"]
+    assert (private.version, installed(system)["Probe"]) == ("2.0-1", "2.0-1")
     assert states(deployed("uninstall", two)) == ["uninstalled"]
     assert private.version is None
     assert "Probe" not in installed(system)

@@ -136,6 +136,38 @@ def test_an_upgrade_leaves_alone_what_is_not_there(context: DeviceContext) -> No
     assert states(do("upgrade", context, absent)) == ["not installed"]
 
 
+@pytest.mark.parametrize("there", ["2.0", "1.0.1", "1.0-1ubuntu2", "1.0"])
+def test_what_is_there_in_this_or_a_newer_version_is_left_alone(
+    context: DeviceContext, there: str
+) -> None:
+    tool = entry(install_command="exit 9", detect_command=f"echo {there}") | {"version": "1.0"}
+    said = "" if there == "1.0" else f": version {there} is there"
+    for action, state in (("install", "already installed"), ("upgrade", "already up to date")):
+        done = do(action, context, tool)
+        assert done.summary == f"Tool 1.0: {state}{said}"
+        assert (done.changed, done.installed[0]["version"]) == (False, there)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "state"),
+    [
+        ("0.9", "1.0", "upgraded"),
+        ("1.0~rc1", "1.0", "upgraded"),
+        ("0.9", "0.8", "downgraded"),
+        ("0.9", "0.9.0", "unchanged"),
+        ("?", "1.0", "upgraded"),
+    ],
+)
+def test_what_became_of_an_older_version_is_said(
+    context: DeviceContext, tmp_path: Path, before: str, after: str, state: str
+) -> None:
+    version = tmp_path / "version"
+    version.write_text(before)
+    tool = entry(install_command=f"echo {after} > {version}", detect_command=f"cat {version}")
+    done = do("upgrade", context, tool | {"version": "1.0"})
+    assert (states(done), done.changed) == ([state], state != "unchanged")
+
+
 def test_a_file_that_is_no_package_is_said_to_be_none(context: DeviceContext) -> None:
     file = context.offer(b"nonsense", "tool.deb")
     done = do("install", context, entry(format="deb", file=file))
