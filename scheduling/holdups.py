@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts.moments import distance
 from scheduling.models import Execution
 from scheduling.options import Rollout
 from scheduling.waiting import WaitingFor
@@ -15,20 +14,10 @@ from scheduling.waiting import WaitingFor
 
 def sentences(execution: Execution, numbers: Mapping[WaitingFor, int]) -> list[str]:
     """Why what has not started waits, what holds up most first; empty where nothing waits.
-    `numbers` are those of `waiting.counted`."""
+    `numbers` are those of `waiting.counted`. That the rollout is paused, and by whom, its row says."""
     if execution.status == Execution.Status.PENDING:
         return [_("An earlier execution of the task has to end first.")]
-    said = [_paused(execution)] if execution.is_paused else []
-    return said + [_SAYS[reason](number, execution) for reason, number in numbers.items()]
-
-
-def _paused(execution: Execution) -> str:
-    assert execution.rollout_paused_at is not None
-    when = distance(execution.rollout_paused_at)
-    if execution.rollout_paused_by is None:
-        return _("The rollout was paused %s.") % when
-    words = {"name": execution.rollout_paused_by.get_username(), "when": when}
-    return _("The rollout was paused by %(name)s %(when)s.") % words
+    return [_SAYS[reason](number, execution) for reason, number in numbers.items()]
 
 
 def _offline(n: int, execution: Execution) -> str:

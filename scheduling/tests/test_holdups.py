@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from devices.models import Device
-from scheduling import executions, holdups, standing, steering, waiting
+from scheduling import holdups, standing, steering, waiting
 from scheduling.models import Execution
 from scheduling.tests import factories
 
@@ -24,8 +24,7 @@ def execution(admin: User) -> Execution:
 
 
 def said(execution: Execution) -> list[str]:
-    row = Execution.objects.select_related("rollout_paused_by").get(pk=execution.pk)
-    return holdups.sentences(row, waiting.counted(row))
+    return holdups.sentences(execution, waiting.counted(execution))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -60,15 +59,6 @@ def test_one_sentence_for_each_reason_the_most_frequent_first(execution: Executi
         factories.run(execution, status="pending", wave=2)
     factories.run(execution, factories.device(online=False), status="queued")
     assert said(execution) == ["3 wait for the first wave to end.", "1 device is offline."]
-
-
-def test_who_paused_it_and_when_comes_first(execution: Execution, admin: User) -> None:
-    factories.run(execution, status="pending")
-    executions.pause_rollout(execution, admin)
-    Execution.objects.update(rollout_paused_at=timezone.now() - timedelta(minutes=5))
-    first, second = said(execution)
-    assert first.replace("\xa0", " ") == "The rollout was paused by admin 5 minutes ago."
-    assert second == "1 goes once the rollout is resumed."
 
 
 def test_one_in_the_queue_waits_for_the_one_before(admin: User) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -156,9 +157,11 @@ def test_abort_with_nothing_left_to_start_says_so(as_operator: Client, ended: Ex
 
 def test_the_page_says_who_paused_the_rollout(as_operator: Client, rollout: Execution) -> None:
     press(as_operator, rollout, "pause")
-    page = page_of(as_operator, rollout)
-    assert "The rollout was paused by operator" in page
-    assert "3 wait for the first wave to end." in page
+    for page in (page_of(as_operator, rollout), as_operator.get("/").content.decode()):
+        assert re.search(r'The rollout was paused by operator <time datetime="[^"]+" title="', page)
+        assert "</time>. 3 wait for the first wave to end." in page
+    Execution.objects.update(rollout_paused_by=None)
+    assert "The rollout was paused <time" in page_of(as_operator, rollout)
 
 
 def test_the_overview_and_the_history_show_a_paused_rollout(
