@@ -11,12 +11,13 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core import signing
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from devices.agent import kinds, protocol
 from devices.ledger_port import RunFetch, RunSource, RunStop
 from devices.models import Device
-from scheduling import payloads
+from scheduling import payloads, release
 from scheduling.models import Blob, DeviceRun, Execution, ExecutionBlob, SoftwareSource
 
 PATH = "/agent/files/"
@@ -103,7 +104,7 @@ def _source(wanted: RunFetch) -> RunSource | RunStop:
         if not url:
             return RunStop(wanted.device, wanted.run, "unknown")
         return RunSource(wanted.device, wanted.run, wanted.sha256, url, expires_at)
-    url = PATH + _token(wanted, _rate(run.execution))
+    url = PATH + _token(wanted, _rate(run))
     return RunSource(wanted.device, wanted.run, wanted.sha256, url, expires_at)
 
 
@@ -126,13 +127,21 @@ def _token(wanted: RunFetch, rate: int) -> str:
     return signing.TimestampSigner(salt=_SALT).sign_object(data)
 
 
-def _rate(execution: Execution) -> int:
-    """Bytes a second for one device: its own limit, and its share of the rollout's."""
-    limits = [settings.DEPLOYX_DOWNLOAD_BYTES_PER_SECOND]
-    if settings.DEPLOYX_ROLLOUT_BYTES_PER_SECOND:
-        running = max(execution.runs.filter(status="running").count(), 1)
-        limits.append(max(settings.DEPLOYX_ROLLOUT_BYTES_PER_SECOND // running, LEAST_RATE))
-    return min((one for one in limits if one), default=0)
+def _rate(run: DeviceRun) -> int:
+    """Bytes a second for one transfer: its share of what the device may take, beside the other runs
+    there that fetch, and of what the rollout may, beside all that are let go."""
+    limits = []
+    if most := settings.DEPLOYX_DOWNLOAD_BYTES_PER_SECOND:
+        beside = DeviceRun.objects.filter(device=run.device_id, status="running")
+        held = ExecutionBlob.objects.filter(execution=OuterRef("execution"))
+        limits.append(_share(most, beside.filter(Exists(held)).count()))
+    if most := settings.DEPLOYX_ROLLOUT_BYTES_PER_SECOND:
+        limits.append(_share(most, release.used_slots(run.execution)))
+    return min(limits, default=0)
+
+
+def _share(limit: int, among: int) -> int:
+    return max(limit // max(among, 1), min(limit, LEAST_RATE))
 
 
 def _addresses(digests: set[str]) -> dict[str, str]:

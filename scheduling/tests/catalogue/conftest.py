@@ -62,10 +62,10 @@ def run(file: StoredFile, device: Device, operator: User, signer: str) -> Device
 
 
 def under_way(execution: Execution) -> DeviceRun:
-    """Its only run, started by its device."""
-    one = execution.runs.select_related("device").get()
-    assert one.device is not None
+    """The first of its runs that was let go, started by its device."""
     rollout.advance(execution.pk)
+    one = execution.runs.filter(has_slot=True).select_related("device")[0]
+    assert one.device is not None
     session = factories.session_of(one.device)
     ledger.claim([session])
     ledger.start([(session, one.pk)])

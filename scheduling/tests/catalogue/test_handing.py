@@ -220,6 +220,44 @@ def test_behind_nginx_it_sends_them(
     assert headers["x-accel-limit-rate"] == "500000"
 
 
+def test_transfers_on_one_device_share_what_it_may_take(
+    run: DeviceRun, file: StoredFile, device: Device, operator: User, settings: Any
+) -> None:
+    assert handing._rate(run) == 0
+    settings.DEPLOYX_DOWNLOAD_BYTES_PER_SECOND = 900_000
+    assert handing._rate(run) == 900_000
+    under_way(schedules.execute(factories.by_hand(operator, devices=[device]), operator))
+    assert handing._rate(run) == 900_000, "a command fetches nothing"
+    under_way(deployment_of_file(file, operator, device))
+    assert handing._rate(run) == 450_000
+    settings.DEPLOYX_DOWNLOAD_BYTES_PER_SECOND = 100_000
+    assert handing._rate(run) == handing.LEAST_RATE
+    settings.DEPLOYX_DOWNLOAD_BYTES_PER_SECOND = 10_000
+    assert handing._rate(run) == 10_000
+
+
+def test_devices_of_a_rollout_share_what_it_may_take_from_the_first_on(
+    file: StoredFile, device: Device, operator: User, settings: Any
+) -> None:
+    settings.DEPLOYX_ROLLOUT_BYTES_PER_SECOND = 900_000
+    others = [factories.device() for _number in range(3)]
+    factories.group(devices=others, people=[operator])
+    away = factories.go_offline(others.pop())
+    execution = deployment_of_file(file, operator, device, *others, away)
+    assert handing._rate(under_way(execution)) == 300_000
+    two_at_once = {"max_concurrent": 2}
+    execution = deployment_of_file(file, operator, device, *others, rollout=two_at_once)
+    assert handing._rate(under_way(execution)) == 450_000
+
+
+def deployment_of_file(file: StoredFile, user: User, *devices: Device, **options: Any) -> Execution:
+    payload = {"file_ids": [str(file.pk)], "target_path": "/srv/"}
+    task = factories.by_hand(
+        user, devices=devices, task_type="file_deployment", task_payload=payload, **options
+    )
+    return schedules.execute(task, user)
+
+
 def test_bytes_that_went_missing_are_said_to_be(
     run: DeviceRun, file: StoredFile, get: Get, files_dir: Path
 ) -> None:
