@@ -32,13 +32,19 @@ async function follow(box, signal) {
       append(view, slice.text);
       offset = slice.next_offset;
       finished = slice.finished;
-      state.textContent = finished ? box.dataset.saysFinished : box.dataset.saysFollowing;
+      state.textContent = standing(box, slice);
     } catch {
       if (signal.aborted) return;
       state.textContent = box.dataset.saysAway;
       await pause(PAUSE_AFTER_ERROR_MS);
     }
   }
+}
+
+// The same words, by the same facts, as the server's own partial, which comes with live updates.
+function standing(box, { started, finished, next_offset: written }) {
+  if (finished) return written ? box.dataset.saysEnded : box.dataset.saysSilent;
+  return started ? box.dataset.saysFollowing : box.dataset.saysWaiting;
 }
 
 function append(view, text) {

@@ -59,6 +59,48 @@ def test_the_counts_follow_and_the_output_read_so_far_stays(
     expect(page.get_by_role("log")).to_have_text("first line\nsecond line\n")
 
 
+def asks_every_second(page: Page) -> None:
+    """For more output, and not only after 25 s."""
+    page.route(
+        "**/output?*", lambda route: route.continue_(url=route.request.url.replace("=25", "=1"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("whose", "waits"),
+    [("visitor", "Not started yet."), ("german_visitor", "Noch nicht gestartet.")],
+)
+def test_a_run_that_waits_for_its_device_is_not_said_to_be_followed(
+    request: pytest.FixtureRequest, run: DeviceRun, whose: str, waits: str
+) -> None:
+    away = factories.run(run.execution, factories.device("away", online=False), status="queued")
+    visitor: Visitor = request.getfixturevalue(whose)
+    asks_every_second(visitor.page)
+    visitor.signs_in("operator")
+    page = visitor.opens(f"{run.execution.get_absolute_url()}?run={away.pk}")
+    for _answer in range(2):
+        page.wait_for_event("response", lambda answer: "/output?" in answer.url)
+    expect(page.locator("[data-state]")).to_have_text(waits)
+
+
+def test_the_start_and_end_of_a_run_that_writes_nothing_are_told(
+    visitor: Visitor, run: DeviceRun
+) -> None:
+    device = factories.device("silent")
+    silent = factories.run(run.execution, device, status="queued")
+    visitor.signs_in("operator")
+    page = visitor.opens(f"{run.execution.get_absolute_url()}?run={silent.pk}")
+    visitor.waits_for_line()
+    state = page.locator("[data-state]")
+    expect(state).to_have_text("Not started yet.")
+    session = factories.session_of(device)
+    ledger.claim([session])
+    ledger.start([(session, silent.pk)])
+    expect(state).to_have_text("Following the output…", timeout=AT_ONCE)
+    end(silent)
+    expect(state).to_have_text("Ended without any output.", timeout=AT_ONCE)
+
+
 def test_another_device_is_chosen_and_its_output_follows(visitor: Visitor, run: DeviceRun) -> None:
     other = factories.run(run.execution, factories.device("web-2"), status="running")
     factories.write_output(run, b"of the first\n")
