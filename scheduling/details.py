@@ -30,6 +30,7 @@ STATES = {
     "already up to date": (_("Already up to date"), "still"),
     "not installed": (_("Not installed"), "still"),
     "failed": (_("Failed"), "bad"),
+    "stopped": (_("Stopped"), "bad"),
 }
 
 

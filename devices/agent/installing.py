@@ -19,7 +19,7 @@ import psutil
 
 from . import durable
 from .facts import architecture
-from .kinds import CannotStart, Context, FileFacts, Finished, JsonObject, NotFetched
+from .kinds import CannotStart, Context, FileFacts, Finished, JsonObject, NotFetched, Stopped
 from .kinds.command import SHELLS
 from .packages import APT_ENVIRONMENT, WAYS, Subject, Way, version_in
 from .software_formats import ANY_ARCHITECTURE, FORMATS
@@ -202,6 +202,9 @@ def run(order: JsonObject, context: Context) -> Finished:
             said |= {"state": "failed", "why": str(problem)[:500], "exit_code": code}
             context.write("stderr", f"{problem}\n".encode())
             break
+        except Stopped:
+            said["state"] = "stopped"
+            raise Stopped(_finished(steps, found, len(order["software"]))) from None
         finally:
             said["seconds"] = round(time.monotonic() - began, 3)
     return _finished(steps, found, len(order["software"]))
@@ -302,7 +305,10 @@ def _note(found: list[JsonObject], entry: JsonObject, version: str | None) -> No
 def _finished(steps: list[JsonObject], found: list[JsonObject], number: int) -> Finished:
     last = steps[-1]
     has_failed = last["state"] == "failed"
-    changed = any(one["state"] in _CHANGES for one in steps)
+    # Of a step that was stopped nobody knows.
+    changed = any(one["state"] in _CHANGES for one in steps) or (
+        None if last["state"] == "stopped" else False
+    )
     reboots = any(one.get("reboot_required") for one in steps)
     if has_failed:
         said = f"step {len(steps)} of {number}, {last['software']}: {last['why']}"

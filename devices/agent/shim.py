@@ -113,6 +113,7 @@ class Shim:
         self._spool = SpoolWriter(folder / SPOOL, work.spool_bytes)
         self._outlet = Outlet(self._spool)
         self._finished: Finished | None = None
+        self._so_far: Finished | None = None
         self._waits_for: FileFacts | None = None
 
     # What a kind is offered (kinds.Context).
@@ -222,8 +223,8 @@ class Shim:
             kind = kinds.get(self._work.kind)
             payload = kind.accept(self._work.payload)
             self._finished = kind.run(payload, self)
-        except Stopped:
-            pass
+        except Stopped as stopped:
+            self._so_far = stopped.so_far
         except Exception as problem:
             log.exception("the kind %s broke", self._work.kind)
             self._finished = Finished(False, None, f"{type(problem).__name__}: {problem}")
@@ -267,7 +268,9 @@ class Shim:
                 stopped, summary = "failed", f"{said[stopped]}, but some of it could not be ended"
             else:
                 summary = said[stopped]
-            return self._said(stopped, None, {"summary": summary + self._held_up()})
+            so_far = self._so_far or self._finished
+            detail = _detail(so_far) if so_far is not None else {}
+            return self._said(stopped, None, detail | {"summary": summary + self._held_up()})
         finished = self._finished or Finished(False, None, "the run ended without an answer")
         outcome = "succeeded" if finished.succeeded else "failed"
         return self._said(outcome, finished.exit_code, _detail(finished))

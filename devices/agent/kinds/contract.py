@@ -107,7 +107,12 @@ class CannotStart(Exception):
 
 
 class Stopped(Exception):
-    """The run is being cancelled or has timed out; a kind lets this pass."""
+    """The run is being cancelled or has timed out. A kind lets this pass, or raises it anew with
+    `so_far`: what it had done until then; whether it succeeded and its summary are not looked at."""
+
+    def __init__(self, so_far: Finished | None = None) -> None:
+        super().__init__()
+        self.so_far = so_far
 
 
 class Context(Protocol):

@@ -188,7 +188,8 @@ async def test_stopped_in_the_middle_everything_of_it_ends(
 ) -> None:
     here = f"{tmp_path}/$DEPLOYX_RUN_ID"
     command = f'sh -c "echo \\$\\$ > {here}.new; mv {here}.new {here}; exec sleep 1000" & wait'
-    order = {"software": [entry(install_command=command)], "action": "install"}
+    first = entry("First", install_command="true")
+    order = {"software": [first, entry(install_command=command)], "action": "install"}
     if ends == "cancel":
         run = await server.do(order, kind="software_deployment")
         await eventually((tmp_path / run.id).exists)
@@ -201,5 +202,9 @@ async def test_stopped_in_the_middle_everything_of_it_ends(
     result = await server.ended(run)
     assert result.outcome is Outcome(outcome)
     assert b"== install Tool 1" in run.output
+    assert [step["state"] for step in result.detail["steps"]] == ["installed", "stopped"]
+    assert result.detail["installed"] == [{"id": first["id"], "name": "First", "version": "1"}]
+    assert result.detail["changed"] is True
+    assert result.detail["summary"].startswith(("cancelled", "stopped at its time limit"))
     with pytest.raises(ProcessLookupError):
         os.kill(int(child.read_text()), 0)
