@@ -81,7 +81,9 @@ class RecurrenceForm(forms.Form):
         label=_("Date and time"),
         widget=forms.TextInput(attrs={"type": "datetime-local"}),
     )
-    by_hand = forms.BooleanField(required=False, label=_("No time of its own: only by hand"))
+    by_hand = forms.BooleanField(
+        required=False, label=_("No time of its own: by hand or after other tasks")
+    )
     every = forms.CharField(
         required=False,
         label=_("Every"),

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from devices.agent import kinds
 from scheduling import definitions
-from scheduling.forms import options, payload, recurrence, values
+from scheduling.forms import options, parents, payload, picking, recurrence, values
 from scheduling.forms.targets import chosen_ids
 from scheduling.options import Retry, Rollout
 
@@ -50,6 +50,8 @@ class TaskForm:
         self.recurrence = recurrence.RecurrenceForm(data, task=task)
         self.options = options.OptionsForm(data)
         self.payloads = [self._payload_of(kind) for kind in self._kinds()]
+        self.parents: picking.Picker | None = None
+        self.parent_errors: list[str] = []
         self.target_errors: list[str] = []
         self.other_errors: list[str] = []
 
@@ -63,6 +65,7 @@ class TaskForm:
         """Before it is shown: what this person may choose from."""
         for form in self.payloads:
             form.look_up(user)
+        self.parents = picking.picker("tasks", parents.NAME, self.data, user)
 
     def definition(self) -> dict[str, Any]:
         """The raw data of a task, under the input names of api.md."""
@@ -75,6 +78,7 @@ class TaskForm:
             "task_payload": self._payload_form().payload(),
             "device_ids": chosen_ids(self.data, "device"),
             "group_ids": chosen_ids(self.data, "group"),
+            "depends_on": parents.definition(self.data),
             **self.recurrence.definition(),
             **self.options.definition(zone),
         }
@@ -99,6 +103,8 @@ class TaskForm:
                 self.target_errors += [m for m in messages if m not in self.target_errors]
             elif name == "task_payload":
                 self._payload_form().refuse(messages)
+            elif name == "depends_on":
+                self.parent_errors += messages
             elif name in OPTION_GROUPS:
                 self._refuse_options(messages)
             else:
@@ -121,7 +127,7 @@ class TaskForm:
         return bool(self.target_errors) or any(form.has_errors for form in self.payloads)
 
     def _has_wrong_schedule(self) -> bool:
-        errors = (self.basics.errors, self.options.errors, self.other_errors)
+        errors = (self.basics.errors, self.options.errors, self.parent_errors, self.other_errors)
         return self.recurrence.has_errors or any(errors)
 
     def _kinds(self) -> list[kinds.Kind]:
@@ -186,6 +192,7 @@ def filled(task: ScheduledTask) -> Typed:
         "task_type": [task.task_type],
         "device_ids": list(task.device_ids),
         "group_ids": list(task.group_ids),
+        **parents.typed(definition["depends_on"]),
         **recurrence.typed(definition),
         **options.typed(definition),
         **payload.typed(kinds.get(task.task_type), task.task_payload),

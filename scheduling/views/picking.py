@@ -1,4 +1,4 @@
-"""Part of the forms that choose files and software."""
+"""Part of the forms that choose files, software and tasks."""
 
 from __future__ import annotations
 

@@ -52,13 +52,17 @@ def addresses(admin: User, web_group: DeviceGroup, web_device: Device) -> list[s
     tokens.issue(admin, "laptop", ["tasks:read"])
     factories.device("away", online=False)
     Device.objects.update(in_recovery=True)
+    first = factories.by_hand(admin, groups=[web_group], name="First")
     task = factories.task(
         admin,
         groups=[web_group],
+        depends_on=[{"task_id": str(first.pk), "on": "failure"}],
         tags=["daily"],
         description="What it is for",
         time_zone="Asia/Tokyo",
     )
+    after = [{"task_id": str(task.pk), "on": "success"}]
+    factories.by_hand(admin, groups=[web_group], name="Last", depends_on=after)
     execution = factories.execution(task)
     run = factories.run(execution, web_device, status="running")
     for status in ("succeeded", "failed", "queued", "skipped", "lost"):

@@ -68,7 +68,7 @@ def test_ticked_ones_stay_while_others_are_searched_for(as_operator: Client, sto
     assert wanted.name == "wanted"
 
 
-@pytest.mark.parametrize("query", ["what=tasks&name=a", "what=files&name=<b>", "what=files", ""])
+@pytest.mark.parametrize("query", ["what=devices&name=a", "what=files&name=<b>", "what=files", ""])
 def test_a_picker_of_nothing_there_is_is_a_404(as_operator: Client, query: str) -> None:
     assert as_operator.post(f"/catalogue/picker?{query}").status_code == 404
 

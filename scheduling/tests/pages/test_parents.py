@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
@@ -107,3 +109,89 @@ def test_tasks_with_parents_ask_no_more_queries(
     schedules.update(child, operator, {"depends_on": after(*parents)}, partial=True)
     assert queries() == before
     assert max(before) <= 12
+
+
+def links(task: ScheduledTask) -> set[tuple[ScheduledTask, str]]:
+    return {(one.parent, one.on) for one in task.dependencies.select_related("parent")}
+
+
+def form_of(client: Client, address: str) -> Any:
+    """The form as the page shows it; `data` is what it would send."""
+    return client.get(address).context["form"]
+
+
+def sent(client: Client, address: str, form: Any, **changes: Any) -> Any:
+    return client.post(address, {**dict(form.data.lists()), **changes})
+
+
+def test_a_copy_runs_after_the_same_tasks(
+    as_operator: Client, operator: User, task: ScheduledTask, child: ScheduledTask
+) -> None:
+    schedules.update(child, operator, {"depends_on": after(task, on="failure")}, partial=True)
+    form = form_of(as_operator, f"/tasks/new?from={child.pk}")
+    assert [(one.name, one.option) for one in form.parents.chosen] == [("Disk space", "failure")]
+    assert sent(as_operator, "/tasks/new", form).status_code == 302
+    assert links(ScheduledTask.objects.get(name="Copy of Report")) == {(task, "failure")}
+
+
+def test_a_copy_after_a_task_of_somebody_else_is_refused_beside_it_until_it_is_unticked(
+    as_operator: Client, admin: User, child: ScheduledTask
+) -> None:
+    theirs = factories.task(admin)
+    schedules.update(child, admin, {"depends_on": after(theirs)}, partial=True)
+    form = form_of(as_operator, f"/tasks/new?from={child.pk}")
+    answer = sent(as_operator, "/tasks/new", form)
+    assert answer.context["form"].parent_errors == [f"Not found: {theirs.pk}."]
+    assert f'value="{theirs.pk}" checked' in answer.content.decode()
+    assert sent(as_operator, "/tasks/new", form, depends_on=[]).status_code == 302
+
+
+def test_an_edit_of_something_else_keeps_what_it_runs_after(
+    as_operator: Client, admin: User, task: ScheduledTask, child: ScheduledTask
+) -> None:
+    theirs = factories.task(admin)
+    given = [*after(task, on="completion"), *after(theirs)]
+    schedules.update(child, admin, {"depends_on": given}, partial=True)
+    before = set(child.dependencies.values_list("pk", "on", "active_since"))
+    address = f"/tasks/{child.pk}/edit"
+    answer = sent(as_operator, address, form_of(as_operator, address), name="Reports")
+    assert answer.status_code == 302
+    child.refresh_from_db()
+    assert child.name == "Reports"
+    assert set(child.dependencies.values_list("pk", "on", "active_since")) == before
+
+
+def test_what_it_runs_after_is_chosen_in_the_form(
+    as_operator: Client, operator: User, web_group: DeviceGroup, child: ScheduledTask
+) -> None:
+    backups = factories.task(operator, groups=[web_group], name="Backups")
+    chosen = {"depends_on": str(backups.pk), f"depends_on-{backups.pk}": "completion"}
+    address = f"/tasks/{child.pk}/edit"
+    assert sent(as_operator, address, form_of(as_operator, address), **chosen).status_code == 302
+    assert links(child) == {(backups, "completion")}
+
+
+def test_a_circle_is_refused_with_its_path_beside_the_choice(
+    as_operator: Client, task: ScheduledTask, child: ScheduledTask
+) -> None:
+    address = f"/tasks/{task.pk}/edit"
+    form = form_of(as_operator, address)
+    answer = sent(as_operator, address, form, depends_on=str(child.pk))
+    (said,) = answer.context["form"].parent_errors
+    assert "Disk space → Report → Disk space" in said
+    assert said in answer.content.decode()
+    assert not task.dependencies.exists()
+
+
+def test_a_search_finds_ones_own_tasks_and_nothing_is_offered_before(
+    as_operator: Client, admin: User, task: ScheduledTask, child: ScheduledTask
+) -> None:
+    factories.task(admin, name="Disk secrets")
+    address = "/catalogue/picker?what=tasks&name=depends_on"
+    assert as_operator.post(address).context["picker"].found == []
+    ticked = {"depends_on": str(child.pk), f"depends_on-{child.pk}": "failure"}
+    answer = as_operator.post(address, {**ticked, "depends_on_search": "DISK"})
+    picker = answer.context["picker"]
+    assert [one.name for one in picker.found] == ["Disk space"]
+    assert [(one.name, one.option) for one in picker.chosen] == [("Report", "failure")]
+    assert '<option value="failure" selected>' in answer.content.decode()
