@@ -170,9 +170,9 @@ def waiting() -> set[UUID]:
 
 
 def cancels() -> dict[UUID, list[UUID]]:
-    """The running runs that are to be killed, by device."""
+    """The runs that are to be killed, by device: a lost one may still be at work there."""
     asked = DeviceRun.objects.filter(
-        device__isnull=False, status="running", cancel_requested_at__isnull=False
+        device__isnull=False, status__in=["running", "lost"], cancel_requested_at__isnull=False
     )
     by_device: dict[UUID, list[UUID]] = {}
     for device_id, run_id in asked.order_by().values_list("device", "pk"):

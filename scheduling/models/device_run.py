@@ -257,7 +257,9 @@ class DeviceRun(models.Model):
                 fields=["device"],
                 name="run_cancelling",
                 condition=Q(
-                    status="running", cancel_requested_at__isnull=False, device__isnull=False
+                    status__in=["running", "lost"],
+                    cancel_requested_at__isnull=False,
+                    device__isnull=False,
                 ),
             ),
             models.Index(

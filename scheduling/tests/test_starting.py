@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from devices.ledger_port import RunGo, RunResult, RunStop
 from devices.models import Device, InstalledSoftware
-from scheduling import executions, ledger
+from scheduling import executions, ledger, reconcile
 from scheduling.models import DeviceRun, OutputGap
 from scheduling.tests import factories
 
@@ -235,6 +235,17 @@ def test_cancels_are_asked_for_until_they_are_settled(admin: User, run: DeviceRu
         assert ledger.cancels() == {run.device_id: [run.pk]}
     ledger.results([factories.result_of(run, "cancelled", exit_code=None)])
     assert ledger.cancels() == {}
+
+
+def test_a_cancel_reaches_a_run_that_was_given_up_and_goes_on(admin: User, run: DeviceRun) -> None:
+    start(run)
+    executions.cancel(run.execution, admin)
+    DeviceRun.objects.filter(pk=run.pk).update(deadline_at=timezone.now() - timedelta(days=2))
+    assert reconcile.lose() == 1
+    assert ledger.cancels() == {run.device_id: [run.pk]}
+    ledger.results([factories.result_of(run, "cancelled", exit_code=None)])
+    run.refresh_from_db()
+    assert (run.status, run.was_lost, ledger.cancels()) == ("cancelled", True, {})
 
 
 def test_revoking_skips_what_waits_and_loses_what_runs(admin: User, web_device: Device) -> None:
