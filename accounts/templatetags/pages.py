@@ -64,7 +64,7 @@ def when(moment: datetime | None, zone: str = "UTC") -> str:
     """A moment in a zone, which is named."""
     if moment is None:
         return "–"
-    return format_html('<time datetime="{}">{}</time>', _machine(moment), _exact(moment, zone))
+    return format_html('<time datetime="{}">{}</time>', _machine(moment), exact(moment, zone))
 
 
 @register.simple_tag
@@ -82,7 +82,7 @@ def ago(moment: datetime | None, zone: str = "UTC") -> str:
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         _machine(moment),
-        _exact(moment, zone),
+        exact(moment, zone),
         distance(moment),
     )
 
@@ -131,5 +131,6 @@ def _machine(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _exact(moment: datetime, zone: str) -> str:
+def exact(moment: datetime, zone: str) -> str:
+    """A moment in a zone, which is named, as plain text."""
     return f"{date_format(moment.astimezone(ZoneInfo(zone)), EXACT)} {zone}"

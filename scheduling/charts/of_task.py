@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts.templatetags.pages import EXACT, span
+from accounts.templatetags.pages import exact, span
 from scheduling.charts.drawing import Chart, Column, Series, dotted, stacked
 from scheduling.models import Execution, ScheduledTask
 from scheduling.progress import TELLING
@@ -52,7 +50,7 @@ def _durations(task: ScheduledTask, judged: Sequence[Execution]) -> Chart:
         summary=said % {"latest": span(latest), "longest": span(longest)},
         top=span(top),
         columns=columns,
-        head=[_started(task), _("Took"), _("Status")],
+        head=[_("Started"), _("Took"), _("Status")],
         dots=dots,
         line=line,
     )
@@ -78,7 +76,7 @@ def _success(task: ScheduledTask, judged: Sequence[Execution]) -> Chart:
         summary=said % {"done": succeeded, "all": len(judged), "share": share},
         top=_percent(100),
         columns=columns,
-        head=[_started(task), _("Devices that succeeded"), _("Status")],
+        head=[_("Started"), _("Devices that succeeded"), _("Status")],
         keys=series,
         bars=stacked(columns, series, values, 100.0),
     )
@@ -87,12 +85,7 @@ def _success(task: ScheduledTask, judged: Sequence[Execution]) -> Chart:
 def _column(task: ScheduledTask, one: Execution, cells: list[str]) -> Column:
     started = one.started_at
     assert started is not None
-    label = date_format(started.astimezone(ZoneInfo(task.time_zone)), EXACT)
-    return Column(label, cells, one.get_absolute_url())
-
-
-def _started(task: ScheduledTask) -> str:
-    return _("Started (%(zone)s)") % {"zone": task.time_zone}
+    return Column(exact(started, task.time_zone), cells, one.get_absolute_url())
 
 
 def _seconds(one: Execution) -> float:

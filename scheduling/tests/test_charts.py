@@ -8,6 +8,7 @@ from django.db import connection
 from django.template.loader import render_to_string
 from django.test.utils import CaptureQueriesContext
 
+from devices.models import DeviceGroup
 from scheduling import charts
 from scheduling.charts import drawing
 from scheduling.models import Execution, ScheduledTask
@@ -88,6 +89,15 @@ def test_a_tasks_charts_are_of_what_ran_to_an_end(task: ScheduledTask) -> None:
     assert shown.success.summary == "1 of the last 2 executions succeeded (50 %)."
 
 
+def test_each_time_on_a_tasks_charts_names_its_zone(operator: User, web_group: DeviceGroup) -> None:
+    task = factories.task(operator, groups=[web_group], time_zone="Asia/Tokyo")
+    ended(task, "success", "2026-03-28T10:00", took=60)
+    shown, when = charts.of_task(task), "Sat 28 Mar 2026, 18:59 Asia/Tokyo"
+    assert shown.durations.first == when
+    assert shown.durations.dots[0].title == f"{when}: 1 min 0 s, Success"
+    assert shown.success.bars[0].title.startswith(when)
+
+
 def test_a_task_that_has_not_run_has_no_charts(task: ScheduledTask) -> None:
     assert charts.of_task(task).is_empty
 
@@ -111,5 +121,5 @@ def test_the_picture_has_a_name_and_the_same_figures_as_a_table(task: ScheduledT
     one = ended(task, "success", "2026-03-28T10:00")
     page = render_to_string("charts/_chart.html", {"chart": charts.of_task(task).durations})
     assert 'role="img" aria-labelledby="chart-durations-title chart-durations-desc"' in page
-    assert f'<a href="{one.get_absolute_url()}">Sat 28 Mar 2026, 09:59</a>' in page
+    assert f'<a href="{one.get_absolute_url()}">Sat 28 Mar 2026, 09:59 UTC</a>' in page
     assert "style=" not in page
