@@ -28,7 +28,6 @@ class OutputSlice:
     `gaps` are the whole run's, the first 1,000, and `dropped_bytes` all it has."""
 
     next_offset: int
-    started: bool
     finished: bool
     truncated: bool
     dropped_bytes: int
@@ -73,7 +72,6 @@ def read(
         reached -= text.unfinished(found)
     return OutputSlice(
         next_offset=reached,
-        started=run.started_at is not None,
         finished=is_at_end and run.has_ended,
         truncated=run.output_truncated,
         dropped_bytes=run.dropped_bytes,

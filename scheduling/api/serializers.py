@@ -108,7 +108,6 @@ class OutputSerializer(serializers.Serializer[Any]):
     """A stretch of a run's output."""
 
     next_offset = serializers.IntegerField()
-    started = serializers.BooleanField()
     finished = serializers.BooleanField()
     truncated = serializers.BooleanField()
     dropped_bytes = serializers.IntegerField()

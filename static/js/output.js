@@ -41,9 +41,10 @@ async function follow(box, signal) {
   }
 }
 
-// The same words, by the same facts, as the server's own partial, which comes with live updates.
-function standing(box, { started, finished, next_offset: written }) {
+// The same words as in the server's own partial, which says whether it started with each live update.
+function standing(box, { finished, next_offset: written }) {
   if (finished) return written ? box.dataset.saysEnded : box.dataset.saysSilent;
+  const started = written || box.dataset.started === "true";
   return started ? box.dataset.saysFollowing : box.dataset.saysWaiting;
 }
 

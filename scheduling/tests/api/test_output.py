@@ -17,8 +17,8 @@ def test_it_is_read_piece_by_piece(api: APIClient, run: DeviceRun) -> None:
     factories.write_output(run, b"one\n")
     first = api.get(address(run, "output")).json()
     assert first == {
-        "next_offset": 4, "started": True, "finished": False, "truncated": False,
-        "dropped_bytes": 0, "gaps": [], "text": "one\n",
+        "next_offset": 4, "finished": False, "truncated": False, "dropped_bytes": 0, "gaps": [],
+        "text": "one\n",
     }  # fmt: skip
     factories.write_output(run, b"two\n")
     second = api.get(address(run, f"output?offset={first['next_offset']}")).json()
@@ -31,12 +31,6 @@ def test_it_is_finished_when_the_run_has_ended_and_all_is_read(
     factories.write_output(run, b"all\n")
     DeviceRun.objects.filter(pk=run.pk).move("succeeded", finished_at=run.started_at)
     assert api.get(address(run, "output")).json()["finished"] is True
-
-
-def test_a_run_that_waits_has_not_started(api: APIClient, run: DeviceRun) -> None:
-    waiting = factories.run(run.execution, factories.device(), status="queued")
-    shown = api.get(address(waiting, "output")).json()
-    assert (shown["started"], shown["finished"]) == (False, False)
 
 
 def test_one_stream_alone_keeps_the_offsets_of_both(api: APIClient, run: DeviceRun) -> None:
