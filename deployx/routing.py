@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 
 def hand_over() -> None:
-    """Gives `devices` the keeper of runs and what else it needs from `scheduling`."""
+    """Gives `accounts` and `devices` what they need from `scheduling`: the keeper of runs, and who
+    tells open pages."""
+    from accounts import telling  # noqa: PLC0415
     from devices import upward  # noqa: PLC0415
     from scheduling import ledger, live, schedules  # noqa: PLC0415
 
+    telling.hand_over(live.changed)
     upward.hand_over(
         upward.Upward(
             ledger=ledger,
             forget_device=schedules.forget_device,
             forget_group=schedules.forget_group,
-            devices_changed=lambda ids: live.changed("device", ids),
-            groups_changed=lambda ids, known_to: live.changed("group", ids, known_to=known_to),
         )
     )
 

@@ -17,13 +17,13 @@ from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from accounts import telling
 from accounts.errors import StateConflict
 from accounts.rights import require_administrator
 from devices import keys, wheel
 from devices.agent import __version__, protocol
 from devices.ledger_port import Session
 from devices.models import AgentRelease, AgentUpdate, Device
-from devices.upward import upward
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -109,7 +109,7 @@ def stop() -> int:
     waiting = AgentUpdate.objects.filter(status=AgentUpdate.Status.WAITING)
     devices = list(waiting.values_list("device", flat=True))
     taken_back, _models = waiting.delete()
-    upward().devices_changed(devices)
+    telling.changed("device", devices)
     return taken_back
 
 
@@ -200,7 +200,7 @@ def settle() -> int:
         )
         log.info("agent_update_ended", device=str(row.pk), status=row.status, why=row.message)
     _give_up_unanswered()
-    upward().devices_changed([row.pk for row in ended])
+    telling.changed("device", [row.pk for row in ended])
     return len(ended)
 
 
@@ -221,7 +221,7 @@ def offer(sessions: Sequence[Session]) -> tuple[list[Session], protocol.Update |
     recent = AgentUpdate.objects.filter(offered_at__gt=Now() - timedelta(minutes=1))
     room = settings.DEPLOYX_AGENT_UPDATES_PER_MINUTE - recent.count()
     offered = _offer([one.device for one in sessions], sha256, max(0, room))
-    upward().devices_changed(offered)
+    telling.changed("device", offered)
     frame = protocol.Update(release.key_id, bytes(release.terms), bytes(release.signature))
     return [one for one in sessions if one.device in offered], frame
 
@@ -246,7 +246,7 @@ def _ask(devices: list[UUID], user: User | None) -> int:
         asked = [pk for (pk,) in cursor]
     if asked:
         log.info("agent_updates_asked", devices=len(asked), user=user.pk if user else None)
-        upward().devices_changed(asked)
+        telling.changed("device", asked)
     return len(asked)
 
 

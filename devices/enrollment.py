@@ -19,13 +19,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import telling
 from accounts.errors import InvalidInput, StateConflict
 from accounts.rights import require_administrator
 from devices import keys
 from devices.agent import protocol
 from devices.facts import described, one_line, storable
 from devices.models import Device, EnrollmentToken
-from devices.upward import upward
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -128,7 +128,7 @@ def _admit(request: protocol.EnrolmentRequest) -> Device:
             device = _create(request, token)
             if token.group is not None:
                 token.group.devices.add(device)
-            upward().devices_changed([device.pk])
+            telling.changed("device", [device.pk])
     except IntegrityError:
         # The key is another device's. Its token keeps its use: the transaction went back.
         raise EnrolmentRefused from None

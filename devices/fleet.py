@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import fields
+from accounts import fields, telling
 from accounts.errors import InvalidInput, StateConflict
 from accounts.rights import require_administrator
 from devices.models import Device
@@ -39,7 +39,7 @@ def describe(device: Device, user: User, data: Mapping[str, Any]) -> Device:
         setattr(device, name, value)
     if changes:
         device.save(update_fields=list(changes))
-        upward().devices_changed([device.pk])
+        telling.changed("device", [device.pk])
         log.info("device_described", device=str(device.pk), user=user.pk, fields=sorted(changes))
     return device
 
@@ -72,8 +72,8 @@ def delete(device: Device, user: User) -> None:
     upward().ledger.device_revoked(device.pk)
     pk, groups = device.pk, list(device.groups.values_list("pk", flat=True))
     device.delete()
-    upward().devices_changed([pk])
-    upward().groups_changed(groups, [])
+    telling.changed("device", [pk])
+    telling.changed("group", groups)
     log.info("device_deleted", device=str(pk), user=user.pk)
 
 

@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts import fields
+from accounts import fields, telling
 from accounts.errors import InvalidInput, NotAllowed
 from accounts.rights import is_administrator, require_administrator
 from devices import membership, queries
@@ -66,7 +66,7 @@ def delete(group: DeviceGroup, user: User) -> None:
     pk, people = group.pk, _people_of(group)
     upward().forget_group(pk)
     group.delete()
-    upward().groups_changed([pk], people)
+    telling.changed("group", [pk], known_to=people)
     log.info("group_deleted", group=str(pk), user=user.pk)
 
 
@@ -80,7 +80,7 @@ def add_devices(group: DeviceGroup, user: User, device_ids: Collection[UUID]) ->
     if missing := _not_usable(new, user):
         raise InvalidInput({"device_ids": [_not_found(missing)]})
     _move(group, added=new, removed=set())
-    upward().groups_changed([group.pk], [])
+    telling.changed("group", [group.pk])
 
 
 @transaction.atomic
@@ -89,7 +89,7 @@ def remove_devices(group: DeviceGroup, user: User, device_ids: Collection[UUID])
     _require_use(group, user)
     _require_static(group)
     _move(group, added=set(), removed=set(device_ids) & _device_ids(group))
-    upward().groups_changed([group.pk], [])
+    telling.changed("group", [group.pk])
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ def _write(group: DeviceGroup, user: User, before: Input, after: Input) -> None:
     else:
         were, are = ({UUID(one) for one in state["device_ids"]} for state in (before, after))
         _move(group, added=are - were, removed=were - are)
-    upward().groups_changed([group.pk], before.get("people", []))
+    telling.changed("group", [group.pk], known_to=before.get("people", []))
 
 
 def _move(group: DeviceGroup, *, added: set[UUID], removed: set[UUID]) -> None:

@@ -14,9 +14,9 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from accounts import telling
 from devices import queries
 from devices.models import Device, DeviceGroup
-from devices.upward import upward
 
 log = structlog.get_logger(__name__)
 STALE_AFTER = timedelta(minutes=1)
@@ -72,7 +72,7 @@ def _bring_up_to_date(group: DeviceGroup) -> int:
     )
     DeviceGroup.objects.filter(pk=group.pk).update(refreshed_at=timezone.now())
     if gone or new:
-        upward().groups_changed([group.pk], [])
+        telling.changed("group", [group.pk])
     return gone + len(new)
 
 

@@ -13,11 +13,11 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from psycopg.types.json import Jsonb
 
+from accounts import telling
 from devices.agent import protocol
 from devices.facts import described, one_line, storable
 from devices.ledger_port import Session
 from devices.models import Device
-from devices.upward import upward
 
 CONTEST_EVERY = timedelta(minutes=1)
 # Rows are locked in the order of their ids, as everywhere, so that two hubs cannot deadlock.
@@ -140,7 +140,7 @@ def note_contested(devices: Collection[UUID]) -> None:
     noted = list(told.filter(stale).values_list("pk", flat=True))
     if noted:
         Device.objects.filter(pk__in=noted).update(contested_at=Now())
-        upward().devices_changed(noted)
+        telling.changed("device", noted)
 
 
 def _write(openings: list[Opening]) -> list[Admission]:

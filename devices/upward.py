@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,14 +12,11 @@ from devices.ledger_port import Ledger
 @dataclass(frozen=True, slots=True)
 class Upward:
     """`forget_device` and `forget_group` take one off every target list, in the caller's
-    transaction; `devices_changed` and `groups_changed` tell open pages, after the commit, of a group
-    those as well who saw it before."""
+    transaction."""
 
     ledger: Ledger
     forget_device: Callable[[UUID], None]
     forget_group: Callable[[UUID], None]
-    devices_changed: Callable[[Collection[UUID]], None]
-    groups_changed: Callable[[Collection[UUID], Collection[int]], None]
 
 
 _handed: list[Upward] = []

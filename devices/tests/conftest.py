@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from uuid import UUID
 
 import pytest
 import uvicorn
@@ -14,6 +15,7 @@ from django.db import close_old_connections
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from accounts import telling
 from devices import keys, upward
 from devices.agent import protocol
 from devices.consumers import AgentConsumer, Handshakes
@@ -23,6 +25,8 @@ from devices.tests.fakes import FakeAgent, FakeLedger
 
 T = TypeVar("T")
 DEADLINE_SECONDS = 60.0
+Told = list[tuple[str, UUID | str, set[int]]]
+"""What open pages were told of: its kind and id, and who saw it before."""
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -50,13 +54,23 @@ async def until(condition: Callable[[], Any], seconds: float = DEADLINE_SECONDS)
 
 
 @pytest.fixture
-def ledger() -> Iterator[FakeLedger]:
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    heard: Told = []
+
+    def tell(kind: str, ids: Iterable[UUID | str], *, known_to: Iterable[int] = ()) -> None:
+        heard.extend((kind, one, set(known_to)) for one in ids)
+
+    monkeypatch.setattr(telling, "_handed", [tell])
+    return heard
+
+
+@pytest.fixture
+def ledger(told: object) -> Iterator[FakeLedger]:
     """A ledger in memory, handed to devices as the real one is."""
     before = upward._handed[:]
     fake = FakeLedger()
     forget = fake.forgotten.append
-    told = fake.told.extend
-    upward.hand_over(upward.Upward(fake, forget, forget, told, fake.groups_changed))
+    upward.hand_over(upward.Upward(fake, forget, forget))
     yield fake
     upward._handed[:] = before
 

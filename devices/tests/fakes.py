@@ -55,9 +55,8 @@ class Answer:
 @dataclass
 class FakeLedger:
     """Keeps the rules the hub relies on; `is_away` makes every call fail as PostgreSQL's absence
-    does, `failing` those of these names, `poison` the calls that carry that output. `forgotten`,
-    `told` and `told_of_groups`, each with who saw it before, are what else `devices` asked of the
-    packages above. A device in recovery is asked for its `recalls`."""
+    does, `failing` those of these names, `poison` the calls that carry that output. `forgotten`
+    is what else `devices` asked of the packages above. A device in recovery is asked for its `recalls`."""
 
     runs: dict[UUID, FakeRun] = field(default_factory=dict)
     is_away: bool = False
@@ -67,16 +66,11 @@ class FakeLedger:
     came_online: list[UUID] = field(default_factory=list)
     revoked: list[UUID] = field(default_factory=list)
     forgotten: list[UUID] = field(default_factory=list)
-    told: list[UUID] = field(default_factory=list)
-    told_of_groups: list[tuple[UUID, set[int]]] = field(default_factory=list)
     verdicts: dict[UUID, list[str]] = field(default_factory=dict)
     recalls: dict[UUID, list[UUID]] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     key_id: str = "0" * 16
     _lock: threading.RLock = field(default_factory=threading.RLock)
-
-    def groups_changed(self, groups: Collection[UUID], known_to: Collection[int]) -> None:
-        self.told_of_groups += [(one, set(known_to)) for one in groups]
 
     def add(self, device: UUID) -> FakeRun:
         run = FakeRun(uuid4(), device)

@@ -17,7 +17,7 @@ from devices import agent_updates, key_rotation, keys, wheel
 from devices.agent import __version__, protocol
 from devices.ledger_port import Session
 from devices.models import AgentRelease, AgentUpdate, Device, DeviceGroup
-from devices.tests.conftest import Web, in_thread, make_agent, make_device, until
+from devices.tests.conftest import Told, Web, in_thread, make_agent, make_device, until
 from devices.tests.fakes import FakeLedger
 
 pytestmark = pytest.mark.django_db
@@ -261,7 +261,7 @@ async def test_a_connected_agent_is_sent_the_offer_once(web: Web) -> None:
     await agent.receive(protocol.HeartbeatAck)
 
 
-async def test_a_contested_identity_is_written_down_for_its_page(web: Web) -> None:
+async def test_a_contested_identity_is_written_down_for_its_page(web: Web, told: Told) -> None:
     agent = await make_agent()
     for _ in range(4):
         await web.connect(agent)
@@ -273,4 +273,4 @@ async def test_a_contested_identity_is_written_down_for_its_page(web: Web) -> No
         return Device.objects.get(pk=agent.device).contested_at is not None
 
     assert await in_thread(noted)
-    assert web.ledger.told.count(agent.device) == 1
+    assert told.count(("device", agent.device, set())) == 1

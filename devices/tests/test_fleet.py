@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from devices import fleet
 from devices.models import Device, DeviceGroup
-from devices.tests.conftest import make_device
+from devices.tests.conftest import Told, make_device
 from devices.tests.fakes import FakeLedger
 
 pytestmark = pytest.mark.django_db
@@ -24,12 +24,12 @@ def device(ledger: FakeLedger, web_group: DeviceGroup) -> Device:
 
 
 def test_whoever_may_use_a_device_names_and_tags_it(
-    device: Device, operator: User, ledger: FakeLedger
+    device: Device, operator: User, told: Told
 ) -> None:
     fleet.describe(device, operator, {"name": " db 1 ", "tags": {"site": "Hamburg", "raid": ""}})
     device.refresh_from_db()
     assert (device.name, device.tags) == ("db 1", {"site": "Hamburg", "raid": ""})
-    assert ledger.told == [device.pk]
+    assert told == [("device", device.pk, set())]
 
 
 def test_what_is_not_given_stays(device: Device, operator: User) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.errors import InvalidInput, NotAllowed
 from devices import fleet, groups, membership
 from devices.models import Device, DeviceGroup
-from devices.tests.conftest import make_device
+from devices.tests.conftest import Told, make_device
 from devices.tests.fakes import FakeLedger
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +37,7 @@ def stranger() -> Device:
 
 
 def test_an_administrator_makes_a_group(
-    admin: User, operator: User, stranger: Device, ledger: FakeLedger
+    admin: User, operator: User, stranger: Device, told: Told
 ) -> None:
     group = groups.create(
         admin,
@@ -46,7 +46,7 @@ def test_an_administrator_makes_a_group(
     assert list(group.devices.all()) == [stranger]
     assert list(DeviceGroup.objects.visible_to(operator)) == [group]
     assert list(Device.objects.visible_to(operator)) == [stranger]
-    assert ledger.told_of_groups == [(group.pk, set())]
+    assert told == [("group", group.pk, set())]
 
 
 def test_every_wrong_field_is_named_at_once(admin: User, web_group: DeviceGroup) -> None:
@@ -121,14 +121,14 @@ def test_only_administrators_make_and_delete_groups(operator: User, web_group: D
 
 
 def test_a_device_moves_between_groups_of_ones_own(
-    operator: User, web_group: DeviceGroup, device: Device, ledger: FakeLedger
+    operator: User, web_group: DeviceGroup, device: Device, told: Told
 ) -> None:
     other = DeviceGroup.objects.create(name="canaries")
     other.people.add(operator)
     groups.add_devices(other, operator, [device.pk])
     groups.remove_devices(web_group, operator, [device.pk])
     assert list(device.groups.all()) == [other]
-    assert ledger.told_of_groups == [(other.pk, set()), (web_group.pk, set())]
+    assert told == [("group", other.pk, set()), ("group", web_group.pk, set())]
 
 
 def test_adding_a_device_needs_the_right_on_the_device(
@@ -187,25 +187,25 @@ def test_a_deleted_group_leaves_the_target_lists_and_its_devices_stay(
 
 @pytest.mark.parametrize("change", [{"name": "shop"}, {"description": "Racks"}, {"people": []}])
 def test_open_pages_are_told_of_a_group_that_moved_no_device(
-    admin: User, operator: User, web_group: DeviceGroup, ledger: FakeLedger, change: dict[str, Any]
+    admin: User, operator: User, web_group: DeviceGroup, told: Told, change: dict[str, Any]
 ) -> None:
     groups.update(web_group, admin, change, partial=True)
-    assert ledger.told_of_groups == [(web_group.pk, {operator.pk})]
+    assert told == [("group", web_group.pk, {operator.pk})]
 
 
 def test_who_could_use_a_deleted_group_is_told(
-    admin: User, operator: User, web_group: DeviceGroup, ledger: FakeLedger
+    admin: User, operator: User, web_group: DeviceGroup, told: Told
 ) -> None:
     pk = web_group.pk
     groups.delete(web_group, admin)
-    assert ledger.told_of_groups == [(pk, {operator.pk})]
+    assert told == [("group", pk, {operator.pk})]
 
 
 def test_the_groups_of_a_deleted_device_are_told_of(
-    admin: User, web_group: DeviceGroup, device: Device, ledger: FakeLedger
+    admin: User, web_group: DeviceGroup, device: Device, told: Told
 ) -> None:
     fleet.delete(device, admin)
-    assert ledger.told_of_groups == [(web_group.pk, set())]
+    assert ("group", web_group.pk, set()) in told
 
 
 def test_a_group_by_query_holds_what_the_query_finds(
@@ -230,15 +230,15 @@ def test_a_minute_later_it_is_brought_up_to_date(admin: User, ledger: FakeLedger
 
 
 def test_open_pages_are_told_of_a_group_by_query_when_whom_it_finds_changes(
-    admin: User, ledger: FakeLedger
+    admin: User, told: Told
 ) -> None:
     group = groups.create(admin, {"name": "All", "kind": "dynamic", "query": "os = linux"})
     device = make_device("linux", os="linux")[0]
     for telling, change in ((1, {}), (0, {}), (1, {"os": "macos"})):
-        ledger.told_of_groups.clear()
+        told.clear()
         Device.objects.filter(pk=device.pk).update(**change or {"name": "same"})
         membership.refresh_named([group.pk])
-        assert ledger.told_of_groups == [(group.pk, set())] * telling
+        assert told == [("group", group.pk, set())] * telling
 
 
 @pytest.mark.parametrize(
