@@ -26,6 +26,7 @@ from scheduling import (
     hints,
     live,
     newruns,
+    payloads,
     planning,
     progress,
 )
@@ -98,10 +99,10 @@ def open_dependents(execution_id: UUID) -> list[Execution]:
 
 @transaction.atomic
 def open_retry(original: Execution, user: User, device_ids: Sequence[UUID]) -> Execution:
-    """A new execution of the same payload and options on these devices."""
+    """A new execution of the same payload and options on these devices, which go on where they can."""
     cause = drafts.Cause(Execution.Trigger.RETRY, "person", user)
     execution = drafts.new(original.task, cause, clock.now())
-    return open_derived(execution, original, device_ids)
+    return open_derived(execution, original, device_ids, order=_resuming(original))
 
 
 @transaction.atomic
@@ -111,12 +112,14 @@ def open_derived(
     device_ids: Sequence[UUID],
     *,
     order: kinds.JsonObject | None = None,
+    payload: kinds.JsonObject | None = None,
 ) -> Execution:
-    """Opens what follows from an execution that has ended: its definition, or that with another
-    order, on these devices."""
+    """Opens what follows from an execution that has ended on these devices: the same, or with another
+    `payload` in its definition, or another `order` for the devices."""
     _copy_definition(execution, original)
+    if payload is not None:
+        execution.definition = {**execution.definition, "task_payload": payload}
     if order is not None:
-        execution.definition = {**execution.definition, "task_payload": order}
         drafts.give_order(execution, order)
     execution.caused_by = original
     execution.status = Execution.Status.RUNNING
@@ -260,6 +263,14 @@ def _order(task: ScheduledTask) -> tuple[kinds.JsonObject, str]:
         return lookup.order_of(task.task_type, task.task_payload), ""
     except kinds.Unresolved as problem:
         return task.task_payload, str(problem)
+
+
+def _resuming(original: Execution) -> kinds.JsonObject | None:
+    """The order of a retry; None where it is the original's, or had no room for what goes on."""
+    order = payloads.from_bytes(bytes(original.payload or b"{}"))
+    resuming = kinds.get(original.task_type).resume(order, str(original.pk))
+    is_too_large = len(payloads.to_bytes(resuming)) > MAX_PAYLOAD_BYTES
+    return None if resuming == order or is_too_large else resuming
 
 
 def _targets(task: ScheduledTask) -> list[Device]:

@@ -70,7 +70,8 @@ def _restore(original: Execution, user: User, devices: Sequence[UUID]) -> Execut
         raise NotAllowed(_("You may not use every device of this execution."))
     cause = drafts.Cause(Execution.Trigger.RESTORE, Execution.OpenedBy.PERSON, user)
     execution = drafts.new(original.task, cause, clock.now())
-    return opening.open_derived(execution, original, devices, order=_order(original))
+    order = _order(original)
+    return opening.open_derived(execution, original, devices, order=order, payload=order)
 
 
 def _order(original: Execution) -> dict[str, Any]:

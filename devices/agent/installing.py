@@ -2,7 +2,7 @@
 
 Detection comes first and last: what is there is not installed again, and a command that says it succeeded
 is believed when what it installed is found. Where nothing can detect it, its exit code alone counts, and
-within one execution a step that succeeded is not repeated by a later attempt.
+a step that succeeded is not repeated by a later attempt, nor by a retry of the execution.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -30,6 +29,7 @@ _MOST_VERSION = 200
 _MEGABYTE = 1024 * 1024
 _WANTS_REBOOT = Path("/run/reboot-required")
 _KEPT_EXECUTIONS = 100
+_ALL = "all"
 _CHANGES = ("installed", "upgraded", "downgraded", "uninstalled")
 
 
@@ -187,7 +187,7 @@ class Step:
 def run(order: JsonObject, context: Context) -> Finished:
     """Everything in order; the first step that fails ends it. Raises Stopped."""
     action = order["action"]
-    done = Done(context.memory / f"{context.execution}.json")
+    done = Done(context.memory, context.execution, order.get("resumes", ()))
     steps: list[JsonObject] = []
     found: list[JsonObject] = []
     for entry in order["software"]:
@@ -207,7 +207,10 @@ def run(order: JsonObject, context: Context) -> Finished:
             raise Stopped(_finished(steps, found, len(order["software"]))) from None
         finally:
             said["seconds"] = round(time.monotonic() - began, 3)
-    return _finished(steps, found, len(order["software"]))
+    finished = _finished(steps, found, len(order["software"]))
+    if finished.succeeded:
+        done.close()
+    return finished
 
 
 def _one(
@@ -323,10 +326,12 @@ def _finished(steps: list[JsonObject], found: list[JsonObject], number: int) -> 
 
 
 class Done:
-    """The steps of one execution that succeeded here, for what cannot be detected."""
+    """The steps that succeeded here, of one execution and of those it resumes, the oldest first, for
+    what cannot be detected."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, memory: Path, execution: str, resumed: Sequence[str] = ()) -> None:
+        self._path = memory / f"{execution}.json"
+        self._earlier = [memory / f"{one}.json" for one in resumed]
 
     def version_of(self, entry: JsonObject) -> str | None:
         return self._read().get(entry["id"])
@@ -335,15 +340,29 @@ class Done:
         return entry["id"] in self._read()
 
     def record(self, entry: JsonObject, version: str | None) -> None:
-        known = {**self._read(), entry["id"]: version}
+        self._write({**self._read(), entry["id"]: version})
+
+    def close(self) -> None:
+        """All steps succeeded: who resumes that all the same wants every step anew."""
+        self._write({**self._read(), _ALL: ""})
+
+    def _write(self, known: JsonObject) -> None:
         durable.write(self._path, json.dumps(known).encode())
         notes = sorted(self._path.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)
         for old in notes[:-_KEPT_EXECUTIONS]:
             old.unlink(missing_ok=True)
 
-    def _read(self) -> dict[str, Any]:
-        try:
-            known: dict[str, Any] = json.loads(self._path.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return known
+    def _read(self) -> JsonObject:
+        known: JsonObject = {}
+        for path in self._earlier:
+            noted = _noted(path)
+            known = {} if _ALL in noted else {**known, **noted}
+        return {**known, **_noted(self._path)}
+
+
+def _noted(path: Path) -> JsonObject:
+    try:
+        noted: JsonObject = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return noted

@@ -11,7 +11,16 @@ from django.utils import timezone
 
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from devices.models import Device, DeviceGroup
-from scheduling import attempts, executions, reconcile, release, rollout, schedules
+from scheduling import (
+    attempts,
+    executions,
+    opening,
+    payloads,
+    reconcile,
+    release,
+    rollout,
+    schedules,
+)
 from scheduling.models import DeviceRun, Execution
 from scheduling.tests import factories
 
@@ -139,6 +148,44 @@ def test_a_person_retries_what_did_not_succeed_the_lost_left_out(
     assert (again.trigger, again.caused_by, again.status) == ("retry", mixed, "running")
     assert (again.payload_sha256, again.definition) == (mixed.payload_sha256, mixed.definition)
     assert bytes(again.payload or b"") == bytes(mixed.payload or b"")
+
+
+def test_a_retry_of_software_tells_its_devices_what_it_goes_on_from(
+    admin: User, web_device: Device, signer: str
+) -> None:
+    execution = software_deployment(admin, web_device)
+    first = order_of(execution)
+    attempt(execution, "failed")
+    again = executions.retry(execution, admin)
+    assert again.definition == execution.definition
+    assert order_of(again) == {**first, "resumes": [str(execution.pk)]}
+    attempt(again, "failed")
+    resumes = order_of(executions.retry(again, admin))["resumes"]
+    assert resumes == [str(execution.pk), str(again.pk)]
+
+
+def test_where_there_is_no_room_to_say_so_it_is_retried_from_the_start(
+    admin: User, web_device: Device, signer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = software_deployment(admin, web_device)
+    attempt(execution, "failed")
+    payload = bytes(execution.payload or b"")
+    monkeypatch.setattr(opening, "MAX_PAYLOAD_BYTES", len(payload) + 50)
+    assert bytes(executions.retry(execution, admin).payload or b"") == payload
+
+
+def software_deployment(admin: User, device: Device) -> Execution:
+    source = {"os": "linux", "format": "apt", "package_name": "tool"}
+    entry = factories.software(admin, sources=[source])
+    payload = {"software_ids": [str(entry.pk)], "action": "install"}
+    task = factories.by_hand(
+        admin, devices=[device], task_type="software_deployment", task_payload=payload
+    )
+    return schedules.execute(task, admin)
+
+
+def order_of(execution: Execution) -> dict[str, Any]:
+    return dict(payloads.from_bytes(bytes(execution.payload or b"")))
 
 
 def test_the_lost_are_retried_when_they_are_named(mixed: Execution, admin: User) -> None:

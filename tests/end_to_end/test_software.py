@@ -193,6 +193,26 @@ def test_a_retry_goes_on_with_the_step_that_failed(
     assert (tmp_path / "first").read_text() == "x\n"
 
 
+def test_so_does_a_retry_by_a_person(system: RunningSystem, deployed: Run, tmp_path: Path) -> None:
+    count = f"#!/bin/sh\necho x >> {tmp_path}/first\n"
+    first = in_catalogue(
+        system, "Counted", "1", format="sh", file_id=upload(system, "first.sh", count.encode())
+    )
+    broken = f"#!/bin/sh\ntest -e {tmp_path}/mended\n"
+    second = in_catalogue(
+        system, "Broken", "1", format="sh", file_id=upload(system, "second.sh", broken.encode())
+    )
+    run = deployed("install", first, second)
+    assert (run["status"], states(run)) == ("failed", ["installed", "failed"]), run
+    for found in (["already installed", "failed"], ["already installed", "installed"]):
+        execution = run["execution_id"]
+        again = system.post(f"/api/schedule/executions/{execution}/retry", status=202)
+        run = last_run(system, again["id"])
+        assert states(run) == found, run
+        (tmp_path / "mended").touch()
+    assert (tmp_path / "first").read_text() == "x\n"
+
+
 def test_what_has_no_source_here_or_no_room_says_so(system: RunningSystem, deployed: Run) -> None:
     elsewhere = in_catalogue(system, "Mac tool", "1", os="macos", format="brew", package_name="mac")
     run = deployed("install", elsewhere)

@@ -211,6 +211,10 @@ class Kind(ABC):
         """The order, of the same kind, that undoes this one; None where there is none."""
         return None
 
+    def resume(self, order: JsonObject, execution: str) -> JsonObject:
+        """The order of a retry of an execution that had this one; mostly the same."""
+        return order
+
     def references(self, payload: JsonObject) -> References:
         """What a parsed payload names in the catalogue: it must be there and the person's to use."""
         return References()

@@ -20,9 +20,10 @@ from .reading import Reading, file_problem, is_unstorable
 
 ACTIONS = ("install", "upgrade", "uninstall")
 MAX_SOFTWARE = 50
+MAX_RESUMED = 10
 MAX_SOURCES = 20
 _INPUT = frozenset({"software_ids", "action", "deployment_name"})
-_ORDER = frozenset({"software", "action", "deployment_name"})
+_ORDER = frozenset({"software", "action", "deployment_name", "resumes"})
 _ENTRY = frozenset({"id", "name", "version", "publisher", "requirements", "sources"})
 _COMMANDS = ("install_command", "upgrade_command", "uninstall_command", "detect_command")
 _SOURCE = frozenset(
@@ -49,7 +50,8 @@ class SoftwareDeployment(Kind):
 
     def accept(self, order: object) -> JsonObject:
         reading = _Reading.of(order)
-        return reading.finished({"software": reading.entries(), **reading.options()}, _ORDER)
+        taken = {"software": reading.entries(), **reading.options(), "resumes": reading.resumes()}
+        return reading.finished(taken, _ORDER)
 
     def references(self, payload: JsonObject) -> References:
         return References(software=tuple(payload["software_ids"]))
@@ -61,6 +63,9 @@ class SoftwareDeployment(Kind):
             named = set(payload["software_ids"])
             entries = [one for one in reversed(entries) if one["id"] in named]
         return {"software": entries} | {n: v for n, v in payload.items() if n != "software_ids"}
+
+    def resume(self, order: JsonObject, execution: str) -> JsonObject:
+        return {**order, "resumes": [*order.get("resumes", ()), execution][-MAX_RESUMED:]}
 
     def files(self, order: JsonObject) -> tuple[str, ...]:
         sources = [source for one in order["software"] for source in one["sources"]]
@@ -119,6 +124,9 @@ class _Reading(Reading):
             "action": self.choice("action", dict.fromkeys(ACTIONS)),
             "deployment_name": self.title("deployment_name", 200),
         }
+
+    def resumes(self) -> list[str] | None:
+        return self.ids("resumes", MAX_RESUMED) if "resumes" in self.raw else None
 
     def entries(self) -> list[JsonObject]:
         entries = self.raw.get("software")

@@ -37,8 +37,9 @@ def entry(name: str = "Tool", *, needs: JsonObject | None = None, **source: Any)
     }
 
 
-def do(action: str, context: DeviceContext, *entries: JsonObject) -> Finished:
-    return KIND.run(KIND.accept({"software": list(entries), "action": action}), context)
+def do(action: str, context: DeviceContext, *entries: JsonObject, **more: Any) -> Finished:
+    order = {"software": list(entries), "action": action, **more}
+    return KIND.run(KIND.accept(order), context)
 
 
 def states(done: Finished) -> list[str]:
@@ -119,6 +120,38 @@ def test_within_an_execution_nothing_that_worked_is_done_again(
         retry = context.another_run(execution=first.execution)
         assert states(do(action, retry, tool)) == [again]
     assert log.read_text() == "in\nout\n"
+
+
+def test_a_retry_repeats_nothing_that_worked_in_what_it_resumes(
+    context: DeviceContext, tmp_path: Path
+) -> None:
+    log, mended = tmp_path / "log", tmp_path / "mended"
+    one = entry("One", install_command=f"echo one >> {log}")
+    two = entry("Two", install_command=f"test -e {mended} && echo two >> {log}")
+    three = entry("Three", install_command=f"test -e {mended}/3")
+    first, second, third = (context.another_run() for _number in range(3))
+    assert states(do("install", first, one, two, three)) == ["installed", "failed"]
+    mended.mkdir()
+    resumes = [first.execution]
+    done = do("install", second, one, two, three, resumes=resumes)
+    assert states(done) == ["already installed", "installed", "failed"]
+    (mended / "3").touch()
+    resumes = [first.execution, second.execution]
+    done = do("install", third, one, two, three, resumes=resumes)
+    assert states(done) == ["already installed", "already installed", "installed"]
+    assert log.read_text() == "one\ntwo\n"
+
+
+def test_a_retry_of_what_succeeded_does_all_of_it_anew(
+    context: DeviceContext, tmp_path: Path
+) -> None:
+    tool = entry(install_command="true")
+    never = entry("Two", install_command="exit 3")
+    failed, succeeded = context.another_run(), context.another_run()
+    do("install", failed, tool, never)
+    assert do("install", succeeded, tool, resumes=[failed.execution]).succeeded
+    resumes = [failed.execution, succeeded.execution]
+    assert states(do("install", context.another_run(), tool, resumes=resumes)) == ["installed"]
 
 
 def test_what_it_needs_is_looked_at_first(context: DeviceContext, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
@@ -171,6 +172,10 @@ SOURCE = "software.0.sources.0"
     [
         ("action", "-"),
         ("action", "destroy"),
+        ("resumes", []),
+        ("resumes", ID),
+        ("resumes", ["../journal"]),
+        ("resumes", [ID] * 11),
         ("software", []),
         ("software", {}),
         ("software.0", "x"),
@@ -201,6 +206,15 @@ def test_a_device_refuses_a_wrong_order_for_software(path: str, value: object) -
     with pytest.raises(PayloadError):
         SOFTWARE.accept(changed(path, value))
     SOFTWARE.accept(changed("action", "upgrade"))
+
+
+def test_the_order_of_a_retry_names_what_it_goes_on_from() -> None:
+    order = changed("action", "upgrade")
+    ids = [str(uuid4()) for _number in range(12)]
+    for one in ids:
+        order = SOFTWARE.resume(order, one)
+        assert SOFTWARE.accept(order) == order
+    assert order == {**changed("action", "upgrade"), "resumes": ids[-10:]}
 
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="/\0\n"), min_size=1, max_size=20)
