@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -108,11 +107,11 @@ def release_claims() -> int:
 
 
 class InTurn:
-    """A step over so many rows a round that goes on where the last round ended: those that wait for
-    a device for days do not keep it from the others."""
+    """A step over so many rows a round that goes on where the last round ended: neither those that
+    wait for a device for days nor one that fails each time keep it from the others."""
 
     def __init__(
-        self, name: str, rows: Callable[[], QuerySet[Any]], take: Callable[[Sequence[UUID]], object]
+        self, name: str, rows: Callable[[], QuerySet[Any]], take: Callable[[UUID], object]
     ) -> None:
         self.__name__ = name
         self._rows, self._take = rows, take
@@ -121,8 +120,16 @@ class InTurn:
     def __call__(self) -> int:
         rows = self._rows().order_by("pk").values_list("pk", flat=True)
         ids = list(rows.filter(pk__gt=self._after)[:AT_ONCE] if self._after else rows[:AT_ONCE])
-        self._take(ids)
-        self._after = ids[-1] if len(ids) == AT_ONCE else None
+        for row in ids:
+            self._after = row
+            try:
+                self._take(row)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:
+                log.exception("reconcile_row_failed", step=self.__name__, row=str(row))
+        if len(ids) < AT_ONCE:
+            self._after = None
         return len(ids)
 
 
@@ -131,19 +138,13 @@ def _queueing() -> QuerySet[ScheduledTask]:
     return ScheduledTask.objects.filter(pk__in=queued.values("task"))
 
 
-def _release_queued(task_ids: Sequence[UUID]) -> None:
-    for task_id in task_ids:
-        opening.release_queued(task_id)
-
-
 def _running() -> QuerySet[ScheduledTask]:
     """Tasks that say they are, which may have ceased to be true."""
     return ScheduledTask.objects.filter(status=ScheduledTask.Status.RUNNING)
 
 
-def _settle(task_ids: Sequence[UUID]) -> None:
-    for task_id in task_ids:
-        settling.settle_task(task_id)
+def _advance(execution_id: UUID) -> None:
+    rollout.advance_all([execution_id], skip_locked=True)
 
 
 def open_dependents() -> int:
@@ -201,9 +202,9 @@ STEPS: tuple[Callable[[], int], ...] = (
     skip_forbidden,
     lose,
     release_claims,
-    InTurn("advance", Execution.objects.under_way, partial(rollout.advance_all, skip_locked=True)),
-    InTurn("release_queue", _queueing, _release_queued),
-    InTurn("settle_tasks", _running, _settle),
+    InTurn("advance", Execution.objects.under_way, _advance),
+    InTurn("release_queue", _queueing, opening.release_queued),
+    InTurn("settle_tasks", _running, settling.settle_task),
     open_dependents,
     refresh_groups,
     update_agents,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from devices.models import Device, DeviceGroup
@@ -153,9 +154,30 @@ def test_every_execution_has_its_turn(admin: User, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(reconcile, "AT_ONCE", 2)
     task = factories.task(admin, overlap_policy="allow")
     made = sorted(factories.execution(task).pk for _number in range(5))
-    turn = reconcile.InTurn("test", Execution.objects.under_way, seen.extend)
+    turn = reconcile.InTurn("test", Execution.objects.under_way, seen.append)
     assert [turn() for _number in range(4)] == [2, 2, 1, 2]
     assert seen == [*made, *made[:2]]
+
+
+@pytest.mark.parametrize("error", [ValueError("one that always fails"), OperationalError("gone")])
+def test_one_that_always_fails_keeps_no_other_from_its_turn(
+    admin: User, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(reconcile, "AT_ONCE", 2)
+    task = factories.task(admin, overlap_policy="allow")
+    first, *others = sorted(factories.execution(task).pk for _number in range(5))
+    seen: list[Any] = []
+
+    def take(pk: Any) -> None:
+        if pk == first:
+            raise error
+        seen.append(pk)
+
+    turn = reconcile.InTurn("test", Execution.objects.under_way, take)
+    for _number in range(3):
+        with suppress(OperationalError):
+            turn()
+    assert seen == others
 
 
 def test_it_starts_what_is_queued_behind_an_ended_execution(
