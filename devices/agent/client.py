@@ -42,6 +42,7 @@ _OPEN_SECONDS = 20.0
 _CLOSE_SECONDS = 3.0
 _GIVE_BACK_SECONDS = 3.0
 _GOOD_SESSION_SECONDS = 10.0
+_TIDY_SECONDS = 3_600.0
 _FENCED_OFTEN = 3
 _FENCED_WITHIN_SECONDS = 600.0
 
@@ -83,13 +84,14 @@ class Agent:
         self._runs.resume()
         updating.serves(self._state)
         life = asyncio.get_running_loop().create_task(self._live())
+        tidying = asyncio.get_running_loop().create_task(self._tidy())
         stopped = asyncio.get_running_loop().create_task(self._stop.wait())
         await asyncio.wait({life, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if self._session is not None and self._failure is None:
             await self._session.give_back(_GIVE_BACK_SECONDS)
-        for task in (life, stopped):
+        for task in (life, tidying, stopped):
             task.cancel()
-        await asyncio.gather(life, stopped, return_exceptions=True)
+        await asyncio.gather(life, tidying, stopped, return_exceptions=True)
         await self._runs.close()
         self._journal.close()
         os.close(self._lock)
@@ -156,6 +158,12 @@ class Agent:
                 self._tries += 1
         except Exception as problem:
             self._fail(problem)
+
+    async def _tidy(self) -> None:
+        """Whether there is a connection or not."""
+        while True:
+            await asyncio.sleep(_TIDY_SECONDS)
+            self._runs.tidy()
 
     async def _connect_once(self) -> None:
         # Read each time: `deployx-agent trust` may have changed it.

@@ -79,6 +79,10 @@ class Runs:
         self._supervisor.sweep()
         self._supervisor.adopt()
 
+    def tidy(self) -> None:
+        """Now and then."""
+        self._transfers.sweep()
+
     async def close(self) -> None:
         self.detach()
         await self._supervisor.close()
@@ -277,6 +281,7 @@ class Runs:
         now = self._clock.now()
         assert now is not None
         try:
+            self._transfers.make_room()
             order = grants.check(grant, self._server, self._settings, self._state, now)
             until = order.terms.not_after
             entry = self._journal.claim(grant.run, grant.terms, grant.payload, until)

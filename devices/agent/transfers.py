@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import random
+import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -70,15 +71,25 @@ class Transfers:
                 answer.set_exception(Never(f"the server does not give it: {reason}"))
         return bool(waiting)
 
-    def sweep(self) -> None:
-        """Forgets files that no run has and nobody asked for since a day."""
-        if not self._cache.exists():
-            return
-        for path in self._cache.iterdir():
-            found = path.stat()
-            is_idle = time.time() - found.st_mtime > _KEPT_SECONDS
-            if is_idle and (path.suffix == ".part" or found.st_nlink == 1):
-                path.unlink(missing_ok=True)
+    def sweep(self, kept_seconds: float = _KEPT_SECONDS) -> None:
+        """Forgets files that no run has or waits for and nobody asked for since then."""
+        with contextlib.suppress(OSError):
+            for path in self._cache.iterdir():
+                with contextlib.suppress(OSError):
+                    self._forget(path, time.time() - kept_seconds)
+
+    def _forget(self, path: Path, asked_before: float) -> None:
+        lock = self._locks.get(path.stem)
+        found = path.stat()
+        is_ours_alone = path.suffix == ".part" or found.st_nlink == 1
+        if is_ours_alone and found.st_mtime < asked_before and not (lock and lock.locked()):
+            path.unlink()
+
+    def make_room(self, needed: int = 0) -> None:
+        """Where the disk is short of room for that, what was only kept for later runs goes."""
+        free = shutil.disk_usage(self._cache.parent).free
+        if free - needed < self._settings.min_free_bytes:
+            self.sweep(kept_seconds=0.0)
 
     @contextlib.asynccontextmanager
     async def serving(self, run: str, folder: Path, files: Sequence[str]) -> AsyncIterator[None]:
@@ -146,6 +157,7 @@ class Transfers:
 
     async def _download(self, url: str, path: Path, wish: Wish) -> None:
         await asyncio.to_thread(path.parent.mkdir, exist_ok=True, mode=0o700)
+        self.make_room(wish.size or 0)
         address, headers = self._call(url)
         wanted = Wanted(wish.sha256, wish.size, self._settings.min_free_bytes)
         is_wanted = threading.Event()
