@@ -101,7 +101,14 @@ def files_dir(disk: SmallDisk, settings: Any) -> Path:
 
 
 @pytest.mark.django_db
-def test_an_upload_goes_on_once_there_is_room(disk: SmallDisk, files_dir: Path) -> None:
+@pytest.mark.parametrize(
+    ("free_bytes", "says"),
+    [(0, "no room for it"), (-(2**30), "No space left on device")],
+    ids=["looked at before", "told by the disk"],
+)
+def test_an_upload_goes_on_once_there_is_room(
+    disk: SmallDisk, files_dir: Path, settings: Any, free_bytes: int, says: str
+) -> None:
     user = factories.person("operator")
     with pytest.raises(InvalidInput, match="no room"):
         files.create(user, {"name": "a"}, iter([CONTENT]), len(CONTENT))
@@ -110,7 +117,8 @@ def test_an_upload_goes_on_once_there_is_room(disk: SmallDisk, files_dir: Path) 
     upload = uploads.append(upload, 0, iter([CONTENT[:MIB]]), MIB)
     disk.fill(MIB)
     rest = len(CONTENT) - MIB
-    with pytest.raises(Unavailable, match="No space left on device"):
+    settings.DEPLOYX_FILES_FREE_BYTES = free_bytes
+    with pytest.raises(Unavailable, match=says):
         uploads.append(upload, MIB, iter([CONTENT[MIB:]]), rest)
     assert disk.free_bytes == MIB
     assert not StoredFile.objects.exists()
