@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from accounts.pages import identifier
 from devices.models import Device, DeviceGroup
-from scheduling import clock, planning, schedules, targets, task_filters
+from scheduling import clock, dependencies, planning, schedules, targets, task_filters
 from scheduling.models import DeviceRun, ScheduledTask
 
 if TYPE_CHECKING:
@@ -43,12 +43,13 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What many tasks touch: the devices they target now, each counted once, and the devices on
-    which something of theirs is under way."""
+    """What many tasks touch: the devices they target now, each counted once, the devices on which
+    something of theirs is under way, and the other tasks that start after one of them."""
 
     tasks: int
     reach: targets.Reach
     running: int
+    dependents: int
 
 
 @dataclass(slots=True)
@@ -85,7 +86,8 @@ def extent(tasks: Sequence[ScheduledTask]) -> Extent:
     groups = {one for task in tasks for one in task.group_ids}
     running = DeviceRun.objects.filter(execution__task__in=[task.pk for task in tasks]).unended()
     number = running.aggregate(devices=Count("device", distinct=True))["devices"]
-    return Extent(len(tasks), targets.reach(devices, groups), number)
+    dependents = dependencies.lost_with(tasks).values("task").distinct()
+    return Extent(len(tasks), targets.reach(devices, groups), number, dependents.count())
 
 
 def carry_out(tasks: Sequence[ScheduledTask], change: Change) -> Outcome:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
-from django.db.models import Case, CharField, Exists, F, OuterRef, Prefetch, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Prefetch, QuerySet, When
 from django.utils.translation import gettext as _
 
 from accounts import fields
@@ -45,6 +45,11 @@ def named(user: User) -> Prefetch[str]:
     return Prefetch(
         "dependencies", TaskDependency.objects.annotate(parent_name=name).order_by("pk")
     )
+
+
+def lost_with(tasks: Collection[ScheduledTask]) -> QuerySet[TaskDependency]:
+    """What starts other tasks after one of these, and goes where these are deleted."""
+    return TaskDependency.objects.filter(parent__in=tasks).exclude(task__in=tasks)
 
 
 def require_few(given: list[Any]) -> None:

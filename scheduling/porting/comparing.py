@@ -12,8 +12,8 @@ from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
 from devices.models import Device, DeviceGroup
-from scheduling import definitions, planning
-from scheduling.models import DeviceRun, Execution, ScheduledTask, TaskDependency
+from scheduling import definitions, dependencies, planning
+from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.porting import checking
 from scheduling.porting.checking import Checked
 from scheduling.porting.linking import Link, Ref, Target
@@ -148,8 +148,9 @@ def _dependents(
 ) -> Mapping[UUID, list[str]]:
     """The names of tasks that would no longer start after one of these; what the document says of
     its own is among its changes."""
-    links = TaskDependency.objects.filter(parent__in=gone).exclude(task__in=gone)
-    links = links.exclude(task__in=[one.task.pk for one in targets if one.task])
+    links = dependencies.lost_with(gone).exclude(
+        task__in=[one.task.pk for one in targets if one.task]
+    )
     visible = set(
         ScheduledTask.objects.visible_to(user)
         .filter(pk__in=links.values("task"))

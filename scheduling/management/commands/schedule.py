@@ -196,6 +196,13 @@ class Command(VerbCommand):
             " cancelled; its %(executions)s executions stay readable. Go on? [y/N] "
         )
         words = {"name": task.name, "running": running, "executions": task.executions.count()}
+        if number := dependencies.lost_with([task]).count():
+            said = ngettext(
+                "%(n)s task no longer starts after it.",
+                "%(n)s tasks no longer start after it.",
+                number,
+            )
+            self._err.print(said % {"n": number})
         self._err.print(rendering.text(question % words), end="")
         try:
             return input().strip().lower() in ("y", "yes")

@@ -134,6 +134,17 @@ def test_delete_names_what_it_destroys_and_asks(
     assert not ScheduledTask.objects.filter(pk=task.pk).exists()
 
 
+def test_delete_counts_what_no_longer_starts_after_it(
+    schedule: Schedule, admin: User, task: ScheduledTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builtins, "input", lambda *arguments: "n")
+    assert "after it" not in schedule("delete", task.pk).err
+    after = [{"task_id": str(task.pk), "on": "success"}]
+    for _number in range(2):
+        factories.by_hand(admin, depends_on=after)
+    assert "2 tasks no longer start after it." in schedule("delete", task.pk).err
+
+
 def test_delete_without_anybody_to_ask_deletes_nothing(
     schedule: Schedule, task: ScheduledTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

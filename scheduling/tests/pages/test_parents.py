@@ -195,3 +195,23 @@ def test_a_search_finds_ones_own_tasks_and_nothing_is_offered_before(
     assert [one.name for one in picker.found] == ["Disk space"]
     assert [(one.name, one.option) for one in picker.chosen] == [("Report", "failure")]
     assert '<option value="failure" selected>' in answer.content.decode()
+
+
+def test_deleting_a_task_counts_what_no_longer_starts_after_it(
+    as_operator: Client, operator: User, web_group: DeviceGroup, task: ScheduledTask
+) -> None:
+    address = f"/tasks/{task.pk}/delete"
+    assert "after it" not in shown(as_operator, address)
+    for said in ("1 task no longer starts after it.", "2 tasks no longer start after it."):
+        factories.by_hand(operator, groups=[web_group], depends_on=after(task))
+        assert said in shown(as_operator, address)
+
+
+def test_deleting_several_counts_each_other_task_once(
+    as_operator: Client, operator: User, web_group: DeviceGroup, task: ScheduledTask
+) -> None:
+    second = factories.by_hand(operator, groups=[web_group], depends_on=after(task))
+    address = f"/tasks/bulk/delete?task={task.pk}&task={second.pk}"
+    assert "after one of them" not in shown(as_operator, address)
+    factories.by_hand(operator, groups=[web_group], depends_on=after(task, second))
+    assert "1 other task no longer starts after one of them." in shown(as_operator, address)
