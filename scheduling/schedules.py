@@ -133,14 +133,19 @@ def resume(task: ScheduledTask, user: User) -> ScheduledTask:
 
 @transaction.atomic
 def delete(task: ScheduledTask, user: User) -> None:
-    """Deletes the task; what is under way is cancelled, its executions stay readable."""
-    task = _locked(task)
+    """Deletes the task; what is under way is cancelled, its executions stay readable. Tasks that ran
+    after it stay, and no longer do."""
+    task, dependents = _locked_with_dependents(task)
+    before = {one.pk: changes.snapshot(one) for one in dependents}
     for execution in task.executions.unended().select_for_update():
         cancelling.cancel(execution, user)
     periodic_task = task.periodic_task
     task_id = task.pk
     task.delete()
     mirror.remove(periodic_task)
+    for one in dependents:
+        changes.edited(one, user, before[one.pk])
+        opening.save(one)
     live.changed("task", [task_id], known_to=[task.user_id])
     log.info("task_deleted", task=str(task_id), user=user.pk)
 
@@ -259,6 +264,17 @@ def _insert(
 def _locked(task: ScheduledTask) -> ScheduledTask:
     # Not against foreign keys: a task that comes to depend on this one waits for nobody.
     return ScheduledTask.objects.select_for_update(no_key=True).get(pk=task.pk)
+
+
+def _locked_with_dependents(task: ScheduledTask) -> tuple[ScheduledTask, list[ScheduledTask]]:
+    """The task, and those that run after it. Raises DoesNotExist."""
+    wanted = [task.pk, *task.dependents.values_list("task", flat=True)]
+    # By their ids, as everybody who locks several.
+    rows = ScheduledTask.objects.select_for_update(no_key=True).filter(pk__in=wanted)
+    locked = rows.order_by("pk").in_bulk()
+    if task.pk not in locked:
+        raise ScheduledTask.DoesNotExist
+    return locked.pop(task.pk), list(locked.values())
 
 
 def _write_dependencies(

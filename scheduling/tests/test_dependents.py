@@ -210,3 +210,25 @@ def test_late_evidence_opens_no_dependent_and_takes_none_away(admin: User) -> No
         "success": 0,
         "failure": 1,
     }
+
+
+def test_what_ran_after_a_deleted_task_alone_has_nothing_left_to_come(
+    parent: ScheduledTask, admin: User
+) -> None:
+    child, other = child_of(parent, "success"), factories.task(admin)
+    depends_on = [{"task_id": str(one.pk), "on": "success"} for one in (parent, other)]
+    kept = factories.by_hand(admin, depends_on=depends_on)
+    schedules.delete(parent, admin)
+    child.refresh_from_db()
+    kept.refresh_from_db()
+    assert (child.status, kept.status) == ("completed", "pending")
+
+
+def test_a_task_says_who_deleted_what_it_ran_after(parent: ScheduledTask, admin: User) -> None:
+    child = child_of(parent, "success")
+    schedules.delete(parent, admin)
+    change = child.changes.first()
+    assert change is not None
+    assert change.user == admin
+    (field,) = change.fields
+    assert (field["field"], field["removed"]["count"]) == ("depends_on", 1)
