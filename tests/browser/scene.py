@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from accounts import tokens
+from accounts.uuid7 import uuid7
 from devices import enrollment, keys
 from devices.agent import kinds
 from devices.models import Device, DeviceGroup
@@ -118,7 +119,8 @@ def _of_the_catalogue(admin: User, group: DeviceGroup, device: Device) -> list[s
     entry = factories.software(
         admin, sources=[deb], category="Office", dependency_ids=[str(needed.pk)]
     )
-    inventory.note(device.pk, {"installed": [{"name": "Tool", "version": "1.0"}]}, timezone.now())
+    said = {"installed": [{"name": "Tool", "version": "1.0"}]}
+    inventory.note(device.pk, uuid7(), said, timezone.now())
     payload = {"file_ids": [str(file.pk)], "target_path": "/etc/motd"}
     task = factories.task(admin, groups=[group], task_type="file_deployment", task_payload=payload)
     execution = factories.execution(task)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from accounts import tokens
+from accounts.uuid7 import uuid7
 from devices import enrollment, keys
 from devices.models import Device, DeviceGroup
 from scheduling import heartbeats, inventory, progress, schedules, templates
@@ -270,5 +271,5 @@ def _catalogue(admin: User, fleet: Fleet) -> tuple[str, str]:
     )  # fmt: skip
     for device in of(fleet.kiosks)[:5]:
         said = {"installed": [{"name": "Browser", "version": "128.0"}]}
-        inventory.note(device.pk, said, timezone.now())
+        inventory.note(device.pk, uuid7(), said, timezone.now())
     return str(motd.pk), str(entry.pk)
