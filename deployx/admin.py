@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy
 from django_celery_beat.admin import PeriodicTaskForm
 from django_celery_beat.models import (
@@ -22,6 +23,7 @@ from django_celery_results.models import GroupResult, TaskResult
 from accounts.administration import CappedPaginator, ReadOnlyAdmin, VisibleAdmin, link_to
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
     from django.http import HttpRequest
     from django.utils.safestring import SafeString
 
@@ -71,24 +73,43 @@ class ScheduleAdmin(VisibleAdmin):
         return False
 
 
+class InUse(admin.SimpleListFilter):
+    """Whether a periodic task goes by it."""
+
+    title = gettext_lazy("use")
+    parameter_name = "in_use"
+
+    def lookups(self, *args: Any) -> list[tuple[str, Any]]:
+        return [("yes", gettext_lazy("in use")), ("no", gettext_lazy("not in use"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        used = Exists(PeriodicTask.objects.filter(crontab=OuterRef("pk")))
+        chosen = {"yes": used, "no": ~used}.get(self.value() or "")
+        return queryset if chosen is None else queryset.filter(chosen)
+
+
 class CrontabAdmin(ScheduleAdmin):
     list_display = ("id", "minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+    list_filter = (InUse,)
     search_fields = ("minute", "hour")
 
 
 class ClockedAdmin(ScheduleAdmin):
     list_display = ("id", "clocked_time")
     list_filter = ("clocked_time",)
+    search_fields = ("clocked_time",)
 
 
 class IntervalAdmin(ScheduleAdmin):
     list_display = ("id", "every", "period")
     list_filter = ("period",)
+    search_fields = ("every", "period")
 
 
 class SolarAdmin(ScheduleAdmin):
     list_display = ("id", "event", "latitude", "longitude")
     list_filter = ("event",)
+    search_fields = ("event", "latitude", "longitude")
 
 
 class TaskResultAdmin(ReadOnlyAdmin):

@@ -257,6 +257,7 @@ class AgentReleaseAdmin(ReadOnlyAdmin):
     """The agents' wheels that were signed; the signed terms are the devices' to judge."""
 
     list_display = ("version", "sha256", "key_id", "signed_at")
+    list_filter = ("signed_at",)
     search_fields = ("version", "sha256__startswith")
     fields = ("version", "sha256", "key_id", "signed_at")
     readonly_fields = fields

@@ -1,5 +1,5 @@
 """The admin's pages of tasks, which people may write there, and of their history, which nobody may."""
 
-from scheduling.admin import catalogue, history, tasks, templates
+from scheduling.admin import catalogue, devices, history, tasks, templates
 
-__all__ = ["catalogue", "history", "tasks", "templates"]
+__all__ = ["catalogue", "devices", "history", "tasks", "templates"]

@@ -146,6 +146,7 @@ class ExecutionBlobAdmin(ReadOnlyAdmin):
     list_display = ("blob", "execution")
     list_select_related = ("blob", "execution")
     search_fields = ("blob__sha256__startswith",)
+    list_filter = ("execution__status", "execution__created_at")
     fields = ("blob_link", "execution_link")
     readonly_fields = fields
 

@@ -28,10 +28,7 @@ if TYPE_CHECKING:
 
 @admin.register(Execution)
 class ExecutionAdmin(ReadOnlyAdmin):
-    list_display = (
-        "id", "task_name", "status", "trigger", "opened_by", "scheduled_for", "created_at",
-        "completed_at",
-    )  # fmt: skip
+    list_display = ("task_name", "status", "trigger", "created_at", "completed_at")
     list_filter = ("status", "trigger", "opened_by", "task_type", "created_at")
     search_fields = ("task_name", "id__startswith")
     fields = (
@@ -80,10 +77,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
 class DeviceRunAdmin(ReadOnlyAdmin):
     """Without its signed terms: they are the device's to judge."""
 
-    list_display = (
-        "id", "device_name", "status", "attempt", "wave", "exit_code", "queued_at", "started_at",
-        "finished_at",
-    )  # fmt: skip
+    list_display = ("device_name", "status", "exit_code", "started_at", "finished_at")
     list_filter = ("status", "was_lost", "is_last_attempt", "output_truncated", "created_at")
     search_fields = ("device_name", "id__startswith")
     fields = (
@@ -101,7 +95,8 @@ class DeviceRunAdmin(ReadOnlyAdmin):
         return super().visible(user).defer("terms", "signature")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return lookup == "execution__id__exact" or super().lookup_allowed(lookup, value, request)
+        ours = ("execution__id__exact", "device__id__exact")
+        return lookup in ours or super().lookup_allowed(lookup, value, request)
 
     @admin.display(description=gettext_lazy("Execution"))
     def execution_link(self, run: DeviceRun) -> SafeString | str:
@@ -165,6 +160,7 @@ class OutputChunkAdmin(_OutputAdmin):
 @admin.register(OutputGap)
 class OutputGapAdmin(_OutputAdmin):
     list_display = ("id", "run", "offset", "bytes")
+    list_filter = ("run__status", "run__created_at")
     fields = ("run_link", "offset", "bytes")
     readonly_fields = fields
 

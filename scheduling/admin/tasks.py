@@ -17,6 +17,7 @@ from accounts.administration import (
     person,
 )
 from accounts.rights import is_administrator
+from devices.models import Device, DeviceGroup
 from scheduling import schedules
 from scheduling.admin.forms import DependenciesForm, ReadableJSONField, TaskForm
 from scheduling.models import Execution, ScheduledTask, TaskChange, TaskDependency
@@ -36,6 +37,7 @@ WHEN = (
     "recurrence_type", "recurrence_config", "time_zone", "start_at", "end_at", "max_runs",
     "jitter_seconds", "excluded_dates",
 )  # fmt: skip
+WHERE = ("device_ids", "its_devices", "group_ids", "its_groups")
 HOW = (
     "timeout_seconds", "offline_policy", "expires_after_seconds", "overlap_policy",
     "misfire_policy", "misfire_grace_seconds", "rollout", "retry",
@@ -45,6 +47,8 @@ PLAN = (
     "last_execution_status", "execution_count", "scheduled_run_count", "its_executions",
     "its_changes", "mirrored_as", "created_at", "updated_at",
 )  # fmt: skip
+# An address takes no more of their ids.
+MOST_LED_TO = 100
 
 
 class DependencyInline(DependencyBase):
@@ -83,18 +87,17 @@ class ScheduledTaskAdmin(VisibleAdmin):
     form = TaskForm
     inlines: ClassVar = [DependencyInline]
     list_display = (
-        "name", "status", "task_type", "recurrence_type", "next_run_time", "last_execution_status",
-        "user",
+        "name", "status", "recurrence_type", "next_run_time", "last_execution_status", "user",
     )  # fmt: skip
     list_filter = ("status", "task_type", "recurrence_type", "ad_hoc", "created_at")
     search_fields = ("name", "description", "id__startswith")
     autocomplete_fields = ("user",)
-    readonly_fields = PLAN
+    readonly_fields = (*PLAN, "its_devices", "its_groups")
     fieldsets = (
         (None, {"fields": ("name", "description", "tags", "user")}),
         (gettext_lazy("What"), {"fields": ("task_type", "task_payload")}),
         (gettext_lazy("When"), {"fields": WHEN}),
-        (gettext_lazy("Where"), {"fields": ("device_ids", "group_ids")}),
+        (gettext_lazy("Where"), {"fields": WHERE}),
         (gettext_lazy("How"), {"fields": HOW}),
         (gettext_lazy("Plan"), {"fields": PLAN}),
     )
@@ -109,7 +112,7 @@ class ScheduledTaskAdmin(VisibleAdmin):
     ) -> tuple[str, ...]:
         """A new task is its maker's; the kind never changes; administrators hand tasks over."""
         fixed = ["user"] if obj is None or not is_administrator(person(request)) else []
-        return (*PLAN, *fixed, *(["task_type"] if obj is not None else []))
+        return (*self.readonly_fields, *fixed, *(["task_type"] if obj is not None else []))
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any
@@ -163,6 +166,14 @@ class ScheduledTaskAdmin(VisibleAdmin):
         verb = partial(schedules.execute, user=person(request))
         for_each(request, queryset, verb, _("%s tasks were started."))
 
+    @admin.display(description=gettext_lazy("Devices"))
+    def its_devices(self, task: ScheduledTask) -> SafeString | str:
+        return _targets(Device, task.device_ids)
+
+    @admin.display(description=gettext_lazy("Groups"))
+    def its_groups(self, task: ScheduledTask) -> SafeString | str:
+        return _targets(DeviceGroup, task.group_ids)
+
     @admin.display(description=gettext_lazy("Executions"))
     def its_executions(self, task: ScheduledTask) -> SafeString:
         return link_to_list(Execution, task.executions.count(), task__id__exact=task.pk)
@@ -174,3 +185,12 @@ class ScheduledTaskAdmin(VisibleAdmin):
     @admin.display(description=gettext_lazy("PeriodicTask"))
     def mirrored_as(self, task: ScheduledTask) -> SafeString | str:
         return link_to(task.periodic_task)
+
+
+def _targets(model: type[models.Model], ids: list[str]) -> SafeString | str:
+    """How many there are, leading to the list of them, by as many ids as an address takes."""
+    if not ids:
+        return "—"
+    number = _("%(most)s of %(n)s") % {"most": MOST_LED_TO, "n": len(ids)}
+    shown = number if len(ids) > MOST_LED_TO else len(ids)
+    return link_to_list(model, shown, id__in=",".join(ids[:MOST_LED_TO]))

@@ -139,6 +139,16 @@ def test_a_page_says_which_language_it_is_in(german_visitor: Visitor) -> None:
     expect(german_visitor.page.locator("html")).to_have_attribute("lang", "de")
 
 
+def test_the_administrations_lists_fit_beside_their_filters(
+    visitor: Visitor, pages: list[str]
+) -> None:
+    visitor.signs_in("admin")
+    visitor.page.set_viewport_size({"width": 1280, "height": 800})
+    for name in ("scheduledtask", "execution", "devicerun"):
+        table = visitor.opens(f"/admin/scheduling/{name}/").locator(".results")
+        assert table.evaluate("one => one.scrollWidth <= one.clientWidth"), name
+
+
 def test_the_administration_works_under_the_same_policy(visitor: Visitor, pages: list[str]) -> None:
     visitor.signs_in("admin")
     for path in ("/admin/", "/admin/scheduling/scheduledtask/", "/admin/auth/user/add/"):

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import ApiToken, IdempotencyKey
 from devices.models import Device, DeviceGroup, EnrollmentToken, ServerKey
+from scheduling.admin import tasks
 from scheduling.models import (
     DeviceRun,
     Execution,
@@ -169,6 +170,32 @@ def test_history_leads_from_task_to_execution_to_run_to_output(
         assert f'href="{listing}?' in page
         query = page.split(f'href="{listing}')[1].split('"')[0]
         assert str(there.pk) in office.get(listing + query).content.decode()
+
+
+def test_a_device_leads_to_its_runs(office: Client, everything: Model) -> None:
+    run = DeviceRun.objects.get()
+    page = office.get(url(Device, "change", run.device_id)).content.decode()
+    address = f"{url(DeviceRun, 'changelist')}?device__id__exact={run.device_id}"
+    assert f'href="{address}"' in page
+    assert str(run.pk) in office.get(address).content.decode()
+
+
+def test_a_task_leads_to_the_devices_and_groups_it_targets(
+    office: Client, admin: User, web_group: DeviceGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "MOST_LED_TO", 2)
+    devices = [factories.device(f"target-{number}") for number in range(3)]
+    factories.device("other")
+    task = factories.task(admin, devices=devices, groups=[web_group])
+    page = office.get(url(ScheduledTask, "change", task.pk)).content.decode()
+    for model, names, words in (
+        (Device, ["target-0", "target-1"], "2 of 3"),
+        (DeviceGroup, ["web"], "1"),
+    ):
+        address = page.split(f'">{words}</a>')[0].rsplit('href="', 1)[1]
+        assert address.startswith(f"{url(model, 'changelist')}?id__in=")
+        shown = office.get(address).context["cl"].result_list
+        assert sorted(one.name for one in shown) == names
 
 
 def test_the_admin_has_no_sign_in_of_its_own(operator: User) -> None:

@@ -14,9 +14,14 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import Model
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
-from django_celery_beat.models import ClockedSchedule, CrontabSchedule, PeriodicTask
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+)
 
 from devices.models import Device, DeviceGroup
 from scheduling.models import DeviceRun, Execution, OutputChunk, ScheduledTask
@@ -110,13 +115,31 @@ def test_no_page_costs_or_offers_more_because_there_are_many_rows(
             assert offered <= few.get(address, offered), address
 
 
-def test_every_list_can_be_searched_or_filtered() -> None:
-    dull = [
+def test_every_list_can_be_searched_and_filtered(rf: RequestFactory) -> None:
+    dull = {
         model.__name__
         for model, shown in admin.site._registry.items()
-        if not shown.search_fields and not shown.list_filter
-    ]
-    assert dull == ["Installation"]  # there is one row of it
+        if not shown.get_search_fields(rf.get("/")) or not shown.list_filter
+    }
+    # There is one installation, and nothing to tell the groups of Django's permissions apart by.
+    assert dull == {"Installation", "Group"}
+
+
+def test_schedules_are_found_by_what_they_say_and_by_whether_they_are_used(
+    office: Client, db: None
+) -> None:
+    used, unused = (CrontabSchedule.objects.create(minute=one) for one in ("5", "6"))
+    PeriodicTask.objects.create(name="other", task="t", crontab=used)
+    every = [IntervalSchedule.objects.create(every=one, period="days") for one in (70, 8)]
+    at = [ClockedSchedule.objects.create(clocked_time=f"202{one}-03-01T00:00Z") for one in "67"]
+
+    def found(model: type[Model], query: str) -> list[Model]:
+        return list(office.get(url(model, "changelist") + query).context["cl"].result_list)
+
+    assert found(CrontabSchedule, "?in_use=yes") == [used]
+    assert found(CrontabSchedule, "?in_use=no") == [unused]
+    assert found(IntervalSchedule, "?q=70") == every[:1]
+    assert found(ClockedSchedule, "?q=2027-03") == at[1:]
 
 
 def test_whatever_is_kept_is_shown() -> None:
