@@ -77,9 +77,13 @@ class Step:
         way = self.way.detect
         if way is None:
             return None
-        code, printed = self._ask(way(self._subject()))
+        subject = self._subject()
+        code, printed = self._ask(way(subject))
+        if code != 0:
+            return None
         lines = printed.decode(errors="replace").splitlines()
-        return version_in(self.source["format"], lines) if code == 0 else None
+        version = version_in(self.source["format"], lines, subject.package)
+        return version and version[:_MOST_VERSION]
 
     def act(self, action: str) -> None:
         """Runs the action's command. Raises Failed, NotFetched, Stopped."""
@@ -92,6 +96,8 @@ class Step:
         is_placed = given is not None or self.source["format"] == "tarball"
         try:
             directory = self._directory() if is_placed else None
+            if given is None and action != "uninstall":
+                self._refresh()
             argv = self._shell(given) if given is not None else way(self._subject())
             variables = {**APT_ENVIRONMENT, **self._environment()}
             self.exit_code = self.context.execute(
@@ -100,6 +106,13 @@ class Step:
         except CannotStart as problem:
             raise Failed(str(problem), _CANNOT_START) from None
         self._judge()
+
+    def _refresh(self) -> None:
+        """Once a run. Where a repository does not answer, what was known of it may do."""
+        done = self.context.scratch / f"refreshed-{self.source['format']}"
+        if self.way.refresh is not None and not done.exists():
+            done.touch()
+            self.context.execute(self.way.refresh, environment=APT_ENVIRONMENT)
 
     def _judge(self) -> None:
         form = FORMATS[self.source["format"]]

@@ -4,6 +4,7 @@ else. Commands are lists of arguments; a name or a path comes after `--` whereve
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,13 +37,22 @@ class Subject:
 @dataclass(frozen=True, slots=True)
 class Way:
     """Each answers a command line; None: this form has no such command of its own. `named` asks a
-    package file for its package's name; the first word it prints is that name."""
+    package file for its package's name; the first word it prints is that name. `refresh` has a package
+    manager learn what there is to be had."""
 
     install: Callable[[Subject], Argv] | None = None
     upgrade: Callable[[Subject], Argv] | None = None
     uninstall: Callable[[Subject], Argv] | None = None
     detect: Callable[[Subject], Argv] | None = None
     named: Callable[[Subject], Argv] | None = None
+    refresh: Argv | None = None
+
+
+def _deb_install(one: Subject) -> Argv:
+    """Where apt is there, what the package needs comes with it; nothing is taken away for it."""
+    if shutil.which("apt-get"):
+        return [*_APT, "--no-remove", "install", "--", one.path]
+    return ["dpkg", "--force-confold", "-i", "--", one.path]
 
 
 def _deb_detect(one: Subject) -> Argv:
@@ -63,8 +73,8 @@ def _winget(*words: str) -> Callable[[Subject], Argv]:
 
 WAYS: dict[str, Way] = {
     "deb": Way(
-        install=lambda one: ["dpkg", "--force-confold", "-i", "--", one.path],
-        upgrade=lambda one: ["dpkg", "--force-confold", "-i", "--", one.path],
+        install=_deb_install,
+        upgrade=_deb_install,
         uninstall=lambda one: ["dpkg", "-r", "--", one.package],
         detect=_deb_detect,
         named=lambda one: ["dpkg-deb", "-f", one.path, "Package"],
@@ -81,6 +91,7 @@ WAYS: dict[str, Way] = {
         upgrade=lambda one: [*_APT, "install", "--only-upgrade", "--", one.package],
         uninstall=lambda one: [*_APT, "remove", "--", one.package],
         detect=_deb_detect,
+        refresh=[*_APT, "update"],
     ),
     "dnf": Way(
         install=lambda one: ["dnf", "-y", "install", "--", one.package],
@@ -102,6 +113,7 @@ WAYS: dict[str, Way] = {
             "upgrade", "--silent", "--accept-package-agreements", "--accept-source-agreements"
         ),
         uninstall=_winget("uninstall", "--silent"),
+        detect=_winget("list", "--accept-source-agreements"),
     ),
     "msi": Way(
         install=lambda one: ["msiexec", "/i", one.path, "/qn", "/norestart"],
@@ -125,11 +137,24 @@ WAYS: dict[str, Way] = {
 }
 
 
-def version_in(form: str, lines: Sequence[str]) -> str | None:
+def version_in(form: str, lines: Sequence[str], package: str) -> str | None:
     """The installed version in what a way's `detect` printed, None where that says it is not there."""
+    if form == "winget":
+        return _version_in_table(lines, package)
     words = (lines[0] if lines else "").split()
     if form in ("deb", "apt"):
         return words[1] if len(words) == 2 and words[0] == "installed" else None
     if form == "brew":
         return words[-1] if len(words) > 1 else None
     return words[0] if words else None
+
+
+def _version_in_table(lines: Sequence[str], package: str) -> str | None:
+    """winget's has a name, of which a word may be the id as well, the id, the version (perhaps as
+    `> 1.2`), and more."""
+    for line in lines:
+        words = [one for one in line.split() if one not in ("<", ">")]
+        places = [at for at, word in enumerate(words[:-1]) if word.casefold() == package.casefold()]
+        if places:
+            return words[places[-1] + 1]
+    return None

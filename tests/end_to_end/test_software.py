@@ -146,12 +146,10 @@ def test_a_debian_package_comes_is_recognised_upgraded_and_goes(
 def test_an_archive_installs_after_what_it_needs_and_wants_a_restart(
     system: RunningSystem, deployed: Run, tmp_path: Path
 ) -> None:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        script = f"echo $DEPLOYX_SOFTWARE_VERSION > {tmp_path}/tool; exit 7\n".encode()
-        member = tarfile.TarInfo("tool-1.2/install.sh")
-        member.size = len(script)
-        archive.addfile(member, io.BytesIO(script))
+    archive = packed(
+        install=f"echo $DEPLOYX_SOFTWARE_VERSION > {tmp_path}/tool; exit 7\n",
+        uninstall=f"rm {tmp_path}/tool\n",
+    )
     library = in_catalogue(
         system,
         "Library",
@@ -160,20 +158,64 @@ def test_an_archive_installs_after_what_it_needs_and_wants_a_restart(
         file_id=upload(system, "library.sh", f"#!/bin/sh\ntouch {tmp_path}/library\n".encode()),
         detect_command=f"test -e {tmp_path}/library && echo 1",
     )
-    tool = in_catalogue(
-        system,
-        "Tool",
-        "1.2",
-        needs=(library,),
-        format="tarball",
-        file_id=upload(system, "tool.tar.gz", packed.getvalue()),
-        detect_command=f"test -e {tmp_path}/tool && cat {tmp_path}/tool",
-        reboot_exit_codes=[7],
+    file = upload(system, "tool.tar.gz", archive)
+    tool, newer = (
+        in_catalogue(
+            system,
+            "Tool",
+            version,
+            needs=(library,),
+            format="tarball",
+            file_id=file,
+            detect_command=f"test -e {tmp_path}/tool && cat {tmp_path}/tool",
+            reboot_exit_codes=[7],
+        )
+        for version in ("1.2", "1.10")
     )
     run = deployed("install", tool)
     assert (run["status"], states(run)) == ("succeeded", ["installed", "installed"]), run
     assert run["detail"]["reboot_required"]
     assert states(deployed("install", tool)) == ["already installed", "already installed"]
+    assert states(deployed("upgrade", newer)) == ["already up to date", "upgraded"]
+    assert installed(system)["Tool"] == "1.10"
+    assert states(deployed("uninstall", newer)) == ["uninstalled"]
+    assert "Tool" not in installed(system)
+    assert not (tmp_path / "tool").exists()
+
+
+def packed(**scripts: str) -> bytes:
+    """An archive of one folder with these scripts in it."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w:gz") as archive:
+        for name, script in scripts.items():
+            member = tarfile.TarInfo(f"tool/{name}.sh")
+            member.size = len(script.encode())
+            archive.addfile(member, io.BytesIO(script.encode()))
+    return written.getvalue()
+
+
+def test_a_shell_installer_upgrades_and_goes_by_the_command_of_its_source(
+    system: RunningSystem, deployed: Run, tmp_path: Path
+) -> None:
+    script = f"#!/bin/sh\necho $DEPLOYX_SOFTWARE_VERSION > {tmp_path}/shell\n"
+    file = upload(system, "shell.sh", script.encode())
+    one, two = (
+        in_catalogue(
+            system,
+            "Shell tool",
+            version,
+            format="sh",
+            file_id=file,
+            uninstall_command=f"rm {tmp_path}/shell",
+            detect_command=f"test -e {tmp_path}/shell && cat {tmp_path}/shell",
+        )
+        for version in ("1.9", "1.10")
+    )
+    assert states(deployed("install", one)) == ["installed"]
+    assert states(deployed("upgrade", two)) == ["upgraded"]
+    assert installed(system)["Shell tool"] == "1.10"
+    assert states(deployed("uninstall", two)) == ["uninstalled"]
+    assert not (tmp_path / "shell").exists()
 
 
 def test_a_retry_goes_on_with_the_step_that_failed(

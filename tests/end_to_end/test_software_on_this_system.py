@@ -1,5 +1,5 @@
 """Debian's own package managers, with the commands that a source without any gets: on this very machine,
-only where DEPLOYX_TEST_SYSTEM=1, as root, and leaving it as it was."""
+only where DEPLOYX_TEST_SYSTEM=1, as root, and leaving it as it was but for apt's lists."""
 
 from __future__ import annotations
 
@@ -55,14 +55,6 @@ def version() -> str | None:
     done = subprocess.run(query, capture_output=True, text=True, check=False)
     state, _, found = done.stdout.partition(" ")
     return found if state == "installed" else None
-
-
-def refresh() -> None:
-    """What apt knows of our list alone."""
-    only = ("-o", f"Dir::Etc::sourcelist={APT_LIST}", "-o", "Dir::Etc::sourceparts=-")
-    command = ["apt-get", "-q", "update", *only, "-o", "APT::Get::List-Cleanup=0"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 def deploy(system: RunningSystem, action: str, software: str) -> dict[str, Any]:
@@ -122,11 +114,10 @@ def test_apt_takes_a_name_for_a_name(system: RunningSystem) -> None:
 
 
 def offer(repository: Path, package: bytes, number: str) -> None:
-    """A package in a repository of one folder, which apt knows at once."""
+    """A package in a repository of one folder, which apt learns of when it looks."""
     (repository / f"{NAME}_{number}_all.deb").write_bytes(package)
     (repository / "Packages").write_bytes(index_of(repository))
     APT_LIST.write_text(f"deb [trusted=yes] file:{repository} ./\n")
-    refresh()
 
 
 def index_of(repository: Path) -> bytes:

@@ -201,6 +201,26 @@ def test_what_became_of_an_older_version_is_said(
     assert (states(done), done.changed) == ([state], state != "unchanged")
 
 
+def test_apt_looks_once_a_run_what_there_is_and_goes_on_without_an_answer(
+    context: DeviceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def execute(argv: list[str], **_: Any) -> int:
+        done.append(argv[-1])
+        return 100 if argv[-1] == "update" else 0
+
+    monkeypatch.setattr(context, "execute", execute)
+    monkeypatch.setattr(
+        context,
+        "ask",
+        lambda argv, **_: (0, b"installed 1.0" if argv[-1] in done else b"not-installed "),
+    )
+    entries = [entry(name, format="apt", package_name=name) for name in ("one", "two")]
+    assert states(do("install", context, *entries)) == ["installed", "installed"]
+    assert done == ["update", "one", "two"]
+
+
 def test_a_file_that_is_no_package_is_said_to_be_none(context: DeviceContext) -> None:
     file = context.offer(b"nonsense", "tool.deb")
     done = do("install", context, entry(format="deb", file=file))
