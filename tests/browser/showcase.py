@@ -198,7 +198,7 @@ def _past(task: ScheduledTask, status: str, began: datetime, seconds: int) -> No
         completed_at=began + timedelta(seconds=seconds),
         result=progress.result_of(counts),
         scheduled_for=began,
-        trigger="scheduled",
+        trigger="schedule",
         opened_by="beat",
     )
 
