@@ -41,6 +41,8 @@ NEVER_RELEASED = timedelta(days=30)
 CLAIM_LEASE = timedelta(minutes=10)
 GRACE_TO_LOST = timedelta(hours=24)
 DEPENDENCY_WINDOW = timedelta(days=1)
+LONGEST_ROUND = timedelta(days=1)
+"""Of an advance that released while a device was revoked, with the time nobody reconciled."""
 
 
 def open_due() -> int:
@@ -71,22 +73,20 @@ def expire() -> int:
 def skip_forbidden() -> int:
     """Ends what may not start any more: its device was revoked while it was being released, or its
     execution's user has lost the device since."""
-    unstarted = DeviceRun.objects.unstarted()
-    revoked = unstarted.filter(device__revoked_at__isnull=False)
-    released = unstarted.exclude(status="pending").out_of_recovery()
-    waiting = Execution.objects.under_way()
-    return _end(revoked, "skipped", _("The device was revoked.")) + sum(
-        _end(
-            released.filter(execution__in=waiting.filter(user=user), device__isnull=False).exclude(
-                device__in=Device.objects.visible_to(user)
-            ),
-            "skipped",
-            release.right_gone(),
+    revoked = Device.objects.filter(revoked_at__gte=clock.now() - LONGEST_ROUND)
+    device_ids = list(revoked.values_list("pk", flat=True))
+    unstarted = DeviceRun.objects.filter(device__in=device_ids).unstarted()
+    skipped = _end(unstarted, "skipped", _("The device was revoked.")) if device_ids else 0
+    under_way = Execution.objects.under_way()
+    users = User.objects.filter(pk__in=under_way.values("user"))
+    for user in users.exclude(is_superuser=True, is_active=True):
+        execution_ids = list(under_way.filter(user=user).values_list("pk", flat=True))
+        released = DeviceRun.objects.filter(
+            execution__in=execution_ids, status__in=["queued", "claimed"]
         )
-        for user in User.objects.filter(pk__in=waiting.values("user")).exclude(
-            is_superuser=True, is_active=True
-        )
-    )
+        lost = released.exclude(device__in=Device.objects.visible_to(user)).out_of_recovery()
+        skipped += _end(lost, "skipped", release.right_gone())
+    return skipped
 
 
 def lose() -> int:
@@ -236,7 +236,8 @@ def _end(runs: QuerySet[DeviceRun], status: str, reason: str) -> int:
     ended = 0
     for _number in range(MOST_BATCHES):
         with transaction.atomic():
-            rows = list(runs.values_list("pk", "execution")[:AT_ONCE])
+            # By the default order, a history might be read from its end for the few that wait.
+            rows = list(runs.order_by().values_list("pk", "execution")[:AT_ONCE])
             moved = DeviceRun.objects.filter(pk__in=[pk for pk, _ in rows]).move(status, **changes)
             executions = {execution_id for _, execution_id in rows}
             hints.advance(executions)
