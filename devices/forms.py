@@ -4,6 +4,7 @@ what they say beside its field."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -21,14 +22,23 @@ if TYPE_CHECKING:
     from devices.models.group import DeviceGroupQuerySet
 
 MOST_OFFERED = 100
+MORE_GROUPS = _("There are more groups: begin on the page of one.")
 
 
-def offered(groups: DeviceGroupQuerySet, chosen: UUID | None) -> list[DeviceGroup]:
+@dataclass(frozen=True, slots=True)
+class Offer:
     """What a box to choose a group from holds: the first by name, and the chosen one in any case."""
-    first = list(groups.order_by("name")[:MOST_OFFERED])
+
+    groups: list[DeviceGroup]
+    is_part: bool
+
+
+def offered(groups: DeviceGroupQuerySet, chosen: UUID | None) -> Offer:
+    found = list(groups.order_by("name")[: MOST_OFFERED + 1])
+    first, is_part = found[:MOST_OFFERED], len(found) > MOST_OFFERED
     if chosen is None or any(one.pk == chosen for one in first):
-        return first
-    return [*groups.filter(pk=chosen), *first]
+        return Offer(first, is_part)
+    return Offer([*groups.filter(pk=chosen), *first], is_part)
 
 
 class AskingForm(forms.Form):
@@ -115,6 +125,9 @@ class EnrollmentForm(AskingForm):
         super().__init__(*args, **kwargs)
         groups: Any = self.fields["group"]
         groups.queryset = DeviceGroup.objects.visible_to(user)
-        chosen = identifier(str(self["group"].value() or ""))
-        rows = offered(groups.queryset, chosen)
-        groups.widget.choices = [("", groups.empty_label), *((one.pk, one.name) for one in rows)]
+        given = self.data if self.is_bound else self.initial
+        offer = offered(groups.queryset, identifier(str(given.get("group") or "")))
+        names = ((one.pk, one.name) for one in offer.groups)
+        groups.widget.choices = [("", groups.empty_label), *names]
+        if offer.is_part:
+            groups.help_text = MORE_GROUPS

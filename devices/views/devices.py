@@ -17,7 +17,7 @@ from accounts.acting import attempt
 from accounts.errors import InvalidInput
 from accounts.pages import administrator, identifier, paginate, person, render_page
 from devices import agent_updates, fleet, presence
-from devices.forms import DeviceForm, offered, typed_tags
+from devices.forms import MORE_GROUPS, DeviceForm, offered, typed_tags
 from devices.models import Device, DeviceGroup
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def device_list(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "counts": presence.counts(visible),
-        "groups": offered(groups, identifier(group)),
+        "offer": offered(groups, identifier(group)),
+        "more_groups": MORE_GROUPS,
         "group": group,
         "sort": request.GET.get("sort", "name"),
         "sorts": SORT_LABELS,

@@ -188,14 +188,17 @@ def test_of_very_many_groups_the_first_are_offered_and_the_chosen_one(
 ) -> None:
     monkeypatch.setattr(forms, "MOST_OFFERED", 2)
     groups = [factories.group(f"group {number}") for number in range(4)]
-    offered = as_admin.get(f"/devices/?group={groups[3].pk}").context["groups"]
-    assert [one.name for one in offered] == ["group 3", "group 0", "group 1"]
+    page = as_admin.get(f"/devices/?group={groups[3].pk}")
+    offer = page.context["offer"]
+    assert [one.name for one in offer.groups] == ["group 3", "group 0", "group 1"]
+    assert "<option disabled>There are more groups" in page.content.decode()
     field = as_admin.get(f"/devices/new?group={groups[3].pk}").context["form"]["group"]
     assert [label for _value, label in field.field.widget.choices][1:] == [
         "group 3",
         "group 0",
         "group 1",
     ]
+    assert "There are more groups" in field.help_text
 
 
 def arrivals(client: Client) -> str:

@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from devices import groups
 from devices.models import Device, DeviceGroup
 from scheduling import schedules
 from scheduling.models import ScheduledTask
@@ -81,6 +82,20 @@ def test_a_group_is_given_to_a_person_and_taken_away(
 def test_a_name_nobody_has_is_said(as_admin: Client, web_group: DeviceGroup) -> None:
     answer = as_admin.post(f"/groups/{web_group.pk}/people", {"add": "nobody"}, follow=True)
     assert "There is no person of this name." in answer.content.decode()
+
+
+def test_a_group_leads_to_its_devices_in_the_list_and_to_adding_one(
+    as_admin: Client, as_operator: Client, admin: User, web_group: DeviceGroup
+) -> None:
+    shown, added = f'"/devices/?group={web_group.pk}"', f'"/devices/new?group={web_group.pk}"'
+    page = as_admin.get(web_group.get_absolute_url()).content.decode()
+    assert shown in page
+    assert added in page
+    chosen = as_admin.get(added.strip('"')).content.decode()
+    assert f'<option value="{web_group.pk}" selected>web</option>' in chosen
+    assert added not in as_operator.get(web_group.get_absolute_url()).content.decode()
+    by_query = groups.create(admin, {"name": "all", "kind": "dynamic", "query": "os = linux"})
+    assert "/devices/new?group" not in as_admin.get(by_query.get_absolute_url()).content.decode()
 
 
 def test_delete_names_what_loses_it_and_then_deletes(
