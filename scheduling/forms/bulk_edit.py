@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from accounts.pages import identifier
 from accounts.rights import is_administrator
 from devices.models import DeviceGroup
-from scheduling import definitions
+from scheduling import definitions, targets
 from scheduling.forms import values
 from scheduling.forms.options import TIME_UNITS
 from scheduling.models import ScheduledTask
@@ -141,6 +141,12 @@ class BulkEditForm(forms.Form):
         if given.get("owner"):
             changed["user_id"] = given["owner"].pk
         return changed
+
+    def reach(self, tasks: Sequence[ScheduledTask]) -> targets.Reach:
+        """Whom the tasks would target together."""
+        groups = [self.changes(task).get("group_ids", task.group_ids) for task in tasks]
+        devices = {one for task in tasks for one in task.device_ids}
+        return targets.reach(devices, {one for ids in groups for one in ids})
 
     def _offer(self, name: str, visible: QuerySet[DeviceGroup], wanted: Q) -> None:
         """As many as a page can show; one that is ticked stays."""

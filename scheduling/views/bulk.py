@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from accounts.acting import back, sentences, way_back
 from accounts.errors import InvalidInput
 from accounts.pages import person
 from scheduling import bulk, schedules
+from scheduling.forms import values
 from scheduling.forms.bulk_edit import BulkEditForm
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ def task_bulk(request: HttpRequest, verb: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def task_bulk_edit(request: HttpRequest) -> HttpResponse:
-    """The fields that make sense for many, each left as it is unless something was chosen."""
+    """The fields that make sense for many, each left as it is unless something was chosen. Where
+    groups are added, it asks until it was confirmed for as many devices as the tasks would target."""
     user = person(request)
     try:
         tasks = bulk.selected(user, request.POST or request.GET)
@@ -136,17 +138,31 @@ def task_bulk_edit(request: HttpRequest) -> HttpResponse:
         return _not_chosen(request, refusal)
     typed = request.POST if "shown" in request.POST else None
     form = BulkEditForm(typed, user=user, tasks=tasks)
+    about = _about(request, tasks)
     if "confirmed" in request.POST and form.is_valid():
+        after = form.reach(tasks)
+        if after.devices > _confirmed(request) and form.cleaned_data["add_groups"]:
+            about |= {"extent": replace(about["extent"], reach=after), "reaches_more": True}
+            return _show_edit(request, form, tasks, about)
         outcome = bulk.carry_out(tasks, partial(_edit, form, user))
         _tell(request, outcome, EDITED)
         if not outcome.left:
             return back(request, reverse("task-list"))
         tasks = outcome.left
-    context = {
-        **_about(request, tasks),
-        "form": form,
-        "ids": " ".join(str(task.pk) for task in tasks),
-    }
+        about = _about(request, tasks)
+    return _show_edit(request, form, tasks, about)
+
+
+def _confirmed(request: HttpRequest) -> int:
+    """How many devices the page spoke of whose button was pressed."""
+    typed = values.number(request.POST.get("reach", ""))
+    return typed if isinstance(typed, int) else 0
+
+
+def _show_edit(
+    request: HttpRequest, form: BulkEditForm, tasks: Sequence[ScheduledTask], about: dict[str, Any]
+) -> HttpResponse:
+    context = {**about, "form": form, "ids": " ".join(str(task.pk) for task in tasks)}
     return render(request, "tasks/bulk_edit.html", context)
 
 

@@ -27,9 +27,8 @@ def two(operator: User, web_group: DeviceGroup) -> list[ScheduledTask]:
 
 def edits(client: Client, tasks: list[ScheduledTask], **given: Any) -> Any:
     ids = " ".join(str(one.pk) for one in tasks)
-    answer = client.post(
-        "/tasks/bulk/edit", {"tasks": ids, "shown": "1", "confirmed": "1", **given}
-    )
+    button = {"tasks": ids, "shown": "1", "confirmed": "1", "reach": "1"}
+    answer = client.post("/tasks/bulk/edit", {**button, **given})
     for one in tasks:
         one.refresh_from_db()
     return answer
@@ -67,6 +66,22 @@ def test_groups_come_and_go(
     other = factories.group("mail", devices=[factories.device()], people=[operator])
     edits(as_operator, two, add_groups=[str(other.pk)], remove_groups=[str(web_group.pk)])
     assert [one.group_ids for one in two] == [[str(other.pk)]] * 2
+
+
+def test_more_devices_than_the_page_spoke_of_are_confirmed_once_more(
+    as_operator: Client, operator: User, web_group: DeviceGroup, two: list[ScheduledTask]
+) -> None:
+    devices = [factories.device() for _number in range(3)]
+    mail = factories.group("mail", devices=devices, people=[operator])
+    asked = edits(as_operator, two, add_groups=[str(mail.pk)]).content.decode()
+    assert "with these groups the tasks target 4 devices" in asked
+    assert "2 tasks, 4 devices</summary>" in asked
+    assert f'value="{mail.pk}" id="id_add_groups_0" checked' in asked
+    assert [one.group_ids for one in two] == [[str(web_group.pk)]] * 2
+    assert said(edits(as_operator, two, add_groups=[str(mail.pk)], reach="4")) == [
+        "2 tasks are changed."
+    ]
+    assert [one.group_ids for one in two] == [[str(web_group.pk), str(mail.pk)]] * 2
 
 
 def test_a_task_that_would_lose_every_target_is_left(
