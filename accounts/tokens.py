@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import telling
 from accounts.errors import InvalidInput
 from accounts.models import ApiToken
 
@@ -40,6 +41,7 @@ def issue(
         scopes=wanted,
         expires_at=expires_at,
     )
+    telling.changed("token", [token.pk])
     log.info("token_issued", token=str(token.pk), user=user.pk, scopes=wanted)
     return token, key
 
@@ -47,6 +49,7 @@ def issue(
 def revoke(token: ApiToken) -> ApiToken:
     """From now on the key opens nothing. Revoking twice keeps the first moment."""
     if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        telling.changed("token", [token.pk])
         log.info("token_revoked", token=str(token.pk))
     return ApiToken.objects.get(pk=token.pk)
 
@@ -92,3 +95,4 @@ def _note_use(token: ApiToken, now: datetime) -> None:
     before = token.last_used_at
     if before is None or before <= now - USE_NOTED_EVERY:
         ApiToken.objects.filter(pk=token.pk, last_used_at=before).update(last_used_at=now)
+        telling.changed("token", [token.pk])

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.decorators import login_required
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -18,7 +18,7 @@ from accounts.errors import InvalidInput
 from accounts.expiry import parse_expiry
 from accounts.forms import TokenForm
 from accounts.models import ApiToken
-from accounts.pages import paginate, person
+from accounts.pages import paginate, person, render_page
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -41,7 +41,8 @@ def token_list(request: HttpRequest) -> HttpResponse:
         "page": paginate(request, ApiToken.objects.filter(user=user)),
         "now": timezone.now(),
     }
-    return render(request, "accounts/tokens.html", context)
+    regions = {"token-list": "accounts/_tokens.html"}
+    return render_page(request, "accounts/tokens.html", context, regions=regions)
 
 
 @require_POST

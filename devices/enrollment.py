@@ -65,6 +65,7 @@ def issue(
         created_by=created_by,
         expires_at=timezone.now() + expires_in,
     )
+    telling.changed("enrollment_token", [token.pk])
     log.info("enrolment_token_issued", token=str(token.pk), uses=uses_limit)
     return token, text
 
@@ -77,6 +78,7 @@ def revoke(token: EnrollmentToken, user: User | None = None) -> EnrollmentToken:
     now = timezone.now()
     if not EnrollmentToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now):
         raise StateConflict(_("The token is revoked already."), EnrollmentToken.Status.REVOKED)
+    telling.changed("enrollment_token", [token.pk])
     log.info("enrolment_token_revoked", token=str(token.pk))
     token.revoked_at = now
     return token
@@ -129,6 +131,7 @@ def _admit(request: protocol.EnrolmentRequest) -> Device:
             if token.group is not None:
                 token.group.devices.add(device)
             telling.changed("device", [device.pk])
+            telling.changed("enrollment_token", [token.pk])
     except IntegrityError:
         # The key is another device's. Its token keeps its use: the transaction went back.
         raise EnrolmentRefused from None

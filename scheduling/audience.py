@@ -11,10 +11,19 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
+from accounts.models import ApiToken
 from accounts.pages import identifier
 from accounts.rights import is_administrator
-from devices.models import Device, DeviceGroup
-from scheduling.models import DeviceRun, Execution, ScheduledTask
+from devices.models import Device, DeviceGroup, EnrollmentToken
+from scheduling import live
+from scheduling.models import (
+    DeviceRun,
+    Execution,
+    ScheduledTask,
+    Software,
+    StoredFile,
+    TaskTemplate,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -27,6 +36,11 @@ KINDS: dict[str, Any] = {
     "run": DeviceRun.objects,
     "device": Device.objects,
     "group": DeviceGroup.objects,
+    "file": StoredFile.objects,
+    "software": Software.objects,
+    "template": TaskTemplate.objects,
+    "token": ApiToken.objects,
+    "enrollment_token": EnrollmentToken.objects,
 }
 
 
@@ -44,7 +58,7 @@ def audible(user: User, changes: Changes) -> set[tuple[str, str]]:
     known = [(kind, one) for kind, one in changes if kind in KINDS and identifier(one)]
     if is_administrator(user):
         return set(known)
-    heard = {key for key in known if user.pk in changes[key]}
+    heard = {key for key in known if not {user.pk, live.EVERYBODY}.isdisjoint(changes[key])}
     for kind, objects in KINDS.items():
         ids = [UUID(one) for named, one in known if named == kind]
         if ids:

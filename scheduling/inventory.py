@@ -16,9 +16,9 @@ from scheduling.models import DeviceRun
 MOST_PER_RUN = 200
 
 
-def note(device: UUID, run: UUID, detail: Mapping[str, Any], now: datetime) -> None:
-    """Takes over what a run says of the software it dealt with, in the caller's transaction. The
-    detail is a device's word and is read with care."""
+def note(device: UUID, run: UUID, detail: Mapping[str, Any], now: datetime) -> set[UUID]:
+    """Takes over what a run says of the software it dealt with, in the caller's transaction; of which
+    entries of the catalogue that was. The detail is a device's word and is read with care."""
     if detail.get("reboot_required") is True:
         began = DeviceRun.objects.filter(pk=run).values("started_at")
         wanted = Greatest(F("restart_wanted_at"), Subquery(began))
@@ -39,6 +39,7 @@ def note(device: UUID, run: UUID, detail: Mapping[str, Any], now: datetime) -> N
         unique_fields=["device", "name"],
         update_fields=["version", "catalogue_id", "seen_at"],
     )
+    return {entry for _, _, entry in found if entry is not None}
 
 
 def _entries(detail: Mapping[str, Any]) -> Iterable[tuple[str, str | None, UUID | None]]:

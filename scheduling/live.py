@@ -14,6 +14,8 @@ from scheduling import hints
 GROUP = "live"
 CHANGED = "live.changed"
 SIGNED_OUT = "live.signed_out"
+EVERYBODY = 0
+"""No person's id: in `known_to` it stands for whoever is signed in."""
 
 
 def changed(kind: str, ids: Iterable[UUID | str], *, known_to: Iterable[int] = ()) -> None:

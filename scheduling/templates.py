@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from accounts import fields
 from accounts.errors import InvalidInput, NotAllowed
 from accounts.rights import is_administrator
-from scheduling import clock, definitions
+from scheduling import clock, definitions, live
 from scheduling.models import TaskTemplate
 
 if TYPE_CHECKING:
@@ -61,10 +61,12 @@ def update(
     return template
 
 
+@transaction.atomic
 def delete(template: TaskTemplate, user: User) -> None:
     """Raises NotAllowed. Tasks made from it stay as they are."""
     _require_own(template, user)
     log.info("template_deleted", template=str(template.pk), user=user.pk)
+    live.changed("template", [template.pk], known_to=_people_of(template))
     template.delete()
 
 
@@ -87,6 +89,10 @@ def of_task(task: ScheduledTask, *, leave_out: Collection[str] = ()) -> Input:
     }
 
 
+def _people_of(template: TaskTemplate) -> list[int]:
+    return [live.EVERYBODY] if template.shared else [template.user_id]
+
+
 def _require_own(template: TaskTemplate, user: User) -> None:
     if not may_change(template, user):
         raise NotAllowed(_("Only its owner or an administrator may change this template."))
@@ -103,9 +109,11 @@ def _write(template: TaskTemplate, user: User, data: Mapping[str, Any]) -> None:
     if errors:
         raise InvalidInput(errors)
     template.definition = _definition(template, user, data)
+    before = _people_of(template)
     for name, value in own.items():
         setattr(template, name, value)
     template.save()
+    live.changed("template", [template.pk], known_to=before)
 
 
 def _definition(template: TaskTemplate, user: User, data: Mapping[str, Any]) -> Input:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
@@ -18,6 +19,7 @@ from devices import enrollment, keys
 from devices.agent import protocol
 from devices.models import Device, DeviceGroup, EnrollmentToken
 from devices.tests import enrolling
+from devices.tests.conftest import Told
 from devices.tests.fakes import FakeLedger
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +48,14 @@ def test_a_token_lets_a_machine_in_and_answers_what_it_must_know() -> None:
     assert answer.key_id == protocol.key_id(answer.server_key)
     assert (device.name, device.os, device.architecture) == ("web-1", "linux", "amd64")
     assert device.status == Device.Status.NEVER_CONNECTED
+
+
+def test_open_pages_are_told_of_each_use_of_a_token(told: Told) -> None:
+    token, text = enrollment.issue()
+    told.clear()
+    answer = enrollment.enroll(enrolling.body(text))
+    device = UUID(answer.device_id)
+    assert told == [("device", device, set()), ("enrollment_token", token.pk, set())]
 
 
 def test_the_server_makes_the_id_of_a_device() -> None:

@@ -49,7 +49,10 @@ def device_new(request: HttpRequest) -> HttpResponse:
         "page": paginate(request, issued),
         "arrivals": arrivals.of(user, now=timezone.now()),
     }
-    regions = {"arrivals": "devices/_arrivals.html"}
+    regions = {
+        "arrivals": "devices/_arrivals.html",
+        "enrollment-tokens": "devices/_tokens.html",
+    }
     return render_page(request, "devices/new.html", context, regions=regions)
 
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from accounts import fields
 from accounts.errors import InvalidInput, StateConflict
 from accounts.uuid7 import uuid7
-from scheduling import clock
+from scheduling import clock, live
 from scheduling.catalogue import sniffing, store, uses
 from scheduling.models import Blob, StoredFile, Upload
 
@@ -139,6 +139,7 @@ def adopt(
         )
         store.keep(draft.path, draft.sha256)
         file = StoredFile.objects.create(user=user, blob_id=blob.pk, **values)
+        live.changed("file", [file.pk])
     log.info("file_stored", file=str(file.pk), size=draft.size, user=user.pk)
     return file
 
@@ -148,6 +149,7 @@ def update(file: StoredFile, user: User, data: Mapping[str, Any]) -> StoredFile:
     values = check({"name": file.name, "description": file.description, **data})
     file.name, file.description = values["name"], values["description"]
     file.save(update_fields=["name", "description"])
+    live.changed("file", [file.pk])
     log.info("file_changed", file=str(file.pk), user=user.pk)
     return file
 
@@ -164,6 +166,7 @@ def delete(file: StoredFile, user: User) -> None:
             file.delete()
         except ProtectedError:  # a software took it in this very moment
             raise StateConflict(_("In use by the catalogue."), "in_use") from None
+        live.changed("file", [pk], known_to=[file.user_id])
     log.info("file_deleted", file=str(pk), user=user.pk)
 
 

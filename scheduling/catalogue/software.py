@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from accounts import fields
 from accounts.errors import InvalidInput, StateConflict
 from accounts.rights import require_administrator
-from scheduling import dependencies
+from scheduling import dependencies, live
 from scheduling.catalogue import sources, uses
 from scheduling.models import Software, SoftwareSource, StoredFile
 
@@ -52,6 +52,7 @@ def delete(software: Software, user: User) -> None:
     Software.objects.select_for_update().get(pk=software.pk)
     if users := used_by(software):
         raise StateConflict(_("In use by %s.") % ", ".join(users), "in_use")
+    live.changed("software", [software.pk], known_to=[live.EVERYBODY])
     log.info("software_deleted", software=str(software.pk), user=user.pk)
     software.delete()
 
@@ -84,6 +85,7 @@ def _written(software: Software, user: User, data: Mapping[str, Any], *, partial
             before = as_input(software) if partial and not is_new else {}
             values = _checked(software, user, {**_defaults(), **before, **data})
             _store(software, values)
+            live.changed("software", [software.pk])
     except IntegrityError:
         # The checks said no such entry is there; somebody added it since.
         raise InvalidInput({"version": [_("The catalogue has this version already.")]}) from None

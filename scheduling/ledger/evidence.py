@@ -152,7 +152,7 @@ def _settle_lost(run: DeviceRun, result: RunResult) -> None:
         output_sha256=result.output_sha256 if result.output_length == run.output_sent else "",
     )
     if run.device_id is not None:
-        inventory.note(run.device_id, run.pk, result.detail, clock.now())
+        live.changed("software", inventory.note(run.device_id, run.pk, result.detail, clock.now()))
     log.info("lost_run_settled", run=str(run.pk), status=outcome)
     settling.rewrite_by_late_evidence(run.execution_id)
 
@@ -184,10 +184,12 @@ def _note_software(
     if not told:
         return
     now = clock.now()
+    entries: set[UUID] = set()
     # Devices in the order of their ids, as everywhere.
     for device_id, run_id, *_rest in sorted(moved):
         if detail := told.get((device_id, run_id)):
-            inventory.note(device_id, run_id, detail, now)
+            entries |= inventory.note(device_id, run_id, detail, now)
+    live.changed("software", entries)
 
 
 def _message(result: RunResult) -> str:

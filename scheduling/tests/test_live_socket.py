@@ -15,13 +15,11 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.test import Client
 
-from devices import groups
 from devices.hub.threads import Unavailable
 from devices.hub.wakes import hear, listen
 from devices.tests.conftest import in_thread
 from scheduling import board, consumers, hints, live, schedules
 from scheduling.models import ScheduledTask
-from scheduling.tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -130,36 +128,6 @@ async def test_who_loses_a_task_to_another_hears_of_it(
     async with page_of(operator, notices) as page:
         await in_thread(lambda: schedules.update(task, admin, given, partial=True))
         assert (await page.hears())["id"] == str(task.pk)
-
-
-async def test_whoever_may_use_a_group_hears_of_it_and_no_other(
-    notices: board.Board, admin: User, operator: User, outsider: User
-) -> None:
-    group = await in_thread(lambda: factories.group("web", people=[operator]))
-    async with page_of(operator, notices) as page, page_of(outsider, notices) as other:
-        await in_thread(lambda: groups.update(group, admin, {"name": "shop"}, partial=True))
-        heard = await page.hears()
-        assert (heard["object"], heard["id"]) == ("group", str(group.pk))
-        assert await other.hears_nothing()
-
-
-async def test_the_owner_hears_of_a_task_whose_group_is_deleted(
-    notices: board.Board, admin: User, operator: User
-) -> None:
-    group = await in_thread(lambda: factories.group(people=[operator]))
-    await in_thread(lambda: factories.task(operator, groups=[group]))
-    async with page_of(operator, notices) as page:
-        await in_thread(lambda: groups.delete(group, admin))
-        assert {(await page.hears())["object"] for _ in range(2)} == {"group", "task"}
-
-
-async def test_who_loses_a_group_hears_of_it(
-    notices: board.Board, admin: User, operator: User
-) -> None:
-    group = await in_thread(lambda: factories.group("web", people=[operator]))
-    async with page_of(operator, notices) as page:
-        await in_thread(lambda: groups.update(group, admin, {"people": []}, partial=True))
-        assert (await page.hears())["id"] == str(group.pk)
 
 
 def test_who_saw_it_before_is_kept_when_it_changes_again_before_it_is_told() -> None:

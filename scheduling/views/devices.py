@@ -69,7 +69,8 @@ def device_software(request: HttpRequest, pk: UUID) -> HttpResponse:
         "installed": with_entries(page.object_list, user),
         "search": search,
     }
-    return render(request, "devices/software.html", context)
+    regions = {"device-software": "devices/_software.html"}
+    return render_page(request, "devices/software.html", context, regions=regions)
 
 
 @require_http_methods(["GET", "POST"])

@@ -91,7 +91,9 @@ def file_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "uses": uses.of_files([file], user)[file.pk],
         "executions": executions.select_related("user").order_by("-pk")[:5],
     }
-    return render(request, "files/detail.html", context)
+    return render_page(
+        request, "files/detail.html", context, regions={"file": "files/_detail.html"}
+    )
 
 
 @require_http_methods(["GET", "POST"])

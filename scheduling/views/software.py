@@ -80,7 +80,9 @@ def software_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "page": paginate(request, there.select_related("device").order_by("device__name", "pk")),
         "having": there.filter(version=entry.version).count(),
     }
-    return render(request, "software/detail.html", context)
+    return render_page(
+        request, "software/detail.html", context, regions={"software": "software/_detail.html"}
+    )
 
 
 @require_http_methods(["GET", "POST"])

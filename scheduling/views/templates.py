@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.acting import succeeds
 from accounts.errors import InvalidInput, NotAllowed
-from accounts.pages import paginate, person
+from accounts.pages import paginate, person, render_page
 from scheduling import templates
 from scheduling.forms.template import NewTemplateForm, TemplateForm
 from scheduling.models import TaskTemplate
@@ -40,7 +40,8 @@ def template_list(request: HttpRequest) -> HttpResponse:
     page = paginate(request, found.filter(name__icontains=search) if search else found)
     rows = [(one, templates.may_change(one, user)) for one in page.object_list]
     context = {"page": page, "rows": rows, "search": search}
-    return render(request, "templates/list.html", context)
+    regions = {"template-list": "templates/_list.html"}
+    return render_page(request, "templates/list.html", context, regions=regions)
 
 
 @require_http_methods(["GET", "POST"])
@@ -61,7 +62,8 @@ def template_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "schedule": change_words.sentence(definition) if "recurrence_config" in definition else "",
         "payload": payload_rows(template.task_type, payload, user) if payload else [],
     }
-    return render(request, "templates/detail.html", context)
+    regions = {"template": "templates/_detail.html"}
+    return render_page(request, "templates/detail.html", context, regions=regions)
 
 
 @require_http_methods(["GET", "POST"])

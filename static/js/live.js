@@ -11,6 +11,7 @@ const LONGEST_AWAITED_MS = 3_000;
 const LONGEST_RETRY_MS = 30_000;
 const LONGEST_ANSWER_MS = 30_000;
 const SIGNED_OUT = 4401;
+const NOT_THEIRS = [403, 404];
 
 const connection = document.getElementById("connection");
 const waiting = new Map();
@@ -56,7 +57,8 @@ async function fetchInto(region) {
   try {
     const signal = AbortSignal.timeout(LONGEST_ANSWER_MS);
     const response = await fetch(address, { headers, signal });
-    if (response.redirected && !sameObject(response.url, address)) return location.reload();
+    if (response.redirected && !sameObject(response.url, address)) return openAnew();
+    if (NOT_THEIRS.includes(response.status)) return openAnew();
     if (!response.ok || here !== location.href || !region.isConnected) return;
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const fresh = page.getElementById(region.id);
@@ -64,6 +66,12 @@ async function fetchInto(region) {
   } catch {
     // The socket notices a server that is away, and asks again when it is back.
   }
+}
+
+// Where it is gone, or nobody is signed in any more, the server has a page that says so. Not as a reload:
+// what stands here may be the answer to a form, which would be sent once more.
+function openAnew() {
+  location.replace(location.pathname + location.search);
 }
 
 function show(region, fresh) {
@@ -91,7 +99,7 @@ function connect() {
     regions().filter((region) => concerns(region, change)).forEach(ask);
   });
   socket.addEventListener("close", ({ code }) => {
-    if (code === SIGNED_OUT) return location.reload();
+    if (code === SIGNED_OUT) return openAnew();
     connection.hidden = false;
     document.documentElement.dataset.line = "down";
     setTimeout(connect, retryMs * (0.75 + Math.random() / 2));
