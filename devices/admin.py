@@ -53,12 +53,12 @@ class DeviceAdmin(VisibleAdmin):
     list_display = ("name", "state", "os", "architecture", "agent_version", "last_seen_at")
     list_filter = ("is_online", "os", "architecture", "in_recovery", "enrolled_at", "revoked_at")
     search_fields = ("name", "hostname")
-    fields: tuple[str, ...] = (
+    fields: ClassVar[tuple[str, ...]] = (
         "name", "tags", "state", "hostname", "os", "architecture", "agent_version", "enrolled_at",
         "last_seen_at", "revoked_at", "contested_at", "in_recovery", "in_groups", "its_software",
         "all_facts",
     )  # fmt: skip
-    readonly_fields: tuple[str, ...] = fields[2:]
+    readonly_fields: ClassVar[tuple[str, ...]] = fields[2:]
     actions = ("revoke",)
 
     @admin.display(description=gettext_lazy("Status"))
