@@ -34,6 +34,8 @@ def fit(detail: JsonObject) -> JsonObject:
             fitted[f"{name}_left_out"] = len(items)
             begun = _beginning(items, (MOST_BYTES - _weight(fitted)) * share - len(name) - 6)
             fitted |= {name: begun, f"{name}_left_out": len(items) - len(begun)}
+            if begun == items:
+                del fitted[f"{name}_left_out"]
     return fitted
 
 

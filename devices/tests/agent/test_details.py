@@ -44,6 +44,7 @@ def test_of_much_software_the_inventory_is_told_first() -> None:
     steps = [{"software": one["name"], "state": "installed", "seconds": 0.123} for one in many]
     fitted = details.fit({"summary": "x", "installed": many, "steps": steps})
     assert fitted["installed"] == many
+    assert "installed_left_out" not in fitted
     assert 0 < len(fitted["steps"]) == 90 - fitted["steps_left_out"]
 
 
