@@ -76,7 +76,7 @@ def skip_forbidden() -> int:
     revoked = Device.objects.filter(revoked_at__gte=clock.now() - LONGEST_ROUND)
     device_ids = list(revoked.values_list("pk", flat=True))
     unstarted = DeviceRun.objects.filter(device__in=device_ids).unstarted()
-    skipped = _end(unstarted, "skipped", _("The device was revoked.")) if device_ids else 0
+    skipped = _end(unstarted, "skipped", _("The device was revoked."))
     under_way = Execution.objects.under_way()
     users = User.objects.filter(pk__in=under_way.values("user"))
     for user in users.exclude(is_superuser=True, is_active=True):

@@ -109,9 +109,7 @@ def _abort_where_due(execution: Execution, rollout: Rollout) -> None:
         return
     if rollout.abort_after_failures is None and rollout.strategy != TRANSACTIONAL:
         return
-    reason = _why_abort(rollout, _standing(execution))
-    # A result that has just come may have an attempt left; the next round counts it rightly.
-    if reason and not attempts.are_due(execution):
+    if reason := _why_abort(rollout, _standing(execution)):
         _abort(execution, reason)
 
 
@@ -153,6 +151,10 @@ def _is_out_of_reach(needed_percent: int, standing: dict[str, Any]) -> bool:
 
 
 def _abort(execution: Execution, reason: str) -> None:
+    """By rule; a result that has just come may have an attempt left, and the next round counts it
+    rightly."""
+    if attempts.are_due(execution):
+        return
     execution.abort_requested_at, execution.abort_reason = clock.now(), reason
     execution.save(update_fields=["abort_requested_at", "abort_reason"])
     cancelling.skip_unstarted(execution, reason)
@@ -210,14 +212,11 @@ def _wave_is_closed(execution: Execution, rollout: Rollout) -> bool:
     judged = succeeded + against
     if judged and succeeded * 100 < rollout.success_threshold_percent * judged:
         reason = _("The rollout was aborted: too few devices of the first wave succeeded.")
-        if not attempts.are_due(execution):
-            _abort(execution, reason)
+        _abort(execution, reason)
         return False
     if succeeded == 0 and not wave.unended().exclude(progress.OVERDUE).exists():
         # Nobody is left to wait for.
-        if not attempts.are_due(execution):
-            _abort(execution, _("The rollout was aborted: no device of the first wave succeeded."))
-        return False
+        _abort(execution, _("The rollout was aborted: no device of the first wave succeeded."))
     return succeeded > 0 and execution.abort_requested_at is None
 
 

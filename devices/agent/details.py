@@ -31,11 +31,11 @@ def fit(detail: JsonObject) -> JsonObject:
     fitted = {name: value for name, value in plain.items() if name not in _SHARES}
     for name, share in _SHARES.items():
         if isinstance(items := plain.get(name), list) and items:
-            fitted[f"{name}_left_out"] = len(items)
-            begun = _beginning(items, (MOST_BYTES - _weight(fitted)) * share - len(name) - 6)
-            fitted |= {name: begun, f"{name}_left_out": len(items) - len(begun)}
-            if begun == items:
-                del fitted[f"{name}_left_out"]
+            told = _weight({**fitted, f"{name}_left_out": len(items)})
+            begun = _beginning(items, (MOST_BYTES - told) * share - len(name) - 6)
+            fitted[name] = begun
+            if left_out := len(items) - len(begun):
+                fitted[f"{name}_left_out"] = left_out
     return fitted
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from accounts import tokens
 from devices import enrollment, keys
@@ -91,9 +91,8 @@ def test_a_template_that_is_shared_shows_to_others_at_once(
     expect(page.get_by_text("No template yet")).to_be_visible()
 
 
-def test_the_use_of_a_token_shows_beside_its_key_which_stays(
-    visitor: Visitor, operator: User
-) -> None:
+def key_just_issued(visitor: Visitor) -> Locator:
+    """Of a token for the laptop, on the page that shows it once."""
     visitor.signs_in("operator")
     page = visitor.opens("/settings/tokens/")
     page.get_by_label("What it is for").fill("laptop")
@@ -101,7 +100,14 @@ def test_the_use_of_a_token_shows_beside_its_key_which_stays(
     key = page.locator("#copy-key")
     expect(key).to_be_visible()
     visitor.waits_for_line()
-    used = page.get_by_role("row", name="laptop").locator("[data-label='Used last']")
+    return key
+
+
+def test_the_use_of_a_token_shows_beside_its_key_which_stays(
+    visitor: Visitor, operator: User
+) -> None:
+    key = key_just_issued(visitor)
+    used = visitor.page.get_by_role("row", name="laptop").locator("[data-label='Used last']")
     expect(used).to_have_text("never")
     assert tokens.find(key.inner_text()) is not None
     expect(used).to_have_text("just now")
@@ -111,12 +117,8 @@ def test_the_use_of_a_token_shows_beside_its_key_which_stays(
 def test_signing_out_elsewhere_takes_a_new_key_off_the_page(
     visitor: Visitor, operator: User
 ) -> None:
-    visitor.signs_in("operator")
-    page = visitor.opens("/settings/tokens/")
-    page.get_by_label("What it is for").fill("laptop")
-    page.get_by_role("button", name="Issue the token").click()
-    expect(page.locator("#copy-key")).to_be_visible()
-    visitor.waits_for_line()
+    key_just_issued(visitor)
+    page = visitor.page
     other = page.context.new_page()
     other.goto(visitor.address + "/files/")
     other.get_by_role("button", name="Sign out").click()
