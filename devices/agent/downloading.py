@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
+import math
 import os
 import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -17,10 +19,13 @@ from typing import Any, Protocol
 from . import __version__, durable
 from .addresses import is_loopback, objection
 
-_PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 256 * 1024
 _TIMEOUT_SECONDS = 30.0
 MOST_BYTES = 5 * 1024**3
 """Of a file whose size nobody signed."""
+STRETCH_SECONDS = 30.0
+"""After which our own server is asked for the rest: it then gives the share of a cap that is due by
+now, when another transfer may have begun or ended."""
 
 
 class Again(Exception):
@@ -58,17 +63,22 @@ def download(
     *,
     headers: Mapping[str, str],
     go_on: Callable[[], bool],
+    stretch_seconds: float = math.inf,
 ) -> None:
     """Brings the file to `path`, complete and verified. Beside it, `.part` holds what has come so
-    far. `go_on` is asked between pieces. Raises Again, Stale, Never."""
+    far. `go_on` is asked between pieces; an answer is read for `stretch_seconds`, and the rest of a
+    file of known size asked for anew. Raises Again, Stale, Never."""
     if path.exists():
         return
     part = path.with_name(path.name + ".part")
     sha256 = hashlib.sha256()
     have = _digest_into(sha256, part, wanted)
     try:
-        if wanted.size is None or have < wanted.size:
-            _fetch(url, part, have, wanted, headers, sha256, go_on)
+        if wanted.size is None:
+            _fetch(url, part, have, wanted, headers, sha256, go_on, math.inf)
+        while wanted.size is not None and have < wanted.size:
+            _fetch(url, part, have, wanted, headers, sha256, go_on, stretch_seconds)
+            have = part.stat().st_size
         _complete(part, path, wanted, sha256.hexdigest())
     except OSError as problem:
         with contextlib.suppress(OSError):
@@ -95,7 +105,7 @@ def _digest_into(sha256: Any, part: Path, wanted: Wanted) -> int:
         part.unlink()
         return 0
     with part.open("rb") as source:
-        while piece := source.read(_PIECE_BYTES):
+        while piece := source.read(PIECE_BYTES):
             sha256.update(piece)
     return size
 
@@ -108,8 +118,10 @@ def _fetch(
     headers: Mapping[str, str],
     sha256: Any,
     go_on: Callable[[], bool],
+    stretch_seconds: float,
 ) -> None:
     most = MOST_BYTES if wanted.size is None else wanted.size
+    until = time.monotonic() + stretch_seconds
     _require_room(part.parent, (wanted.size or 0) - have, wanted.min_free_bytes)
     try:
         with _open(url, have, headers) as answer:
@@ -120,12 +132,13 @@ def _fetch(
             end = _announced_end(answer, have)
             if end is not None and end < (wanted.size or 0):
                 raise Never("the server's file is shorter than the one that was signed")
-            _pour(_pieces(answer), part, have, most, sha256, go_on)
+            _pour(_pieces(answer, until), part, have, most, sha256, go_on)
     except urllib.error.HTTPError as refusal:
         if refusal.code == 416 and wanted.size is None:
             return  # all of it was there already; its digest decides
         raise _refusal(refusal) from None
-    if part.stat().st_size < (wanted.size if wanted.size is not None else end or 0):
+    is_short = part.stat().st_size < (wanted.size if wanted.size is not None else end or 0)
+    if is_short and time.monotonic() < until:
         raise Again("the connection was cut")
 
 
@@ -135,11 +148,14 @@ def _announced_end(answer: _Answer, have: int) -> int | None:
     return have + int(length) if length.isdecimal() else None
 
 
-def _pieces(answer: _Answer) -> Iterator[bytes]:
-    """The body. Raises Again for whatever the network does, TLS included: no OSError comes of it."""
+def _pieces(answer: _Answer, until: float) -> Iterator[bytes]:
+    """The body, as far as it comes by then. Raises Again for whatever the network does, TLS
+    included: no OSError comes of it."""
     try:
-        while piece := answer.read(_PIECE_BYTES):
+        while piece := answer.read(PIECE_BYTES):
             yield piece
+            if time.monotonic() >= until:
+                return
     except (http.client.HTTPException, OSError) as problem:
         raise Again(str(problem) or "the connection was cut") from None
 

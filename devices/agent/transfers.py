@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import logging
+import math
 import os
 import random
 import shutil
@@ -20,7 +21,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from .config import Settings, StateDir
-from .downloading import Again, Never, Stale, Wanted, download
+from .downloading import STRETCH_SECONDS, Again, Never, Stale, Wanted, download
 from .identity import DeviceKey, Server
 from .line import Line
 from .protocol import FETCH_SIGNATURE_HEADER, Fetch, Source, fetch_bytes
@@ -146,7 +147,8 @@ class Transfers:
             if refused == _MOST_REFUSED:
                 raise Never(f"{refused} addresses in a row were no good: {said}")
             log.info("run %s: file %s: %s", run, wish.sha256[:12], said)
-            await self._say(folder / HELD_UP / wish.sha256, said)
+            if refused != 1:  # an address that has run out is no trouble yet
+                await self._say(folder / HELD_UP / wish.sha256, said)
             await asyncio.sleep(pause)
             tries = min(tries + 1, 10)
         return path
@@ -164,7 +166,13 @@ class Transfers:
         is_wanted.set()
         course = asyncio.ensure_future(
             asyncio.to_thread(
-                download, address, path, wanted, headers=headers, go_on=is_wanted.is_set
+                download,
+                address,
+                path,
+                wanted,
+                headers=headers,
+                go_on=is_wanted.is_set,
+                stretch_seconds=STRETCH_SECONDS if url.startswith("/") else math.inf,
             )
         )
         try:

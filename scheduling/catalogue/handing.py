@@ -79,19 +79,20 @@ def redeem(token: str, signature: bytes) -> Handout:
     under way. `signature` is the device's, over `protocol.fetch_bytes(path)`. Raises Refused."""
     try:
         data = signing.TimestampSigner(salt=_SALT).unsign_object(token, max_age=LIFE)
-        handout = Handout(UUID(data["d"]), UUID(data["r"]), str(data["s"]), int(data["b"]))
+        device_id, run_id, sha256 = UUID(data["d"]), UUID(data["r"]), str(data["s"])
     except signing.SignatureExpired:
         raise Refused("the address has expired") from None
     except (signing.BadSignature, KeyError, TypeError, ValueError):
         raise Refused("not an address of this server") from None
-    device = Device.objects.present().filter(pk=handout.device).only("public_key").first()
+    device = Device.objects.present().filter(pk=device_id).only("public_key").first()
     if device is None:
         raise Refused("the device is gone or revoked")
     if not protocol.verify(bytes(device.public_key), signature, protocol.fetch_bytes(PATH + token)):
         raise Refused("the address was given to another device")
-    if not _run(handout.device, handout.run):
+    run = _run(device_id, run_id)
+    if run is None:
         raise Refused("the run is over")
-    return handout
+    return Handout(device_id, run_id, sha256, _rate(run))
 
 
 def _source(wanted: RunFetch) -> RunSource | RunStop:
@@ -104,8 +105,7 @@ def _source(wanted: RunFetch) -> RunSource | RunStop:
         if not url:
             return RunStop(wanted.device, wanted.run, "unknown")
         return RunSource(wanted.device, wanted.run, wanted.sha256, url, expires_at)
-    url = PATH + _token(wanted, _rate(run))
-    return RunSource(wanted.device, wanted.run, wanted.sha256, url, expires_at)
+    return RunSource(wanted.device, wanted.run, wanted.sha256, PATH + _token(wanted), expires_at)
 
 
 def _run(device: UUID, run: UUID) -> DeviceRun | None:
@@ -122,14 +122,14 @@ def _files(execution: Execution, run: DeviceRun | None = None) -> tuple[str, ...
     return kinds.get(execution.task_type).files(order)
 
 
-def _token(wanted: RunFetch, rate: int) -> str:
-    data = {"d": str(wanted.device), "r": str(wanted.run), "s": wanted.sha256, "b": rate}
+def _token(wanted: RunFetch) -> str:
+    data = {"d": str(wanted.device), "r": str(wanted.run), "s": wanted.sha256}
     return signing.TimestampSigner(salt=_SALT).sign_object(data)
 
 
 def _rate(run: DeviceRun) -> int:
-    """Bytes a second for one transfer: its share of what the device may take, beside the other runs
-    there that fetch, and of what the rollout may, beside all that are let go."""
+    """Bytes a second for what is asked for now: its share of what the device may take, beside the
+    other runs there that fetch, and of what the rollout may, beside all that are let go."""
     limits = []
     if most := settings.DEPLOYX_DOWNLOAD_BYTES_PER_SECOND:
         beside = DeviceRun.objects.filter(device=run.device_id, status="running")

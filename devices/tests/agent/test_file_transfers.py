@@ -25,6 +25,7 @@ import pytest_asyncio
 
 from devices.agent import protocol
 from devices.agent.config import StateDir
+from devices.agent.downloading import PIECE_BYTES, Wanted, download
 from devices.agent.protocol import Fetch, Outcome, Result
 from devices.agent.shim import Exit
 
@@ -245,6 +246,21 @@ async def test_an_address_that_has_expired_is_asked_for_again(
     run = await ask_for(server, srv / "file", hosted)
     assert (await ended(server, run)).outcome is Outcome.SUCCEEDED
     assert len(server.frames(Fetch, run)) == 4
+
+
+async def test_the_rest_is_asked_for_anew_after_a_while(host: FileHost, tmp_path: Path) -> None:
+    hosted = host.host(DICE.randbytes(3 * PIECE_BYTES + 5))
+    await asyncio.to_thread(
+        download,
+        host.address(),
+        tmp_path / "file",
+        Wanted(hosted.sha256, len(hosted.content)),
+        headers={},
+        go_on=lambda: True,
+        stretch_seconds=0,
+    )
+    assert (tmp_path / "file").read_bytes() == hosted.content
+    assert hosted.offsets == [0, PIECE_BYTES, 2 * PIECE_BYTES, 3 * PIECE_BYTES]
 
 
 async def test_a_server_that_refuses_every_address_it_gives_ends_the_run(

@@ -220,6 +220,17 @@ def test_behind_nginx_it_sends_them(
     assert headers["x-accel-limit-rate"] == "500000"
 
 
+def test_the_share_is_the_one_that_is_due_when_the_device_asks(
+    run: DeviceRun, file: StoredFile, device: Device, operator: User, get: Get, settings: Any
+) -> None:
+    settings.DEPLOYX_ACCEL_LOCATION = "/stored/"
+    settings.DEPLOYX_DOWNLOAD_BYTES_PER_SECOND = 900_000
+    path = address(run, file)
+    assert get(path)[1]["x-accel-limit-rate"] == "900000"
+    under_way(deployment_of_file(file, operator, device))
+    assert get(path)[1]["x-accel-limit-rate"] == "450000"
+
+
 def test_transfers_on_one_device_share_what_it_may_take(
     run: DeviceRun, file: StoredFile, device: Device, operator: User, settings: Any
 ) -> None:
