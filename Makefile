@@ -73,10 +73,11 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("DeployX needs Python 3.11 or newer; PYTHON=python3.12 make … chooses another.") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 
+# The files name everything there is to install. What is imported is compiled then, for the checks.
 $(VENV)/embedded.stamp: requirements-embedded.txt | $(VENV)/bin/python
-	$(PIP) install --quiet --require-hashes -r requirements-embedded.txt
+	$(PIP) install --quiet --require-hashes --no-deps -r requirements-embedded.txt
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.txt | $(VENV)/bin/python
-	$(PIP) install --quiet --require-hashes -r requirements-dev.txt
+	$(PIP) install --quiet --require-hashes --no-deps --no-compile -r requirements-dev.txt
 	@touch $@ $(VENV)/embedded.stamp
