@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from devices.hub import Hub
 from scheduling import heartbeats, hints
+
+if sys.platform != "win32":
+    import resource
 
 log = structlog.get_logger(__name__)
 HEARTBEAT_SECONDS = 5.0
@@ -42,6 +46,7 @@ class Lifespan:
                 return
 
     async def _start(self) -> None:
+        _allow_open_files()
         gc.collect()
         gc.freeze()
         hints.begin_sending_aside()
@@ -65,6 +70,18 @@ class Lifespan:
             await asyncio.to_thread(_connected, word, self._name)
         except (DatabaseError, InterfaceError) as error:
             log.warning("heartbeat_not_written", error=type(error).__name__)
+
+
+def _allow_open_files() -> None:
+    """As many as this process may ever have: each agent and each open page is one, and of the 1,024
+    that are usual there would soon be none left."""
+    if sys.platform == "win32":
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):  # macOS names a hard limit that its kernel does not grant
+        log.warning("open_files_not_raised", soft=soft, hard=hard)
 
 
 def _connected(word: Callable[[str, str], None], name: str) -> None:
