@@ -18,7 +18,6 @@ from typing import Any
 
 from django.db.models import Exists, F, FloatField, OuterRef, Q, TextField, Value
 from django.db.models.expressions import Func
-from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.lookups import Lookup
 from django.utils.translation import gettext as _
 from lark import Lark, Token
@@ -29,6 +28,7 @@ from devices.models import InstalledSoftware
 
 MOST_CHARACTERS = 2_000
 MOST_TERMS = 100
+MOST_PARTS = 16
 COLUMNS = {
     "name": "name",
     "hostname": "hostname",
@@ -169,10 +169,9 @@ def _on_text(field: Any, sign: str, value: str, *, is_version: bool) -> Q:
 
 
 def _on_json(column: str, path: list[str], sign: str, value: str) -> Q:
-    holder: Any = F(column)
-    for name in path[:-1]:
-        holder = KeyTransform(name, holder)
-    text = KeyTextTransform(path[-1], holder)
+    if len(path) > MOST_PARTS:
+        raise BadQuery(_("A field has at most %s parts.") % MOST_PARTS)
+    text = _JsonText(F(column), *(Value(name, TextField()) for name in path))
     is_there = Q(_is(text, "isnull", False))
     if sign == "?":
         return is_there
@@ -203,6 +202,14 @@ def _is(left: Any, lookup: str, right: Any) -> Any:
         made = FloatField().get_lookup(lookup)
     assert made is not None
     return made(left, right)
+
+
+class _JsonText(Func):
+    """What stands at a path, as text. Every part names a member: Django's own transforms take one of
+    digits for a place in a list."""
+
+    function = "jsonb_extract_path_text"
+    output_field = TextField()
 
 
 class _Number(Func):

@@ -26,6 +26,11 @@ CASES = [
     ("facts.memory_bytes < 8000", {"db"}),
     ("facts.disk.kind = ssd", {"db"}),
     ("facts.memory_bytes", {"web", "db"}),
+    ("tag.2024", {"db"}),
+    ("not tag.2024", {"web", "mac"}),
+    ("tag.99999999999", set()),
+    ("facts.raid.0.size = 2", {"web"}),
+    ("facts" + ".a" * 16, set()),
     ('facts.os_name ~ "debian gnu"', {"web"}),
     ("version >= 1.9", {"web", "db"}),
     ("version < 1.10", {"db", "mac"}),
@@ -40,12 +45,15 @@ CASES = [
 
 @pytest.fixture(autouse=True)
 def fleet() -> None:
-    web, _ = make_device("web", facts={"memory_bytes": 16_000, "os_name": "Debian GNU/Linux"})
+    web, _ = make_device(
+        "web",
+        facts={"memory_bytes": 16_000, "os_name": "Debian GNU/Linux", "raid": {"0": {"size": 2}}},
+    )
     db, _ = make_device("db", facts={"memory_bytes": 4_000, "disk": {"kind": "SSD"}})
     mac, _ = make_device("mac", facts={"memory_bytes": None})
     changes = {
         web.pk: {"os": "linux", "tags": {"site": "berlin"}, "agent_version": "1.10.0"},
-        db.pk: {"os": "linux", "tags": {"site": "Hamburg"}, "agent_version": "1.9"},
+        db.pk: {"os": "linux", "tags": {"site": "Hamburg", "2024": ""}, "agent_version": "1.9"},
         mac.pk: {"os": "macos", "tags": {"retired": ""}, "agent_version": "1.2"},
     }
     for pk, values in changes.items():
@@ -78,6 +86,8 @@ def test_a_query_finds(query: str, names: set[str]) -> None:
         ("name > 3", "> does not order texts"),
         ("facts.cpus > many", "> needs a number, not 'many'"),
         ("tag.a = 1 " + "or tag.a = 1 " * 150, "at most 100 conditions"),
+        ("facts" + ".a" * 17 + " = 1", "at most 16 parts"),
+        ("facts" + ".a" * 900, "at most 16 parts"),
         ("x" * 2_001, "at most 2000 characters"),
     ],
 )

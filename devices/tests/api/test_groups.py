@@ -51,6 +51,15 @@ def test_every_wrong_field_is_named(as_: As, admin: User, web_group: DeviceGroup
     assert set(answer.json()) == set(wrong)
 
 
+@pytest.mark.parametrize(
+    ("query", "status"), [("tag.99999999999", 200), ("facts" + ".a" * 900, 400)]
+)
+def test_an_odd_query_is_answered(as_: As, admin: User, query: str, status: int) -> None:
+    answer = as_(admin).post("/api/groups/preview", {"query": query})
+    assert answer.status_code == status
+    assert status == 200 or set(answer.json()) == {"query"}
+
+
 def test_everybody_sees_their_own(
     as_: As, admin: User, operator: User, outsider: User, web_group: DeviceGroup
 ) -> None:
