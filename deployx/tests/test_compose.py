@@ -116,6 +116,15 @@ def test_every_variable_is_explained() -> None:
     assert sorted(name for name in used if f"`{name}`" not in explained) == []
 
 
+def test_open_files_suffice_for_every_connection() -> None:
+    """nginx takes two for each that it passes on, web one for each agent."""
+    config = (CHECKOUT / "deploy" / "nginx.conf").read_text()
+    (connections,) = re.findall(r"worker_connections (\d+);", config)
+    (own,) = re.findall(r"(?m)^worker_rlimit_nofile (\d+);", config)
+    given = {name: one["ulimits"]["nofile"] for name, one in SERVICES.items()}
+    assert min(int(own), *given.values()) >= 2 * int(connections)
+
+
 def test_nginx_sets_every_header_in_one_place() -> None:
     """A location that sets a header of its own inherits none of the others."""
     config = (CHECKOUT / "deploy" / "nginx.conf").read_text()
