@@ -53,7 +53,9 @@ def keeps(execution: Execution) -> bool:
 
 
 def _keeping(execution: Execution) -> DeviceRunQuerySet:
-    return execution.runs.exclude(device=None).filter(detail__kept__0__isnull=False)
+    """A revoked device is told nothing any more."""
+    there = execution.runs.filter(device__isnull=False, device__revoked_at=None)
+    return there.filter(detail__kept__0__isnull=False)
 
 
 @transaction.atomic

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from devices import fleet
 from devices.models import Device
-from scheduling import rollout, schedules
+from scheduling import restoring, rollout, schedules
 from scheduling.models import DeviceRun, Execution, StoredFile
 from scheduling.tests import factories
+from scheduling.tests.api.conftest import address, client_of
 from scheduling.tests.catalogue.conftest import Store
 from scheduling.tests.cli.conftest import Schedule
 
@@ -90,6 +92,23 @@ def test_where_nothing_is_kept_it_says_so(schedule: Schedule, replaced: Executio
     said = schedule("restore", replaced.pk, "--device", "web-1")
     assert (said.code, said.err) == (1, "No device keeps anything of it.\n")
     assert schedule("restore", replaced.pk, "--device", "web-9").code == 2
+
+
+def test_a_revoked_device_gets_nothing_back(
+    schedule: Schedule, replaced: Execution, admin: User, operator: User
+) -> None:
+    first, second = Device.objects.order_by("name")
+    fleet.revoke(first, admin)
+    assert restoring.kept_on(replaced) == [second.pk]
+    run = replaced.runs.get(device=first)
+    assert client_of(operator).post(address(run, "restore")).status_code == 409
+    assert schedule("restore", replaced.pk, "--yes").code == 0
+    (execution,) = restores()
+    assert execution.runs.get().device_id == second.pk
+    fleet.revoke(second, admin)
+    assert client_of(operator).post(address(replaced, "restore")).status_code == 409
+    assert not restoring.keeps(replaced)
+    assert len(restores()) == 1
 
 
 @pytest.mark.parametrize("words", ["motd", "01a2", "00000000-0000-0000-0000-000000000000"])
