@@ -77,7 +77,11 @@ def _round(execution_id: UUID, skip_locked: bool) -> bool:
 
 def _owes(execution: Execution) -> bool:
     rollout = Rollout.parse(execution.definition["rollout"])
-    return attempts.are_due(execution) or rollbacks.are_due(execution, rollout)
+    return (
+        attempts.are_due(execution)
+        or attempts.give_back([execution.pk])
+        or rollbacks.are_due(execution, rollout)
+    )
 
 
 def _move_on(execution: Execution, now: datetime) -> bool:
@@ -91,6 +95,8 @@ def _move_on(execution: Execution, now: datetime) -> bool:
 
 def _release(execution: Execution, rollout: Rollout, now: datetime) -> bool:
     release.take_back_slots(execution)
+    if attempts.give_back([execution.pk]):
+        return True  # as it stands now, it may have to be aborted
     if execution.rollout_paused_at is not None:
         return False
     has_opened = execution.abort_requested_at is None and _open_next_wave(execution, rollout, now)
@@ -170,7 +176,7 @@ def _open_next_wave(execution: Execution, rollout: Rollout, now: datetime) -> bo
         return False
     if execution.open_wave > 0 and not _has_soaked(execution, rollout, now):
         return False
-    if attempts.are_due(execution):
+    if attempts.are_due(execution) or attempts.give_back([execution.pk]):
         return False
     _set_wave(execution, following)
     return True

@@ -9,7 +9,7 @@ import structlog
 from django.db import transaction
 from django.utils.translation import ngettext
 
-from scheduling import hints, live, planning, progress, rollbacks
+from scheduling import attempts, hints, live, planning, progress, rollbacks
 from scheduling.beat import mirror
 from scheduling.models import Execution, ScheduledTask
 from scheduling.options import Rollout
@@ -22,6 +22,7 @@ def end_if_done(execution: Execution, now: datetime) -> bool:
     """Ends a running execution all of whose runs have ended. The caller holds its row."""
     if execution.runs.unended().exists():
         return False
+    attempts.give_back([execution.pk])
     by_status = progress.counts([execution.pk])[execution.pk]
     status = _judged(execution, by_status)
     moved = Execution.objects.filter(pk=execution.pk).move(

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from scheduling import clock, hints, live, recovery
+from scheduling import attempts, clock, hints, live, recovery
 from scheduling.models import DeviceRun
 
 
@@ -37,6 +37,8 @@ def device_revoked(device: UUID) -> None:
         was_lost=True,
         error_message=_("The device was revoked while this ran."),
     )
+    # Of a device that is deleted, nothing says later which attempts were its own.
+    attempts.give_back(affected, device)
     hints.advance(affected)
     live.changed("execution", affected)
     hints.wake_hubs()
