@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OPERATIONS = (CHECKOUT / "docs" / "operations.md").read_text()
+COMPOSE: dict[str, Any] = YAML(typ="safe", pure=True).load(
+    (CHECKOUT / "docker-compose.yml").read_text()
+)
 
 
 def test_every_variable_of_the_settings_is_explained() -> None:
@@ -23,6 +29,33 @@ def test_no_default_in_the_table_of_the_settings_is_out_of_date() -> None:
     assert {name: product(text) for name, text in numbers.items()} == {
         name: float(text) for name, text in explained.items() if name in numbers
     }
+
+
+def test_every_volume_that_holds_something_is_backed_up() -> None:
+    """Redis' holds nothing that is needed."""
+    named = set(re.findall(r"volume `([\w-]+)`", section("Backup and restore")))
+    assert named == set(COMPOSE["volumes"]) - {"redis"}
+
+
+def test_a_restore_stops_all_that_speaks_with_the_database_or_for_it() -> None:
+    stopped = re.findall(r"(?m)^docker compose stop (.+)$", section("Backup and restore"))
+    ours = {
+        name
+        for name, one in COMPOSE["services"].items()
+        if name == "nginx" or one["image"].startswith("deployx:")
+    }
+    assert [set(line.split()) for line in stopped] == [ours]
+
+
+def test_going_back_is_a_restore() -> None:
+    """With recovery mode: devices have gone on since the dump."""
+    going_back = section("Upgrade").split("To go back")[1]
+    assert "(#backup-and-restore)" in going_back
+    assert "`recovery on`" in going_back
+
+
+def section(heading: str) -> str:
+    return OPERATIONS.split(f"\n## {heading}\n")[1].split("\n## ")[0]
 
 
 def documented(start: str, end: str) -> set[str]:
