@@ -11,6 +11,7 @@ from datetime import datetime
 from . import kinds, policy
 from .config import Settings, StateDir
 from .identity import Server
+from .journal import Horizon
 from .kinds import JsonObject, Kind, PayloadError, UnknownKind
 from .protocol import (
     Grant,
@@ -46,10 +47,15 @@ class Order:
 
 
 def check(
-    grant: Grant, server: Server | None, settings: Settings, state: StateDir, now: datetime
+    grant: Grant,
+    server: Server | None,
+    settings: Settings,
+    state: StateDir,
+    now: datetime,
+    forgotten: Horizon | None = None,
 ) -> Order:
     """The grant's order. Raises Refused. `server` is None when its keys are not trusted; `now`
-    is the server's own time."""
+    is the server's own time; `forgotten` is up to where runs were that nobody here remembers."""
     if server is None or grant.key_id != server.key_id:
         raise Refused(RejectCode.BAD_SIGNATURE, f"key {grant.key_id} is not trusted here")
     if not verify(server.public_key, grant.signature, run_bytes(grant.terms)):
@@ -65,6 +71,9 @@ def check(
         raise Refused(RejectCode.DIGEST_MISMATCH, "the payload is not the one that was signed")
     if now > terms.not_after:
         raise Refused(RejectCode.TOO_LATE, "the run came after its last permitted start")
+    if forgotten is not None and forgotten.covers(terms):
+        said = "the run may have been here before: the server's time was further than it is now"
+        raise Refused(RejectCode.TOO_LATE, said)
     order = read_order(terms, grant.payload)
     _check_here(order, settings, state)
     return order

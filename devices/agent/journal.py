@@ -20,12 +20,22 @@ from pathlib import Path
 from typing import Any
 
 from . import durable
-from .protocol import TOMBSTONE_SECONDS, Evidence, JournalState, decode_time, encode_time
+from .protocol import (
+    TOMBSTONE_SECONDS,
+    Evidence,
+    JournalState,
+    ProtocolError,
+    Terms,
+    decode_time,
+    encode_time,
+    parse_terms,
+)
 from .protocol.fields import build, decode_bytes, encode_bytes, table, unbuild
 
 MAX_BYTES = 4 * 1024 * 1024
 _EVIDENCE = table(Evidence)
 _DIGEST_BYTES = 8
+_FORGOTTEN = "forgotten"
 _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -70,6 +80,20 @@ class Tombstone:
     state: JournalState
     not_after: datetime | None
     evidence: Evidence | None
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far the tombstones that were let go of reach: the latest of each."""
+
+    not_before: datetime
+    not_after: datetime
+
+    def covers(self, terms: Terms) -> bool:
+        """Whether a run of these terms may be one that was forgotten. Such a run has neither time
+        later than the horizon's; one that was released after all of them has."""
+        return terms.not_before <= self.not_before and terms.not_after <= self.not_after
 
 
 class Journal:
@@ -83,6 +107,7 @@ class Journal:
         self._max_bytes = max_bytes
         self.entries: dict[str, Entry] = {}
         self.tombstones: dict[str, Tombstone] = {}
+        self.horizon: Horizon | None = None
         self.bad_lines: list[int] = []
         self._descriptor = -1
         try:
@@ -137,11 +162,21 @@ class Journal:
         self._record(do="erase", run=run)
 
     def forget(self, now: datetime) -> None:
-        """Let go of tombstones a week past their run's last possible start."""
+        """Let go of tombstones a week past their run's last possible start, and keep how far they
+        reached: `now` is what the server says, and where that is far ahead and then right again, by
+        mistake or on purpose, a run that is forgotten must not start a second time. As long as time
+        goes forward the horizon lies a week back, where nothing may start in any case; after a leap it
+        still lies at real past runs, and what is released later is beyond it. Nothing is written:
+        the file has the tombstones themselves until it is compacted, and then the horizon."""
         oldest = now - timedelta(seconds=TOMBSTONE_SECONDS)
         for run, stone in list(self.tombstones.items()):
             if stone.not_after is not None and stone.not_after < oldest:
+                self._widen(stone.not_before or stone.not_after, stone.not_after)
                 del self.tombstones[run]
+
+    def _widen(self, not_before: datetime, not_after: datetime) -> None:
+        known = self.horizon or Horizon(not_before, not_after)
+        self.horizon = Horizon(max(known.not_before, not_before), max(known.not_after, not_after))
 
     def _record(self, **record: Any) -> None:
         line = _line(record)
@@ -189,6 +224,8 @@ class Journal:
         self._descriptor = _open(self._path)
 
     def _essence(self) -> Iterator[dict[str, Any]]:
+        if self.horizon is not None:
+            yield _horizon_record(self.horizon)
         for stone in self.tombstones.values():
             yield _tombstone_record(stone)
         for entry in self.entries.values():
@@ -220,7 +257,11 @@ class Journal:
     def _apply(self, record: dict[str, Any]) -> None:
         run = record["run"]
         step = record["do"]
-        if step == "tombstone":
+        if step == "tombstone" and run == _FORGOTTEN:
+            until = decode_time("not_after", record["not_after"])
+            # Without the other where an agent that knows no horizon has compacted it.
+            self._widen(_read_tombstone(record).not_before or until, until)
+        elif step == "tombstone":
             self.entries.pop(run, None)
             self.tombstones[run] = _read_tombstone(record)
         elif step == "erase":
@@ -282,7 +323,14 @@ def _entry_records(entry: Entry) -> Iterator[dict[str, Any]]:
 
 
 def _buried(entry: Entry) -> Tombstone:
-    return Tombstone(entry.run, entry.state, entry.not_after, entry.evidence)
+    released = _not_before(entry.terms)
+    return Tombstone(entry.run, entry.state, entry.not_after, entry.evidence, released)
+
+
+def _not_before(terms: bytes | None) -> datetime | None:
+    with contextlib.suppress(ProtocolError):
+        return None if terms is None else parse_terms(terms).not_before
+    return None  # claimed by a version that knew more than this one
 
 
 def _tombstone_record(stone: Tombstone) -> dict[str, Any]:
@@ -290,19 +338,35 @@ def _tombstone_record(stone: Tombstone) -> dict[str, Any]:
         "do": "tombstone",
         "run": stone.run,
         "state": stone.state.value,
-        "not_after": None if stone.not_after is None else encode_time(stone.not_after),
+        "not_before": _encoded(stone.not_before),
+        "not_after": _encoded(stone.not_after),
         "result": None if stone.evidence is None else unbuild(_EVIDENCE, stone.evidence),
     }
 
 
+def _horizon_record(horizon: Horizon) -> dict[str, Any]:
+    """As a tombstone, of no run: so an agent that knows no horizon can read the journal too."""
+    state, until = JournalState.UNKNOWN, horizon.not_after
+    return _tombstone_record(Tombstone(_FORGOTTEN, state, until, None, horizon.not_before))
+
+
 def _read_tombstone(record: dict[str, Any]) -> Tombstone:
-    told, until = record["result"], record["not_after"]
+    told = record["result"]
     return Tombstone(
         record["run"],
         JournalState(record["state"]),
-        None if until is None else decode_time("not_after", until),
+        _decoded("not_after", record["not_after"]),
         None if told is None else build(Evidence, _EVIDENCE, told, 0),
+        _decoded("not_before", record.get("not_before")),
     )
+
+
+def _encoded(time: datetime | None) -> str | None:
+    return None if time is None else encode_time(time)
+
+
+def _decoded(name: str, time: str | None) -> datetime | None:
+    return None if time is None else decode_time(name, time)
 
 
 def _open(path: Path) -> int:

@@ -82,6 +82,9 @@ class Runs:
     def tidy(self) -> None:
         """Now and then."""
         self._transfers.sweep()
+        # In a session alone: out of it nothing is added, and the time is less and less exact.
+        if self._line is not None and (now := self._clock.now()) is not None:
+            self._journal.forget(now)
 
     async def close(self) -> None:
         self.detach()
@@ -282,7 +285,9 @@ class Runs:
         assert now is not None
         try:
             self._transfers.make_room()
-            order = grants.check(grant, self._server, self._settings, self._state, now)
+            # What the journal has it has not forgotten.
+            forgotten = self._journal.horizon if live is None else None
+            order = grants.check(grant, self._server, self._settings, self._state, now, forgotten)
             until = order.terms.not_after
             entry = self._journal.claim(grant.run, grant.terms, grant.payload, until)
         except (Refused, JournalFull) as problem:
