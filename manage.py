@@ -22,16 +22,9 @@ def main() -> None:
         wrong = [f"  {name}: {' '.join(said)}" for name, said in error.error_messages.items()]
         sys.exit("\n".join(["The environment is not right:", *wrong]))
     except OperationalError as error:
-        sys.exit(_without_database(error))
+        from deployx.errors import without_database  # noqa: PLC0415
 
-
-def _without_database(error: Exception) -> str:
-    from django.conf import settings  # noqa: PLC0415
-
-    said = str(error).strip().splitlines()[0]
-    if settings.IS_EMBEDDED:
-        return f"No database: the system of this checkout is not running. Run make up.\n({said})"
-    return f"The database does not answer: {said}"
+        sys.exit(without_database(error))
 
 
 if __name__ == "__main__":

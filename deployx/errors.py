@@ -5,22 +5,23 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from django.db import InterfaceError, OperationalError
+from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from accounts import database
+
 if TYPE_CHECKING:
+    from django.db import OperationalError
     from django.http import HttpRequest
 
 RETRY_AFTER_SECONDS = 5
-# SQLSTATE classes: connection exceptions, insufficient resources, operator intervention.
-_AWAY = ("08", "53", "57P")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """503 while the database is away, else 500; in JSON to whoever asked the API."""
-    away = is_database_away(sys.exc_info()[1])
+    away = database.is_away(sys.exc_info()[1])
     status = 503 if away else 500
     response: HttpResponse
     if request.path.startswith("/api/"):
@@ -35,11 +36,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def is_database_away(error: BaseException | None) -> bool:
-    """Whether a request failed because there is no database to ask, rather than at its work."""
-    if isinstance(error, InterfaceError):
-        return True
-    if not isinstance(error, OperationalError):
-        return False
-    code = getattr(error.__cause__, "sqlstate", None)
-    return code is None or code.startswith(_AWAY)
+def without_database(error: OperationalError) -> str:
+    """What a command says that the database kept from its end."""
+    said = str(error).strip().splitlines()[0]
+    if getattr(error.__cause__, "sqlstate", None) is not None:
+        return f"The database answered with an error: {said}"
+    if settings.IS_EMBEDDED:
+        return f"No database: the system of this checkout is not running. Run make up.\n({said})"
+    return f"No connection to the database: {said}"

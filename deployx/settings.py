@@ -173,6 +173,8 @@ TEMPLATES = [
 ]
 # Who holds a lock longer than this was stopped or cut off; what it held is free again. The server
 # looks for a client that is gone as well: a lock of a session lasts as long as its connection.
+# They hold for web, worker, beat and commands alike: each statement of theirs is about a page or a
+# batch, and what was cut off is tried again. `migrate` alone lifts them: it builds indexes.
 _SESSION_LIMITS = (
     "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c statement_timeout=30s"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4"

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 from django.http import Http404
 from django.utils.translation import gettext as _
+from psycopg.errors import ForeignKeyViolation
 from rest_framework import status
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from accounts import database
 from accounts.api.refusals import TooLarge
 from accounts.errors import InvalidInput, NotAllowed, StateConflict, Unavailable
+
+log = structlog.get_logger(__name__)
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -29,9 +34,21 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             return Response({"detail": error.detail}, status=status.HTTP_403_FORBIDDEN)
         case Unavailable():
             return _later(error.detail, seconds=30)
+        case IntegrityError() if isinstance(error.__cause__, ForeignKeyViolation):
+            return _gone(error)
+        case OperationalError() if not database.is_away(error):
+            # It waited or worked for longer than anybody may, or was in another one's way.
+            return _later(_("The database could not do this at the moment."), seconds=2)
         case OperationalError():
             return _later(_("The database does not answer at the moment."), seconds=2)
     return _by_fields(exception_handler(_translated(error), context))
+
+
+def _gone(error: IntegrityError) -> Response:
+    """Foreign keys are asked at the commit: the verb had found what it refers to."""
+    log.warning("referred_to_what_is_gone", error=str(error))
+    body = {"detail": _("Something it refers to was deleted at this moment."), "status": "deleted"}
+    return Response(body, status=status.HTTP_409_CONFLICT)
 
 
 def _later(detail: str, seconds: int) -> Response:

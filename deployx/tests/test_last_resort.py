@@ -11,7 +11,9 @@ from django.contrib.auth.models import User
 from django.db import InterfaceError, OperationalError, ProgrammingError, connections
 from django.test import Client, RequestFactory
 
-from deployx.errors import is_database_away, server_error
+from accounts import database
+from accounts.api.errors import handle
+from deployx.errors import server_error, without_database
 
 
 @pytest.fixture
@@ -71,7 +73,40 @@ def raised(error: Exception, code: type[psycopg.Error] | None = None) -> Excepti
     ],
 )
 def test_only_a_database_that_cannot_be_asked_is_away(error: Exception | None, away: bool) -> None:
-    assert is_database_away(error) is away
+    assert database.is_away(error) is away
+
+
+@pytest.mark.parametrize(
+    ("code", "detail"),
+    [
+        (None, "The database does not answer at the moment."),
+        (psycopg.errors.AdminShutdown, "The database does not answer at the moment."),
+        (psycopg.errors.QueryCanceled, "The database could not do this at the moment."),
+        (psycopg.errors.LockNotAvailable, "The database could not do this at the moment."),
+    ],
+)
+def test_the_api_tells_a_database_that_is_away_from_one_that_took_too_long(
+    code: type[psycopg.Error] | None, detail: str
+) -> None:
+    answer = handle(raised(OperationalError("whatever"), code), {})
+    assert answer is not None
+    assert (answer.status_code, answer.data) == (503, {"detail": detail})
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (None, "No connection to the database: canceling statement"),
+        (psycopg.errors.QueryCanceled, "The database answered with an error: canceling statement"),
+    ],
+)
+def test_a_command_says_what_the_database_did(
+    code: type[psycopg.Error] | None, said: str, settings: Any
+) -> None:
+    settings.IS_EMBEDDED = False
+    error = OperationalError("canceling statement\nCONTEXT: something")
+    error.__cause__ = code() if code else None
+    assert without_database(error) == said
 
 
 def test_a_failure_of_our_own_is_a_500_that_tells_nothing() -> None:
