@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.templatetags.admin_urls import admin_urlname
@@ -44,7 +44,21 @@ class CappedPaginator(Pages):
         return min(COUNT_LIMIT, capped_count(self.object_list))  # type: ignore[arg-type]
 
 
-class VisibleAdmin(Base):
+class DeletingAdmin(Base):
+    """Whoever may delete a row deletes the rows of the models in `goes_with` with it, which nobody
+    deletes by themselves."""
+
+    goes_with: ClassVar[tuple[type[Model], ...]] = ()
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        found, counts, needed, protected = super().get_deleted_objects(objs, request)
+        granted = {str(model._meta.verbose_name) for model in self.goes_with}
+        return found, counts, {one for one in needed if str(one) not in granted}, protected
+
+
+class VisibleAdmin(DeletingAdmin):
     """Shows what this person may see. A refusal by a verb is a message, never a server error."""
 
     paginator = CappedPaginator

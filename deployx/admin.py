@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy
 from django_celery_beat.admin import PeriodicTaskForm
@@ -20,12 +22,24 @@ from django_celery_beat.models import (
 )
 from django_celery_results.models import GroupResult, TaskResult
 
-from accounts.administration import CappedPaginator, ReadOnlyAdmin, VisibleAdmin, link_to
+from accounts.administration import (
+    CappedPaginator,
+    DeletingAdmin,
+    ReadOnlyAdmin,
+    VisibleAdmin,
+    link_to,
+)
+from accounts.models import ApiToken, IdempotencyKey
+from scheduling.models import Upload
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest
     from django.utils.safestring import SafeString
+
+    People = UserAdmin[User]
+else:
+    People = UserAdmin
 
 WHEN = ("interval", "crontab", "solar", "clocked")
 
@@ -133,7 +147,12 @@ class LogEntryAdmin(ReadOnlyAdmin):
     search_fields = ("object_repr", "user__username")
 
 
+class PersonAdmin(DeletingAdmin, People):
+    goes_with = (ApiToken, IdempotencyKey, LogEntry, Upload)
+
+
 SHOWN = {
+    User: PersonAdmin,
     PeriodicTask: PeriodicTaskAdmin,
     ClockedSchedule: ClockedAdmin,
     CrontabSchedule: CrontabAdmin,

@@ -60,6 +60,7 @@ class DeviceAdmin(VisibleAdmin):
     )  # fmt: skip
     readonly_fields: ClassVar[tuple[str, ...]] = fields[2:]
     actions = ("revoke",)
+    goes_with = (AgentUpdate, InstalledSoftware)
 
     @admin.display(description=gettext_lazy("Status"))
     def state(self, device: Device) -> str:

@@ -103,6 +103,7 @@ class ScheduledTaskAdmin(VisibleAdmin):
     )
     formfield_overrides: ClassVar = {models.JSONField: {"form_class": ReadableJSONField}}
     actions = ("pause", "resume", "execute_now")
+    goes_with = (TaskChange,)
 
     def visible(self, user: User) -> QuerySet[ScheduledTask]:
         return super().visible(user).select_related("user", "periodic_task")
@@ -136,13 +137,6 @@ class ScheduledTaskAdmin(VisibleAdmin):
             schedules.update(form.instance, user, data, partial=True)
         else:
             form.instance.pk = schedules.create(user, data).pk
-
-    def get_deleted_objects(
-        self, objs: Any, request: HttpRequest
-    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        """Whoever may delete a task deletes its changes with it, which nobody deletes otherwise."""
-        found, counts, needed, protected = super().get_deleted_objects(objs, request)
-        return found, counts, needed - {str(TaskChange._meta.verbose_name)}, protected
 
     def delete_model(self, request: HttpRequest, obj: ScheduledTask) -> None:
         schedules.delete(obj, person(request))
