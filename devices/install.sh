@@ -23,7 +23,8 @@ Makes this machine a device of $SERVER.
 
 The Python to use is python3, or what PYTHON names. What the agent needs comes from the package
 index that this machine's pip uses (PIP_INDEX_URL, PIP_FIND_LINKS and so on hold). Run again, it
-changes only what is not yet as it should be: that is how the agent is updated.
+changes only what is not yet as it should be: that is how the agent is updated, and brought
+back to the older version of a server that went back.
 END
 }
 
@@ -48,6 +49,8 @@ main() {
     wheel_is_new=no
     [ "$(cat "$prefix/wheel.sha256" 2>/dev/null || :)" = "$SHA256" ] && [ -x "$agent" ] || install_wheel
     enroll
+    # Of a service, `install` sees to it.
+    [ "$service" = yes ] && [ -z "$root" ] || go_back
     [ "$service" = no ] || start
 }
 
@@ -158,6 +161,11 @@ enroll() {
     [ -z "$fingerprint" ] || set -- "$@" --server-key-fingerprint "$fingerprint"
     [ -z "$token_file" ] || set -- "$@" --token-file "$token_file"
     "$agent" enroll "$@" "$SERVER" </dev/null || die "the agent is installed, but could not enrol"
+}
+
+# Whatever newer version came by itself, the one that lies here now is started.
+go_back() {
+    rm -f "$state/update.json" "$state/update-starts.json"
 }
 
 start() {

@@ -97,7 +97,9 @@ def _parser() -> argparse.ArgumentParser:
         "uninstall", parents=[common, unit], help="stop the service and remove it"
     )
     removing.add_argument(
-        "--purge", action="store_true", help="remove this device's identity and journal as well"
+        "--purge",
+        action="store_true",
+        help="remove this device's identity, journal and all it kept as well",
     )
     removing.add_argument("--yes", action="store_true", help="do not ask")
     removing.set_defaults(command=_uninstall)
@@ -245,11 +247,17 @@ def _trust(options: argparse.Namespace) -> int:
 
 def _install(options: argparse.Namespace) -> int:
     state = StateDir(StateDir.at(options.state_dir).path.absolute())
+    systemd = service.Systemd(options.root)
     if options.root is None:
         load_server(state)
-    systemd = service.Systemd(options.root)
-    changed = systemd.install(service.program(), state, restart=options.restart)
+        systemd.require()
+    program = service.program()
+    # For an image, this machine's own agent is none of it.
+    went_back = options.root is None and updating.go_back(state)
+    changed = systemd.install(program, state, restart=options.restart or went_back)
     print(f"{'wrote' if changed else 'unchanged:'} {systemd.path}")
+    if went_back:
+        print(f"{__version__} runs again, in place of the newer version that had come by itself")
     if options.root is None:
         print("the agent runs; journalctl -u deployx-agent shows what it says")
     return 0
@@ -276,8 +284,8 @@ def _uninstall(options: argparse.Namespace) -> int:
 
 def _agrees(state: StateDir) -> bool:
     print(
-        f"{state.path} holds this device's identity, and results that may not have been reported."
-        " Remove it for good? [y/N] ",
+        f"{state.path} holds this device's identity, what deployments replaced, and results that may not"
+        " have been reported. Remove it for good? [y/N] ",
         end="",
         flush=True,
     )

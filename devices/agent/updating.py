@@ -1,6 +1,7 @@
 """Another version of this program: accepted from the server, installed beside this one, taken.
 
-    /opt/deployx-agent/venv            what install.sh installed; it starts whichever is the newest
+    /opt/deployx-agent/venv            what install.sh installed; it starts whichever is the newest,
+                                       itself alone from `install` to the next update
     /opt/deployx-agent/agents/DIGEST   a version that came by itself
     STATE/update.json                  which of those was tried out and is to run
     STATE/update-failed.json           which one was not taken, and why
@@ -185,6 +186,19 @@ def give_up(chosen: Chosen, state: StateDir) -> None:
     )
     _choice(state).unlink(missing_ok=True)
     _starts(state).unlink(missing_ok=True)
+
+
+def go_back(state: StateDir) -> bool:
+    """This program runs from now on. Whether a newer one did that had come by itself."""
+    went_back = newer(state) is not None
+    _choice(state).unlink(missing_ok=True)
+    _starts(state).unlink(missing_ok=True)
+    return went_back
+
+
+def files(state: StateDir) -> tuple[Path, ...]:
+    """Everything this module writes."""
+    return _choice(state), _failure(state), _starts(state)
 
 
 def _choice(state: StateDir) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from devices import installing
+from devices import installing, wheel
 
 
 class Machine:
@@ -121,6 +121,37 @@ def test_without_systemd_it_says_what_to_do_instead(machine: Machine) -> None:
     machine.has("id", "echo 0")
     machine.has("systemctl", "echo offline; exit 1")
     assert "add --no-service" in machine.runs()
+
+
+@pytest.mark.parametrize("root", [None, "root"])
+def test_what_came_by_itself_is_not_started_in_place_of_what_is_installed(
+    tmp_path: Path, settings: Any, root: str | None
+) -> None:
+    """`deployx-agent install` sees to it where there is a service."""
+    prefix, state = tmp_path / "prefix", tmp_path / "state"
+    agent = prefix / "venv/bin/deployx-agent"
+    for folder in (agent.parent, state):
+        folder.mkdir(parents=True)
+    agent.write_text(f"#!/bin/sh\necho 'server       {settings.DEPLOYX_PUBLIC_URL}'\n")
+    agent.chmod(0o755)
+    (prefix / "wheel.sha256").write_text(wheel.built().sha256)
+    for name in ("server.json", "update.json", "update-starts.json", "journal"):
+        (state / name).touch()
+    where = ["--prefix", str(prefix), "--state-dir", str(state)]
+    given = ["--root", str(tmp_path / root)] if root else ["--no-service"]
+
+    done = subprocess.run(
+        ["sh", "-s", "--", *where, *given],
+        input=installing.script(),
+        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in state.iterdir()} == {"server.json", "journal"}
 
 
 def test_of_a_script_that_arrives_cut_off_nothing_runs(machine: Machine) -> None:
