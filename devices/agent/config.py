@@ -56,12 +56,21 @@ class StateDir:
     def runs(self) -> Path:
         return self.path / "runs"
 
+    @property
+    def files(self) -> Path:
+        """What runs fetched, kept for others."""
+        return self.path / "files"
+
+    @property
+    def memories(self) -> Path:
+        return self.path / "memory"
+
     def run(self, run: str) -> Path:
         return self.runs / run
 
     def memory(self, kind: str) -> Path:
         """What a kind keeps between its runs."""
-        return self.path / "memory" / kind
+        return self.memories / kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import durable
+from . import durable, updating
 from .config import ConfigError, StateDir
 
 NAME = "deployx-agent.service"
@@ -126,12 +126,13 @@ def program() -> Path:
 
 
 def purge(state: StateDir) -> list[str]:
-    """Remove an agent's identity and journal; the names in its folder that are not its own, and
-    are left there."""
-    for path in (state.server, state.key, state.journal, state.lock):
+    """Remove an agent's identity, its journal and what it kept; the names in its folder that are
+    not its own, and are left there."""
+    for path in (state.server, state.key, state.journal, *updating.files(state), state.lock):
         for one in (path, path.with_name(path.name + ".new")):
             one.unlink(missing_ok=True)
-    shutil.rmtree(state.runs, ignore_errors=True)
+    for folder in (state.runs, state.files, state.memories):
+        shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         state.path.rmdir()
     return sorted(one.name for one in state.path.iterdir()) if state.path.exists() else []

@@ -6,18 +6,22 @@ import io
 import subprocess
 import sys
 from configparser import RawConfigParser
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from devices.agent import service
+from devices.agent import service, updating
 from devices.agent.__main__ import main
 from devices.agent.config import ConfigError, StateDir
 from devices.agent.identity import Server, create_key, save_server
+from devices.agent.journal import Journal
 from devices.agent.service import NAME, ServiceFailed, Systemd, unit_text
+from devices.agent.updating import Chosen, Offer
 
 PROGRAM = Path("/opt/deployx-agent/venv/bin/deployx-agent")
 KEY = "00" * 32
+NEWER = Chosen("99.0", "ab" * 32, sys.executable)
 
 
 class Systemctl:
@@ -240,6 +244,23 @@ class TestBelowARoot:
         assert [one.name for one in state.path.iterdir()] == ["holiday.jpg"]
         assert "except holiday.jpg" in capsys.readouterr().out
 
+    def test_purge_takes_everything_that_an_agent_writes(
+        self, root: Path, state: StateDir, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Journal(state.journal).close()
+        updating.take(NEWER, state)
+        updating.count_start(state)
+        updating.refuse(Offer(NEWER.version, NEWER.sha256, 1), "why", state)
+        for kept in (state.memory("file_deployment"), state.files, state.run("one")):
+            kept.mkdir(parents=True)
+            (kept / "content").touch()
+        where = ["--root", str(root), "--state-dir", str(state.path)]
+
+        assert main(["uninstall", "--purge", "--yes", *where]) == 0
+
+        assert not state.path.exists()
+        assert capsys.readouterr().out.endswith(f"purged {state.path}\n")
+
     def test_purge_does_not_take_the_state_from_under_a_running_agent(
         self, root: Path, state: StateDir, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -260,6 +281,42 @@ class TestBelowARoot:
 
         assert "an agent is running" in capsys.readouterr().err
         assert state.server.exists()
+
+
+@pytest.mark.parametrize(("version", "went_back"), [("99.0", True), ("0.1", False)])
+def test_an_installed_agent_runs_itself_and_no_newer_one_that_came_by_itself(
+    systemd: Systemd,
+    systemctl: Systemctl,
+    state: StateDir,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    version: str,
+    went_back: bool,
+) -> None:
+    monkeypatch.setattr(service, "Systemd", lambda root: systemd)
+    monkeypatch.setattr(service, "program", lambda: PROGRAM)
+    systemd.install(PROGRAM, state)
+    updating.take(replace(NEWER, version=version), state)
+    updating.count_start(state)
+    systemctl.asked()
+
+    assert main(["install", "--state-dir", str(state.path)]) == 0
+
+    assert updating.newer(state) is None
+    assert not any(path.exists() for path in updating.files(state))
+    assert systemctl.asked() == [f"enable {NAME}", f"{'restart' if went_back else 'start'} {NAME}"]
+    assert ("runs again" in capsys.readouterr().out) is went_back
+
+
+def test_for_an_image_the_agent_of_this_machine_goes_on_as_it_is(
+    systemctl: Systemctl, state: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "program", lambda: PROGRAM)
+    updating.take(NEWER, state)
+
+    assert main(["install", "--root", str(tmp_path), "--state-dir", str(state.path)]) == 0
+
+    assert updating.newer(state) == NEWER
 
 
 def test_a_machine_that_is_no_device_yet_gets_no_service(
