@@ -23,6 +23,8 @@ PIECE_BYTES = 256 * 1024
 _TIMEOUT_SECONDS = 30.0
 MOST_BYTES = 5 * 1024**3
 """Of a file whose size nobody signed."""
+LOOK_BYTES = 4 * 1024 * 1024
+"""After so many the disk's room is looked at again."""
 STRETCH_SECONDS = 30.0
 """After which our own server is asked for the rest: it then gives the share of a cap that is due by
 now, when another transfer may have begun or ended."""
@@ -38,6 +40,10 @@ class Stale(Again):
 
 class Never(Exception):
     """It cannot be had; the text says why, for a person."""
+
+
+class NoRoom(Never):
+    """The disk would have less free than is to stay so; nothing of the file is kept."""
 
 
 class _Answer(Protocol):
@@ -67,7 +73,7 @@ def download(
 ) -> None:
     """Brings the file to `path`, complete and verified. Beside it, `.part` holds what has come so
     far. `go_on` is asked between pieces; an answer is read for `stretch_seconds`, and the rest of a
-    file of known size asked for anew. Raises Again, Stale, Never."""
+    file of known size asked for anew. Raises Again, Stale, Never, NoRoom."""
     if path.exists():
         return
     part = path.with_name(path.name + ".part")
@@ -80,6 +86,9 @@ def download(
             _fetch(url, part, have, wanted, headers, sha256, go_on, stretch_seconds)
             have = part.stat().st_size
         _complete(part, path, wanted, sha256.hexdigest())
+    except NoRoom:
+        part.unlink(missing_ok=True)
+        raise
     except OSError as problem:
         with contextlib.suppress(OSError):
             part.unlink()  # what filled the disk does not stay on it
@@ -120,7 +129,6 @@ def _fetch(
     go_on: Callable[[], bool],
     stretch_seconds: float,
 ) -> None:
-    most = MOST_BYTES if wanted.size is None else wanted.size
     until = time.monotonic() + stretch_seconds
     _require_room(part.parent, (wanted.size or 0) - have, wanted.min_free_bytes)
     try:
@@ -132,7 +140,9 @@ def _fetch(
             end = _announced_end(answer, have)
             if end is not None and end < (wanted.size or 0):
                 raise Never("the server's file is shorter than the one that was signed")
-            _pour(_pieces(answer, until), part, have, most, sha256, go_on)
+            if wanted.size is None and end is not None:
+                _require_room(part.parent, min(end, MOST_BYTES) - have, wanted.min_free_bytes)
+            _pour(_pieces(answer, until), part, have, wanted, sha256, go_on)
     except urllib.error.HTTPError as refusal:
         if refusal.code == 416 and wanted.size is None:
             return  # all of it was there already; its digest decides
@@ -164,14 +174,19 @@ def _pour(
     pieces: Iterator[bytes],
     part: Path,
     have: int,
-    most: int,
+    wanted: Wanted,
     sha256: Any,
     go_on: Callable[[], bool],
 ) -> None:
     """To the file's end, or the first byte too many. Raises OSError for the disk alone."""
+    most = MOST_BYTES if wanted.size is None else wanted.size
+    looked_at = have
     with part.open("ab") as target:
         for piece in pieces:
             have += len(piece)
+            if have - looked_at >= LOOK_BYTES:
+                looked_at = have
+                _require_room(part.parent, len(piece), wanted.min_free_bytes)
             if have > most:
                 target.truncate(0)
                 raise Never(f"the server sends more than the {most} bytes that were signed")
@@ -186,16 +201,21 @@ def _pour(
 def _require_room(folder: Path, needed: int, min_free_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free - max(needed, 0) < min_free_bytes:
-        raise Never(f"the device's disk has no room for it: {free} bytes are free")
+        raise NoRoom(f"the device's disk has no room for it: {free} bytes are free")
 
 
 class _Careful(urllib.request.HTTPRedirectHandler):
-    """An address elsewhere may send on, to where an agent may go as well. Our own headers, with the
-    device's signature in them, stay behind."""
+    """An address elsewhere may send on, to where an agent may go as well; to plain HTTP, which is
+    what this machine has for itself, from there alone. Our own headers, with the device's signature
+    in them, stay behind."""
 
-    def redirect_request(self, *args: Any, **kwargs: Any) -> urllib.request.Request | None:
-        request: urllib.request.Request | None = super().redirect_request(*args, **kwargs)
+    def redirect_request(
+        self, req: urllib.request.Request, *args: Any, **kwargs: Any
+    ) -> urllib.request.Request | None:
+        request: urllib.request.Request | None = super().redirect_request(req, *args, **kwargs)
         if request is None or objection(request.full_url, "https", "http"):
+            return None
+        if request.type == "http" and req.type != "http":
             return None
         request.headers = {n: v for n, v in request.headers.items() if not n.startswith("X-")}
         return request

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from .config import Settings, StateDir
-from .downloading import STRETCH_SECONDS, Again, Never, Stale, Wanted, download
+from .downloading import STRETCH_SECONDS, Again, Never, NoRoom, Stale, Wanted, download
 from .identity import DeviceKey, Server
 from .line import Line
 from .protocol import FETCH_SIGNATURE_HEADER, Fetch, Source, fetch_bytes
@@ -41,7 +41,7 @@ class Transfers:
     """`attach` and `detach` as sessions begin and end; what is under way waits for the next one."""
 
     def __init__(self, state: StateDir, settings: Settings, key: DeviceKey) -> None:
-        self._cache = state.path / "files"
+        self._cache = state.files
         self._settings = settings
         self._key = key
         self._line: Line | None = None
@@ -133,6 +133,7 @@ class Transfers:
         included; what holds it up is said in the run's folder. Raises Never."""
         path = self._cache / wish.sha256
         tries = refused = 0
+        is_emptied = False
         while not path.exists():
             url = await self._address(run, wish.sha256)
             try:
@@ -141,6 +142,12 @@ class Transfers:
             except Stale as problem:
                 refused, said = refused + 1, str(problem)
                 pause = float(min(tries, 5))
+            except NoRoom:
+                if is_emptied:
+                    raise
+                self.sweep(kept_seconds=0.0)
+                is_emptied = True
+                continue
             except Again as problem:
                 refused, said = 0, str(problem)
                 pause = random.uniform(0, min(_MOST_PAUSE_SECONDS, 2**tries))
@@ -184,10 +191,13 @@ class Transfers:
             raise
 
     def _call(self, url: str) -> tuple[str, dict[str, str]]:
-        """A path is this server's, and signed for; an address elsewhere is asked as anybody would."""
-        if not url.startswith("/"):
-            return url, {}
+        """A path is this server's, and signed for; an address elsewhere is asked as anybody would.
+        Raises Never."""
         assert self._server is not None
+        if not url.startswith("/"):
+            if not url.startswith("https:") and self._server.url.startswith("https:"):
+                raise Never("the server names an address that is no https:// address")
+            return url, {}
         signature = self._key.sign(fetch_bytes(url))
         return self._server.url + url, {
             FETCH_SIGNATURE_HEADER: base64.b64encode(signature).decode()
