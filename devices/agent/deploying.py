@@ -55,6 +55,11 @@ class Place:
         return self.found is not None and self.found.sha256 == self.sha256
 
     @property
+    def is_shared(self) -> bool:
+        """Whether what is there has other names, which are not to be changed with it."""
+        return self.found is not None and self.found.names > 1
+
+    @property
     def looks_right(self) -> bool:
         return self.found is not None and self.look == (
             self.found.mode,
@@ -85,8 +90,10 @@ def deploy(order: JsonObject, files: Sequence[FileFacts], context: Context) -> F
         if is_trial:
             return _show(folder, folder_path, changing, places, context)
         assert folder is not None
-        with _adjusted(folder, places):
-            kept = _place_all(folder, changing, context, keeps=order["backup"])
+        wrong = [place for place in places if place.is_same and not place.looks_right]
+        with _adjusted(folder, [place for place in wrong if not place.is_shared]):
+            parted = [place for place in wrong if place.is_shared]
+            kept = _place_all(folder, [*changing, *parted], context, keeps=order["backup"])
     return _finished(folder_path, places, changing, kept)
 
 
@@ -313,17 +320,17 @@ def _take_back(folder: Folder, run: str, places: Sequence[Any], *, moving: bool)
 @contextlib.contextmanager
 def _adjusted(folder: Folder, places: Sequence[Place]) -> Iterator[None]:
     """Mode and owner of what is in place already; as they were, where what is done inside raises."""
-    done: list[tuple[str, tuple[int, int, int]]] = []
+    done: list[tuple[str, Found, tuple[int, int, int]]] = []
     try:
         for place in places:
-            if place.found is not None and place.is_same and not place.looks_right:
-                folder.adjust(place.name, place.look)
-                done.append((place.name, (place.found.mode, place.found.uid, place.found.gid)))
+            if (found := place.found) is not None:
+                adjusted = folder.adjust(place.name, found, place.look)
+                done.append((place.name, adjusted, (found.mode, found.uid, found.gid)))
         yield
     except BaseException:
-        for name, look in done:
+        for name, adjusted, look in done:
             with contextlib.suppress(NotPlaced):
-                folder.adjust(name, look)
+                folder.adjust(name, adjusted, look)
         raise
 
 

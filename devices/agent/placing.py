@@ -36,13 +36,15 @@ class NoFolder(NotPlaced):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A regular file that is there already."""
+    """A regular file that is there already, under `names` names; `mark` changes with it."""
 
     sha256: str
     size: int
     mode: int
     uid: int
     gid: int
+    names: int
+    mark: tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,7 @@ class Folder:
             while piece := source.read(_PIECE_BYTES):
                 check()
                 sha256.update(piece)
-        mode = stat.S_IMODE(status.st_mode)
-        return Found(sha256.hexdigest(), status.st_size, mode, status.st_uid, status.st_gid)
+        return _found(sha256.hexdigest(), status)
 
     @contextlib.contextmanager
     def reading(self, name: str) -> Iterator[IO[bytes] | None]:
@@ -185,17 +186,24 @@ class Folder:
             return False
         return True
 
-    def adjust(self, name: str, look: tuple[int, int, int]) -> None:
-        """Mode and owner of a file whose content is right already. Raises NotPlaced."""
+    def adjust(self, name: str, found: Found, look: tuple[int, int, int]) -> Found:
+        """Mode and owner of the very file that was found, whose content is right already; answers
+        what it is then. Raises NotPlaced, also where they would change under another name as well."""
         mode, uid, gid = look
         with self.reading(name) as source:
             if source is None:
                 raise NotPlaced(f"{self.path}/{name} has just gone")
+            status = os.fstat(source.fileno())
+            if _mark(status) != found.mark:
+                raise NotPlaced(f"{self.path}/{name} has just been changed by somebody else")
+            if status.st_nlink != 1:
+                raise NotPlaced(f"{self.path}/{name} is under another name as well (a hard link)")
             self._give(name, source, uid, gid)
             try:
                 os.fchmod(source.fileno(), mode)
             except OSError as problem:
                 raise NotPlaced(self._why(name, problem)) from None
+            return _found(found.sha256, os.fstat(source.fileno()))
 
     def sync(self) -> None:
         try:
@@ -224,6 +232,23 @@ class Folder:
         if problem.errno == errno.ELOOP:
             return f"{where} is a symbolic link"
         return f"{where}: {os.strerror(problem.errno or 0)}"
+
+
+def _found(sha256: str, status: os.stat_result) -> Found:
+    return Found(
+        sha256,
+        status.st_size,
+        stat.S_IMODE(status.st_mode),
+        status.st_uid,
+        status.st_gid,
+        status.st_nlink,
+        _mark(status),
+    )
+
+
+def _mark(status: os.stat_result) -> tuple[int, int, int]:
+    """Which file it is, and when it was last written, given away or linked to."""
+    return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
 def _walk(path: str, made: list[tuple[int, str]] | None) -> int:
