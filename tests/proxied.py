@@ -8,7 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.running import CHECKOUT, free_port, until
@@ -21,10 +21,22 @@ def program() -> str | None:
     return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
-def config(folder: Path, port: int, web: str, files: Path, agents: str | None = None) -> str:
+def config(
+    folder: Path,
+    port: int,
+    web: str,
+    files: Path,
+    agents: str | None = None,
+    limits: Mapping[str, int] | None = None,
+) -> str:
     """The shipped configuration, its places changed for those of a test."""
     text = CONFIG.read_text()
+    lowered = [
+        (rf"limit_conn {zone} \d+;", f"limit_conn {zone} {most};")
+        for zone, most in (limits or {}).items()
+    ]
     for pattern, replacement in (
+        *lowered,
         (r"/tmp/(\w+)", rf"{folder}/\1"),
         (r"^ *(ssl_\w+|resolver) [^;]*;$", ""),
         (r"listen 8443 ssl;", f"listen 127.0.0.1:{port};"),
@@ -46,15 +58,21 @@ def user_line() -> str:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, web: str, files: Path, agents: str | None = None) -> Iterator[str]:
+def nginx(
+    folder: Path,
+    web: str,
+    files: Path,
+    agents: str | None = None,
+    limits: Mapping[str, int] | None = None,
+) -> Iterator[str]:
     """Its address; `web` is what it passes requests on to, `agents` the agents' connections (None:
-    to `web` as well), `files` the stored files."""
+    to `web` as well), `files` the stored files, `limits` what an address may have under way, by zone."""
     found = program()
     assert found, "there is no nginx: apt-get install nginx-light"
     folder.mkdir(exist_ok=True)
     port = free_port()
     place = folder / "nginx.conf"
-    place.write_text(config(folder, port, web, files, agents))
+    place.write_text(config(folder, port, web, files, agents, limits))
     errors = folder / "error.log"
     command = [found, "-e", str(errors), "-p", str(folder), "-c", str(place)]
     process = subprocess.Popen(command)

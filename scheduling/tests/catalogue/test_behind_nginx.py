@@ -9,7 +9,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -121,14 +122,21 @@ def test_nginx_keeps_to_the_rate(
 
 
 @contextmanager
-def saying(word: str) -> Iterator[str]:
-    """The address of a server that answers every request with this."""
+def saying(answer: Callable[[str], str]) -> Iterator[str]:
+    """The address of a server that answers every request with this, which is given its path."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            said = answer(self.path).encode()
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(word.encode())
+            self.wfile.write(said)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def do_PATCH(self) -> None:
+            self.do_GET()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
@@ -143,10 +151,87 @@ def test_what_agents_hold_open_goes_to_a_process_of_its_own(
     tmp_path: Path, files_dir: Path
 ) -> None:
     with (
-        saying("web") as web,
-        saying("agents") as agents,
+        saying(lambda _: "web") as web,
+        saying(lambda _: "agents") as agents,
         proxied.nginx(tmp_path / "nginx", web, files_dir, agents) as found,
     ):
         asked = ("/ws/agent", "/ws/live", "/api/agent/enroll", "/tasks/")
         said = [urllib.request.urlopen(found + path).read().decode() for path in asked]
     assert said == ["agents", "web", "web", "web"]
+
+
+class Held:
+    """A web process that answers nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.come: list[str] = []
+        self.may_answer = threading.Event()
+
+    def answer(self, path: str) -> str:
+        self.come.append(path)
+        self.may_answer.wait(60)
+        return "held"
+
+    def asked_by(self, number: int, request: urllib.request.Request) -> list[Future[int]]:
+        """So many requests at once, once all of them have come here."""
+        before = len(self.come)
+        pool = ThreadPoolExecutor(number)
+        answers = [pool.submit(status_of, request) for _ in range(number)]
+        until(lambda: len(self.come) == before + number, what=f"{number} requests held")
+        return answers
+
+
+def status_of(request: urllib.request.Request) -> int:
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            status: int = answer.status
+            return status
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
+
+
+@contextmanager
+def held(folder: Path, files: Path, **limits: int) -> Iterator[tuple[Held, str]]:
+    """One behind nginx, which lets an address have so many requests under way."""
+    web = Held()
+    with saying(web.answer) as address, proxied.nginx(folder, address, files, limits=limits) as at:
+        try:
+            yield web, at
+        finally:
+            web.may_answer.set()
+
+
+@pytest.mark.parametrize("path", ["/ws/agent", "/agent/files/token"])
+def test_a_fleet_behind_one_address_has_no_limit(
+    tmp_path: Path, files_dir: Path, path: str
+) -> None:
+    with held(tmp_path / "nginx", files_dir, address=2, uploads=2) as (web, at):
+        answers = web.asked_by(3, urllib.request.Request(at + path))
+        web.may_answer.set()
+        assert [answer.result() for answer in answers] == [200] * 3
+
+
+@pytest.mark.parametrize(
+    "path", ["/tasks/", "/ws/live", "/api/files", "/api/schedule/runs/1/output"]
+)
+def test_one_address_has_so_many_requests_under_way(
+    tmp_path: Path, files_dir: Path, path: str
+) -> None:
+    with held(tmp_path / "nginx", files_dir, address=2) as (web, at):
+        web.asked_by(2, urllib.request.Request(at + path))
+        assert status_of(urllib.request.Request(at + path)) == 429
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/files"), ("PATCH", "/api/files/uploads/1"), ("POST", "/files/new")],
+)
+def test_one_address_has_so_many_uploads_under_way(
+    tmp_path: Path, files_dir: Path, method: str, path: str
+) -> None:
+    """And looks at its files meanwhile."""
+    with held(tmp_path / "nginx", files_dir, uploads=2) as (web, at):
+        upload = urllib.request.Request(at + path, data=b"bytes", method=method)
+        web.asked_by(2, upload)
+        assert status_of(upload) == 429
+        web.asked_by(3, urllib.request.Request(f"{at}/api/files"))
