@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from . import kinds, policy
@@ -97,7 +97,7 @@ def _check_here(order: Order, settings: Settings, state: StateDir) -> None:
     needs = _kind(terms.kind).requires(order.payload)
     rules = policy.load(settings)
     for account in {needs.run_as, terms.run_as} - {None} or {None}:
-        wanted = kinds.Requirements(needs.shell, account, needs.directories)
+        wanted = replace(needs, run_as=account)
         if objection := rules.objection(terms.kind, terms.timeout_seconds, wanted):
             raise Refused(RejectCode.POLICY, objection)
     if shutil.disk_usage(os.fspath(state.path)).free < settings.min_free_bytes:

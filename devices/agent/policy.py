@@ -6,6 +6,7 @@
     directories = ["/srv", "/opt/app"]
     longest_timeout_seconds = 3600
 
+`shells` binds every command that a run brings, those of software too, which the device's own runs.
 A name left out restricts nothing, except `run_as`: without it only the agent's own account. With it
 only those named, the agent's own account too: a payload that names none means that one.
 """
@@ -39,12 +40,12 @@ class Policy:
 
     def objection(self, kind: str, timeout_seconds: int, needs: Requirements) -> str | None:
         """Why the run may not run here, or None."""
-        shell = needs.shell or ("powershell" if SYSTEM == "windows" else "sh")
+        shell = needs.shell_on(SYSTEM)
         if self.broken is not None:
             return self.broken
         if self.kinds is not None and kind not in self.kinds:
             return f"kind {kind} is not allowed on this device"
-        if kind == "command" and self.shells is not None and shell not in self.shells:
+        if self.shells is not None and shell is not None and shell not in self.shells:
             return f"shell {shell} is not allowed on this device"
         account = needs.run_as or account_name()
         if account not in ((account_name(),) if self.run_as is None else self.run_as):

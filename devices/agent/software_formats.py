@@ -15,8 +15,8 @@ PACKAGE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.+@/_-]{0,198}[A-Za-z0-9.+@/
 @dataclass(frozen=True, slots=True)
 class Format:
     """`systems` it works on; `is_packaged`: named to a package manager rather than fetched;
-    `success` and `reboot` exit codes where a source names none of its own; `is_tried`: on a real
-    system, by the tests."""
+    `success` and `reboot` exit codes where a source names none of its own; `is_script`: the shell runs
+    it; `is_tried`: on a real system, by the tests."""
 
     name: str
     label: str
@@ -24,6 +24,7 @@ class Format:
     is_packaged: bool = False
     success: tuple[int, ...] = (0,)
     reboot: tuple[int, ...] = ()
+    is_script: bool = False
     is_tried: bool = False
 
 
@@ -36,8 +37,14 @@ FORMATS = {
         Format("msi", "Windows Installer", ("windows",), reboot=_WINDOWS_REBOOT),
         Format("exe", "Windows setup program", ("windows",), reboot=_WINDOWS_REBOOT),
         Format("pkg", "macOS package", ("macos",)),
-        Format("sh", "Shell installer", ("linux", "macos"), is_tried=True),
-        Format("tarball", "Archive with an install script", ("linux", "macos"), is_tried=True),
+        Format("sh", "Shell installer", ("linux", "macos"), is_script=True, is_tried=True),
+        Format(
+            "tarball",
+            "Archive with an install script",
+            ("linux", "macos"),
+            is_script=True,
+            is_tried=True,
+        ),
         Format("apt", "apt", ("linux",), is_packaged=True, is_tried=True),
         Format("dnf", "dnf", ("linux",), is_packaged=True),
         Format("winget", "winget", ("windows",), is_packaged=True, reboot=_WINDOWS_REBOOT),

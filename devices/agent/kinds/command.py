@@ -121,7 +121,7 @@ class Command(Kind):
     def requires(self, payload: JsonObject) -> Requirements:
         directory = payload.get("working_directory")
         return Requirements(
-            shell=payload.get("shell"),
+            shell=payload.get("shell") or "",
             run_as=payload.get("run_as"),
             directories=(directory,) if directory else (),
         )

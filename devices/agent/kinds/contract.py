@@ -25,11 +25,20 @@ class PayloadError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What the device's local policy must allow before the run is accepted."""
+    """What the device's local policy must allow before the run is accepted.
+
+    `shell` runs its commands: None where it has none, "" for the device's own; on these `systems` alone,
+    where they are named."""
 
     shell: str | None = None
     run_as: str | None = None
     directories: tuple[str, ...] = ()
+    systems: tuple[str, ...] | None = None
+
+    def shell_on(self, system: str) -> str | None:
+        if self.shell is None or (self.systems is not None and system not in self.systems):
+            return None
+        return self.shell or ("powershell" if system == "windows" else "sh")
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,9 @@ class SoftwareDeployment(Kind):
         return line if len(line) <= 120 else line[:119] + "…"
 
     def requires(self, order: JsonObject) -> Requirements:
-        return Requirements()
+        sources = [source for one in order["software"] for source in one["sources"]]
+        systems = {source["os"] for source in sources if _runs_shell(source)}
+        return Requirements(shell="" if systems else None, systems=tuple(sorted(systems)))
 
     def schema(self) -> JsonObject:
         return {
@@ -171,6 +173,12 @@ def _source_problem(source: Any) -> str | None:
     if "file" not in source:
         return None
     return file_problem(source["file"], is_sized=False)
+
+
+def _runs_shell(source: JsonObject) -> bool:
+    from ..software_formats import FORMATS  # noqa: PLC0415, TID252  (as in run)
+
+    return FORMATS[source["format"]].is_script or any(name in source for name in _COMMANDS)
 
 
 def _form_problem(source: JsonObject) -> str | None:

@@ -162,7 +162,7 @@ def test_policy_is_asked_for_what_the_payload_needs() -> None:
     needs = COMMAND.requires(COMMAND.parse(FULL))
 
     assert (needs.shell, needs.run_as, needs.directories) == ("bash", "deploy", ("/srv",))
-    assert COMMAND.requires({"command": "a"}) == kinds.Requirements()
+    assert COMMAND.requires({"command": "a"}) == kinds.Requirements(shell="")
 
 
 def test_the_schema_and_the_form_speak_of_the_fields_that_parse_knows() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from devices.agent import kinds
 from devices.agent.kinds import Finished, JsonObject
-from devices.agent.protocol import Outcome
+from devices.agent.protocol import Outcome, RejectCode
 
 from .conftest import AgentProcess, eventually
 from .device_context import DeviceContext
@@ -233,6 +233,50 @@ def test_the_file_has_its_own_name_and_is_alone(context: DeviceContext, tmp_path
     assert do("install", context, entry(file=file, install_command=command)).succeeded
     assert "Setup Ä.run\nSetup Ä.run\n".encode() in context.printed
     assert (tmp_path / "copy").read_bytes() == b"content"
+
+
+PACKAGE: JsonObject = {"format": "deb", "package_name": "deployx-no-such-package"}
+
+
+@pytest.mark.parametrize(
+    ("source", "system"),
+    [
+        ({"format": "sh"}, "linux"),
+        ({"format": "tarball"}, "linux"),
+        ({"format": "exe", "os": "windows", "install_command": "setup"}, "windows"),
+        *(
+            ({**PACKAGE, f"{what}_command": "true"}, "linux")
+            for what in ("install", "upgrade", "uninstall", "detect")
+        ),
+    ],
+)
+def test_commands_and_scripts_need_the_systems_own_shell(source: JsonObject, system: str) -> None:
+    order = {"software": [entry(**PACKAGE), entry(**source)], "action": "install"}
+    needs = KIND.requires(KIND.accept(order))
+
+    shells = {one: needs.shell_on(one) for one in ("linux", "macos", "windows")}
+
+    own = "powershell" if system == "windows" else "sh"
+    assert shells == {**dict.fromkeys(shells, None), system: own}
+
+
+async def test_a_device_without_that_shell_takes_packages_and_rejects_commands(
+    server: FakeServer, agent: AgentProcess, tmp_path: Path
+) -> None:
+    (agent.state.path / "policy.toml").write_text('shells = ["bash"]\n')
+    package = {"software": [entry(**PACKAGE)], "action": "uninstall"}
+    commands = {"software": [entry(install_command=f"touch {tmp_path}/ran")], "action": "install"}
+
+    rejected = await server.do(commands, kind="software_deployment")
+    taken = await server.do(package, kind="software_deployment")
+
+    reject = await server.refused(rejected)
+    assert (reject.code, reject.detail) == (
+        RejectCode.POLICY,
+        "shell sh is not allowed on this device",
+    )
+    assert (await server.ended(taken)).detail["steps"][0]["state"] == "not installed"
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(("ends", "outcome"), [("cancel", "cancelled"), ("time", "timed_out")])

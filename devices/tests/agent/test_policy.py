@@ -24,7 +24,9 @@ def load(file: Path, is_default: bool = False) -> policy.Policy:
 
 
 def objection(rules: policy.Policy, **needs: Any) -> str | None:
-    return rules.objection("command", 60, Requirements(**needs))
+    """Of a command, unless `kind` says otherwise."""
+    kind = needs.pop("kind", "command")
+    return rules.objection(kind, 60, Requirements(**{"shell": "", **needs}))
 
 
 def test_without_a_file_only_the_agents_own_account_is_allowed(file: Path) -> None:
@@ -43,6 +45,11 @@ def test_without_a_file_only_the_agents_own_account_is_allowed(file: Path) -> No
         ("kinds = []", {}, "kind command"),
         ('shells = ["bash"]', {}, "shell sh"),
         ('shells = ["bash"]', {"shell": "bash"}, None),
+        ('shells = ["bash"]', {"kind": "software_deployment"}, "shell sh"),
+        ('shells = ["bash"]', {"shell": None}, None),
+        ('shells = ["bash"]', {"systems": ("linux", "macos", "windows")}, "shell"),
+        ('shells = ["bash"]', {"systems": ()}, None),
+        ("shells = []", {"kind": "file_deployment", "shell": None}, None),
         ('run_as = ["deploy"]', {"run_as": "deploy"}, None),
         ('run_as = ["deploy"]', {"run_as": "root"}, "running as root"),
         ('run_as = ["deploy"]', {}, f"running as {account_name()}"),
