@@ -47,9 +47,7 @@ def _unit() -> forms.ChoiceField:
 
 
 def _words(label: Any) -> forms.CharField:
-    return forms.CharField(
-        required=False, label=label, help_text=gettext_lazy("Words separated by commas.")
-    )
+    return forms.CharField(required=False, label=label, help_text=values.WORDS_HELP)
 
 
 class BulkEditForm(forms.Form):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
@@ -24,18 +25,25 @@ MOST_SUMMARY = 200
 
 @dataclass(slots=True)
 class Input:
-    """One field of a kind with what was typed into it; `texts` holds one, or each of several."""
+    """One field of a kind with what was typed into it; `texts` holds one, or each of several.
+    `stored` is what it was filled in with, where a task was there before."""
 
     spec: FormField
     name: str
     texts: list[str]
     pairs: list[tuple[str, str]]
+    stored: Any = None
     errors: list[str] = field(default_factory=list)
     picker: picking.Picker | None = None
 
     @property
     def text(self) -> str:
         return self.texts[0] if self.texts else ""
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether an input of one line would lose something of it."""
+        return "\n" in self.text or "\r" in self.text
 
     @property
     def label(self) -> str:
@@ -47,13 +55,16 @@ class Input:
 
 
 class PayloadForm:
-    """The fields of one kind, bound to what was typed."""
+    """The fields of one kind, bound to what was typed. `stored` is the payload that they were
+    filled in with."""
 
-    def __init__(self, kind: Kind, data: Typed) -> None:
+    def __init__(self, kind: Kind, data: Typed, stored: Mapping[str, Any] | None = None) -> None:
         self.kind = kind
         self._data = data
+        self._stored = stored
         self.errors: list[str] = []
-        self.inputs = [_input(kind, one, data) for one in kind.form_fields()]
+        shown = kind.form_values(dict(stored)) if stored else {}
+        self.inputs = [_input(kind, one, data, shown) for one in kind.form_fields()]
 
     @property
     def has_errors(self) -> bool:
@@ -71,10 +82,12 @@ class PayloadForm:
                 one.picker = picking.picker(one.spec.widget, one.name, self._data, user)
 
     def payload(self) -> dict[str, Any]:
-        """Empty is as good as not given, except where the field has to be filled in."""
-        given = [(one.spec, _value(one)) for one in self.inputs]
+        """Empty is as good as not given, except where the field has to be filled in. What shows as
+        it did is the stored one, however that was written."""
+        found = [(one.spec, _value(one)) for one in self.inputs]
         empty: tuple[Any, ...] = (None, "", {}, [])
-        return {one.name: value for one, value in given if one.required or value not in empty}
+        given = {one.name: value for one, value in found if one.required or value not in empty}
+        return dict(self._stored) if self._stored and self._shows_as_before(given) else given
 
     def summary(self) -> str:
         """What it does, in a line; the kind's label where that is not understood."""
@@ -93,6 +106,13 @@ class PayloadForm:
                 by_name[name].errors.append(said)
             else:
                 self.errors.append(message)
+
+    def _shows_as_before(self, given: dict[str, Any]) -> bool:
+        try:
+            shown = self.kind.form_values(self.kind.parse(given))
+        except PayloadError:
+            return False
+        return all(shown.get(one.spec.name) == one.stored for one in self.inputs)
 
 
 def names() -> set[str]:
@@ -124,12 +144,13 @@ def _typed(name: str, one: FormField, value: Any) -> dict[str, list[str]]:
     return {name: ["" if value is None else str(value)]}
 
 
-def _input(kind: Kind, one: FormField, data: Typed) -> Input:
+def _input(kind: Kind, one: FormField, data: Typed, shown: Mapping[str, Any]) -> Input:
     name = f"{kind.name}-{one.name}"
     names, texts = data.getlist(f"{name}-name"), data.getlist(f"{name}-value")
     pairs = [pair for pair in zip(names, texts, strict=False) if any(pair)]
     spare = [("", "")] * SPARE_PAIRS if one.widget == "pairs" else []
-    return Input(one, name, data.getlist(name) or [""], pairs + spare)
+    stored = shown.get(one.name)
+    return Input(one, name, data.getlist(name) or [""], pairs + spare, stored)
 
 
 def _value(one: Input) -> Any:
@@ -139,10 +160,17 @@ def _value(one: Input) -> Any:
         case "files" | "software":
             return [line.strip() for line in one.texts if line.strip()]
         case "lines":
-            return [line.replace("\r\n", "\n") for line in one.texts if line.strip()]
+            before = zip_longest(one.texts, one.stored or [], fillvalue="")
+            return [values.line_ends(line, text) for line, text in before if line.strip()]
         case "numbers":
             return values.numbers(one.text)
         case "pairs":
-            return {name.strip(): text for name, text in one.pairs if name.strip() or text}
+            stored = one.stored or {}
+            return {
+                name: values.line_ends(text, stored.get(name, ""))
+                for name, text in ((name.strip(), text) for name, text in one.pairs)
+                if name or text
+            }
         case _:
-            return one.text.replace("\r\n", "\n").strip()
+            text = values.line_ends(one.text, one.stored or "")
+            return text if text == one.stored else text.strip()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -31,9 +32,20 @@ class BasicsForm(forms.Form):
     description = forms.CharField(
         required=False, label=_("Description"), widget=forms.Textarea(attrs={"rows": 2})
     )
-    tags = forms.CharField(
-        required=False, label=_("Tags"), help_text=_("Words separated by commas.")
-    )
+    tags = forms.CharField(required=False, label=_("Tags"), help_text=values.WORDS_HELP)
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What a form was filled in with, for what a browser does not bring back of it."""
+
+    task_type: str
+    payload: Mapping[str, Any] | None
+    description: str
+
+    @classmethod
+    def of(cls, task: ScheduledTask) -> Original:
+        return cls(task.task_type, task.task_payload, task.description)
 
 
 class TaskForm:
@@ -41,10 +53,16 @@ class TaskForm:
     Of a `kind` or a `task` it has the fields of that one kind alone."""
 
     def __init__(
-        self, data: Typed, *, task: ScheduledTask | None = None, kind: kinds.Kind | None = None
+        self,
+        data: Typed,
+        *,
+        task: ScheduledTask | None = None,
+        kind: kinds.Kind | None = None,
+        original: Original | None = None,
     ) -> None:
         self.data = data
         self.task = task
+        self._original = Original.of(task) if task is not None else original
         self.only_kind = kinds.get(task.task_type) if task is not None else kind
         self.basics = BasicsForm(data)
         self.recurrence = recurrence.RecurrenceForm(data, task=task)
@@ -72,7 +90,7 @@ class TaskForm:
         zone = str(self.data.get("time_zone", ""))
         return {
             "name": self.data.get("name", ""),
-            "description": self.data.get("description", "").replace("\r\n", "\n"),
+            "description": self._description(),
             "tags": values.words(self.data.get("tags", "")),
             "task_type": self.chosen_kind,
             "task_payload": self._payload_form().payload(),
@@ -130,6 +148,10 @@ class TaskForm:
         errors = (self.basics.errors, self.options.errors, self.parent_errors, self.other_errors)
         return self.recurrence.has_errors or any(errors)
 
+    def _description(self) -> str:
+        before = self._original.description if self._original else ""
+        return values.line_ends(self.data.get("description", ""), before)
+
     def _kinds(self) -> list[kinds.Kind]:
         return [self.only_kind] if self.only_kind is not None else kinds.every()
 
@@ -137,7 +159,9 @@ class TaskForm:
         """A kind that the form did not ask for is as it is at first."""
         is_asked = kind.name == self.chosen_kind
         if is_asked or any(name.startswith(f"{kind.name}-") for name in self.data):
-            return payload.PayloadForm(kind, self.data)
+            original = self._original
+            stored = original.payload if original and original.task_type == kind.name else None
+            return payload.PayloadForm(kind, self.data, stored)
         return payload.PayloadForm(kind, MultiValueDict(payload.typed(kind, None)))
 
     def _payload_form(self) -> PayloadForm:
@@ -188,7 +212,7 @@ def filled(task: ScheduledTask) -> Typed:
     fields = {
         "name": [task.name],
         "description": [task.description],
-        "tags": [", ".join(task.tags)],
+        "tags": [values.as_words(task.tags)],
         "task_type": [task.task_type],
         "device_ids": list(task.device_ids),
         "group_ids": list(task.group_ids),

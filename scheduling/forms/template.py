@@ -12,8 +12,8 @@ from accounts import fields as checks
 from devices.agent import kinds
 from devices.forms import AskingForm
 from scheduling import definitions
-from scheduling.forms import options, payload, recurrence
-from scheduling.forms.task import BasicsForm
+from scheduling.forms import options, payload, recurrence, values
+from scheduling.forms.task import BasicsForm, Original
 from scheduling.options import Retry, Rollout
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ class NewTemplateForm(TemplateForm):
     with_schedule = forms.BooleanField(required=False, label=_("With its schedule"), initial=True)
 
 
+def original(template: TaskTemplate) -> Original:
+    payload = template.definition.get("task_payload")
+    return Original(template.task_type, payload, template.description)
+
+
 def typed(template: TaskTemplate) -> Typed:
     """The task form as one would begin to fill it in with this template."""
     given: dict[str, Any] = {name: make() for name, make in definitions.DEFAULTS.items()}
@@ -50,7 +55,7 @@ def typed(template: TaskTemplate) -> Typed:
     found: dict[str, list[str]] = {
         "name": [template.name],
         "description": [template.description],
-        "tags": [", ".join(given["tags"])],
+        "tags": [values.as_words(given["tags"])],
         "task_type": [template.task_type],
         "device_ids": list(given["device_ids"]),
         "group_ids": list(given["group_ids"]),

@@ -4,11 +4,17 @@ so that the verbs refuse it in their own words."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.utils.translation import gettext_lazy as _
+
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,12}\.[0-9]{1,12}")
+# In quotes, in which a quote is doubled, or as it stands.
+_WORD = re.compile(r'\s*(?:"((?:[^"\n]|"")*)"|([^,\n]*))[^\S\n]*(?:[,\n]|\Z)')
+WORDS_HELP = _("Words separated by commas; one that holds a comma in quotes.")
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
 
 
@@ -31,8 +37,26 @@ def numbers(text: str) -> list[int | str]:
 
 
 def words(text: str) -> list[str]:
-    """Texts separated by commas or line ends."""
-    return [part.strip() for part in re.split(r"[,\n]+", text) if part.strip()]
+    """Texts separated by commas or line ends; one that holds a comma stands in quotes."""
+    found = (quoted.replace('""', '"') or plain for quoted, plain in _WORD.findall(text))
+    return [word.strip() for word in found if word.strip()]
+
+
+def as_words(texts: Iterable[str]) -> str:
+    """The texts as `words` reads them."""
+    return ", ".join(
+        '"{}"'.format(one.replace('"', '""')) if "," in one or one.startswith('"') else one
+        for one in texts
+    )
+
+
+def line_ends(typed: str, stored: str) -> str:
+    """`typed` with the line ends that were meant: a browser sends CRLF for each of them. Left as it
+    was shown, it is what is stored; changed, it has CRLF where that had any, else LF."""
+    plain = _plain(typed)
+    if plain == _plain(stored):
+        return stored
+    return plain.replace("\n", "\r\n") if "\r\n" in stored else plain
 
 
 def seconds(amount: str, unit: str) -> int | str | None:
@@ -66,3 +90,7 @@ def as_wall(moment: datetime | None, zone: str) -> str:
         return ""
     wall = moment.astimezone(UTC if zone == "UTC" else ZoneInfo(zone)).replace(tzinfo=None)
     return wall.isoformat(timespec="minutes" if wall.second == 0 else "seconds")
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")

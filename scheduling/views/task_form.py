@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.pages import identifier, person, render_page
+from accounts.pressing import by_script
 from scheduling.forms import TaskForm, template
 from scheduling.forms.targets import pickers
-from scheduling.forms.task import filled
+from scheduling.forms.task import Original, filled
+from scheduling.models import ScheduledTask, TaskTemplate
 from scheduling.views.submitting import asked_for, context_of, preview_of, submitted
 from scheduling.views.tasks import visible_task
 from scheduling.views.templates import visible_template
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 def task_new(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return _show(request, TaskForm(_at_first(request)))
-    return submitted(request, TaskForm(request.POST), _show)
+    return submitted(request, TaskForm(request.POST, original=_original(request)), _show)
 
 
 @require_http_methods(["GET", "POST"])
@@ -42,8 +44,7 @@ def task_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     return submitted(request, TaskForm(request.POST, task=task), _show)
 
 
-@require_POST
-@login_required
+@by_script
 def task_preview(request: HttpRequest) -> HttpResponse:
     form = TaskForm(request.POST)
     return render(
@@ -51,8 +52,7 @@ def task_preview(request: HttpRequest) -> HttpResponse:
     )
 
 
-@require_POST
-@login_required
+@by_script
 def task_targets(request: HttpRequest) -> HttpResponse:
     context = {"pickers": pickers(request.POST, person(request))}
     return render(request, "tasks/_targets.html", context)
@@ -70,6 +70,17 @@ def _at_first(request: HttpRequest) -> Typed:
     data = filled(task)
     data["name"] = _("Copy of %s") % task.name
     return data
+
+
+def _original(request: HttpRequest) -> Original | None:
+    """What the form began with, where it is still there."""
+    user = person(request)
+    if chosen := identifier(request.GET.get("template", "")):
+        found = TaskTemplate.objects.visible_to(user).filter(pk=chosen).first()
+        return template.original(found) if found else None
+    chosen = identifier(request.GET.get("from", ""))
+    task = ScheduledTask.objects.visible_to(user).filter(pk=chosen).first() if chosen else None
+    return Original.of(task) if task else None
 
 
 def _show(request: HttpRequest, form: TaskForm) -> HttpResponse:

@@ -81,7 +81,7 @@ def test_without_a_script_schedule_leads_to_the_form_with_all_that_was_chosen(
     as_operator: Client, command: dict[str, Any], web_group: DeviceGroup
 ) -> None:
     page = as_operator.post("/tasks/new", command | {"look": "1"}).content.decode()
-    assert ">df -h</textarea>" in page
+    assert "\ndf -h</textarea>" in page
     assert f'value="{web_group.pk}" checked' in page
     # What another kind would ask for is as it is at first.
     assert 'name="file_deployment-backup" value="on" checked' in page

@@ -216,7 +216,7 @@ def test_a_device_that_arrives_is_greeted_and_led_to_its_first_command(
     assert "Welcome, kiosk-7" in page
     assert f'href="/commands/?device={device.pk}&amp;command-commands=hostname"' in page
     first = as_admin.get(f"/commands/?device={device.pk}&command-commands=hostname")
-    assert ">hostname</textarea>" in first.content.decode()
+    assert "\nhostname</textarea>" in first.content.decode()
 
 
 def test_devices_that_came_by_others_or_long_ago_are_not_greeted(
