@@ -8,8 +8,18 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Q
-from django.db.models.functions import Now
+from django.db.models import (
+    Count,
+    DateTimeField,
+    DurationField,
+    Expression,
+    ExpressionWrapper,
+    F,
+    FloatField,
+    Func,
+    Q,
+)
+from django.db.models.functions import Cast, Now
 
 from scheduling.models import DeviceRun, Execution
 from scheduling.models.device_run import DeviceRunQuerySet
@@ -18,6 +28,8 @@ from scheduling.models.device_run import DeviceRunQuerySet
 WAITS_OFFLINE = Q(status__in=DeviceRun.UNSTARTED, device__is_online=False)
 # Its device had its time and a minute more: no longer in anybody's way but its own device's.
 OVERDUE = Q(status="running", deadline_at__lt=Now())
+# On its way to, or on, a device; one past its deadline no longer.
+HOLDS_SLOT = Q(has_slot=True, status__in=["queued", "claimed", "running"]) & ~OVERDUE
 # Up to 64 KiB each, which no answer about progress looks at.
 BULKY = ("definition", "payload", "rollback_payload")
 COUNTED = Q(is_last_attempt=True, rolls_back=None)
@@ -45,6 +57,16 @@ def under_way(task_id: UUID | None) -> list[Execution]:
         .order_by("id")
         .defer(*BULKY)
     )
+
+
+def soaks_until() -> Expression:
+    """When an execution's next wave may go, as the database reckons it; null where the open one is
+    not closed."""
+    seconds = Cast(F("definition__rollout__soak_seconds"), FloatField())
+    soak = Func(
+        seconds, template="make_interval(secs => %(expressions)s)", output_field=DurationField()
+    )
+    return ExpressionWrapper(F("wave_closed_at") + soak, output_field=DateTimeField())
 
 
 def active(runs: DeviceRunQuerySet) -> DeviceRunQuerySet:

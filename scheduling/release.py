@@ -62,7 +62,8 @@ def release(execution: Execution, slots: int, now: datetime) -> bool:
     _queue(execution, queue, now)
     if given or candidates:
         live.changed("execution", [execution.pk])
-    return len(candidates) >= BATCH
+    # Those refused took the places of others.
+    return len(candidates) >= BATCH or bool(refused)
 
 
 def take_back_slots(execution: Execution) -> int:
@@ -235,6 +236,4 @@ def _write_queued(rows: _Rows, key_id: str, now: datetime, not_after: datetime) 
 
 
 def used_slots(execution: Execution) -> int:
-    """Runs on their way to, or on, a device; one past its deadline holds its slot no longer."""
-    holding = execution.runs.filter(has_slot=True, status__in=["queued", "claimed", "running"])
-    return holding.exclude(progress.OVERDUE).count()
+    return execution.runs.filter(progress.HOLDS_SLOT).count()

@@ -154,6 +154,19 @@ def test_no_more_are_on_their_way_than_there_are_slots(admin: User) -> None:
     assert execution.runs.filter(status="queued", has_slot=True).count() == 2
 
 
+def test_those_who_are_refused_leave_their_places_to_others_at_once(
+    operator: User, web_group: DeviceGroup
+) -> None:
+    web_group.devices.set([factories.device() for _number in range(5)])
+    task = factories.by_hand(operator, groups=[web_group], rollout={"max_concurrent": 1})
+    execution = schedules.execute(task, operator)
+    *lost, kept = execution.runs.order_by("id").values_list("device", flat=True)
+    web_group.devices.remove(*lost)
+    rollout.advance(execution.pk)
+    assert execution.runs.get(device=kept).status == "queued"
+    assert execution.runs.filter(status="skipped").count() == 4
+
+
 def test_a_device_that_comes_back_gets_a_slot_as_one_is_free(admin: User) -> None:
     here, away = factories.device("here"), factories.device("away", online=False)
     execution = released(admin, [here, away], rollout={"max_concurrent": 1})
