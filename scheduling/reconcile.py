@@ -25,7 +25,18 @@ from django.utils.translation import gettext as _
 
 from devices import agent_updates, keys, membership, presence
 from devices.models import Device
-from scheduling import clock, due, hints, live, merging, opening, release, rollout, settling
+from scheduling import (
+    clock,
+    due,
+    hints,
+    live,
+    merging,
+    opening,
+    progress,
+    release,
+    rollout,
+    settling,
+)
 from scheduling.models import (
     DeviceRun,
     Execution,
@@ -143,6 +154,18 @@ def _running() -> QuerySet[ScheduledTask]:
     return ScheduledTask.objects.filter(status=ScheduledTask.Status.RUNNING)
 
 
+def _wait_no_longer() -> QuerySet[Execution]:
+    """Those in which the pause before an attempt, or the time that a wave is watched, has passed."""
+    again = DeviceRun.objects.filter(
+        status="pending", not_before__lte=Now(), wave__lte=F("execution__open_wave")
+    ).exclude(device__in_recovery=True)
+    # In this order: what is watched for how long is read of those alone that are watched.
+    watched = Q(wave_closed_at__isnull=False) & Q(until__lte=Now())
+    running = Execution.objects.under_way().filter(rollout_paused_at=None)
+    running = running.alias(until=progress.soaks_until())
+    return running.filter(Q(pk__in=again.values("execution")) | watched)
+
+
 def _advance(execution_id: UUID) -> None:
     rollout.advance_all([execution_id], skip_locked=True)
 
@@ -202,6 +225,8 @@ STEPS: tuple[Callable[[], int], ...] = (
     skip_forbidden,
     lose,
     release_claims,
+    # Before all the others, most of which may be waiting for devices that are away.
+    InTurn("advance_what_is_due", _wait_no_longer, _advance),
     InTurn("advance", Execution.objects.under_way, _advance),
     InTurn("release_queue", _queueing, opening.release_queued),
     InTurn("settle_tasks", _running, settling.settle_task),

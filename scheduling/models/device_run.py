@@ -266,6 +266,11 @@ class DeviceRun(models.Model):
                 fields=["execution", "id"], name="run_pending", condition=Q(status="pending")
             ),
             models.Index(
+                fields=["not_before"],
+                name="run_attempted_again",
+                condition=Q(status="pending", not_before__isnull=False),
+            ),
+            models.Index(
                 fields=["not_after"],
                 name="run_expiry",
                 condition=Q(status__in=["queued", "claimed"], not_after__isnull=False),

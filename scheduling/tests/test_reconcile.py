@@ -159,6 +159,50 @@ def test_every_execution_has_its_turn(admin: User, monkeypatch: pytest.MonkeyPat
     assert seen == [*made, *made[:2]]
 
 
+@pytest.mark.usefixtures("signer")
+@pytest.mark.parametrize(
+    ("run", "of"),
+    [
+        ({"attempt": 2, "not_before": ago(seconds=1)}, {}),
+        ({"wave": 2}, {"wave_closed_at": ago(seconds=61)}),
+    ],
+)
+def test_what_is_due_does_not_wait_for_its_turn(
+    admin: User, monkeypatch: pytest.MonkeyPatch, run: dict[str, Any], of: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(reconcile, "AT_ONCE", 2)
+    task = factories.task(
+        admin, overlap_policy="allow", rollout={"strategy": "rolling", "soak_seconds": 60}
+    )
+    for _number in range(5):
+        away = factories.device(online=False)
+        factories.run(factories.execution(task), away, status="queued", has_slot=False)
+    due = factories.run(factories.execution(task, **of), **run)
+    reconcile.round_of_all()
+    assert status(due) == "queued"
+
+
+@pytest.mark.usefixtures("signer")
+@pytest.mark.parametrize(
+    ("run", "of", "on"),
+    [
+        ({"not_before": ago(days=-1)}, {}, {}),
+        ({"not_before": ago(seconds=1)}, {"rollout_paused_at": ago()}, {}),
+        ({"not_before": ago(seconds=1), "wave": 2}, {}, {}),
+        ({"not_before": ago(seconds=1)}, {}, {"in_recovery": True}),
+        ({"wave": 2}, {"wave_closed_at": ago(seconds=59)}, {}),
+        ({"wave": 2}, {"wave_closed_at": ago(days=2), "rollout_paused_at": ago()}, {}),
+        ({}, {}, {}),
+    ],
+)
+def test_nothing_else_is_due(
+    admin: User, run: dict[str, Any], of: dict[str, Any], on: dict[str, Any]
+) -> None:
+    task = factories.task(admin, rollout={"strategy": "rolling", "soak_seconds": 86_400})
+    factories.run(factories.execution(task, **of), factories.device(**on), **run)
+    assert step("advance_what_is_due") == 0
+
+
 @pytest.mark.parametrize("error", [ValueError("one that always fails"), OperationalError("gone")])
 def test_one_that_always_fails_keeps_no_other_from_its_turn(
     admin: User, monkeypatch: pytest.MonkeyPatch, error: Exception
