@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput, StateConflict
-from scheduling import clock, hints, live, progress
+from scheduling import attempts, clock, hints, live, progress
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ def cancel(execution: Execution, user: User, *, wave: int | None = None) -> Exec
     if execution.status == Execution.Status.PENDING:
         _end_queued([execution.pk], Execution.Status.CANCELLED, _("Cancelled while in the queue."))
     _cancel(runs, now)
+    if wave is not None:
+        # What has failed there is not tried again either.
+        attempts.owed(execution).filter(wave=wave).update(cancel_requested_at=now)
     log.info("execution_cancelled", execution=str(execution.pk), user=user.pk, wave=wave)
     changed(execution)
     return Execution.objects.get(pk=execution.pk)

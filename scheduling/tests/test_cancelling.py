@@ -72,6 +72,18 @@ def test_a_wave_alone_can_be_cancelled(execution: Execution, admin: User) -> Non
     assert list(refusal.value.errors) == ["wave"]
 
 
+def test_nothing_of_a_cancelled_wave_is_tried_again(admin: User, signer: str) -> None:
+    task = factories.task(admin, retry={"max_attempts": 3, "backoff_seconds": 0})
+    execution = factories.execution(task, open_wave=2)
+    of_it, other = (factories.run(execution, status="failed", wave=wave) for wave in (1, 2))
+    executions.cancel(execution, admin, wave=1)
+    rollout.advance(execution.pk)
+    attempted = execution.runs.filter(attempt=2).values_list("device", flat=True)
+    assert list(attempted) == [other.device_id]
+    of_it.refresh_from_db()
+    assert of_it.status == "failed"
+
+
 @pytest.mark.parametrize("status", sorted(Execution.ENDED))
 def test_what_has_ended_cannot_be_cancelled(admin: User, status: str) -> None:
     execution = factories.execution(factories.task(admin), status=status)
