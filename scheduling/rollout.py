@@ -98,6 +98,7 @@ def _release(execution: Execution, rollout: Rollout, now: datetime) -> bool:
     if attempts.give_back([execution.pk]):
         return True  # as it stands now, it may have to be aborted
     if execution.rollout_paused_at is not None:
+        _note_the_end_of_the_wave(execution, now)
         return False
     has_opened = execution.abort_requested_at is None and _open_next_wave(execution, rollout, now)
     slots = rollout.max_concurrent - release.used_slots(execution)
@@ -193,10 +194,22 @@ def _has_soaked(execution: Execution, rollout: Rollout, now: datetime) -> bool:
     return now >= closed_at + timedelta(seconds=rollout.soak_seconds)
 
 
+def _note_the_end_of_the_wave(execution: Execution, now: datetime) -> None:
+    """What is watched before the next wave is watched while the rollout is paused as well; it is
+    judged when that is resumed."""
+    later = execution.runs.filter(status="pending", wave__gt=execution.open_wave)
+    if execution.open_wave == 0 or execution.abort_requested_at is not None or not later.exists():
+        return
+    wave = execution.runs.filter(progress.COUNTED, wave=execution.open_wave)
+    is_over = not progress.active(wave).exists() and not attempts.are_due(execution)
+    _mark_closed(execution, (execution.wave_closed_at or now) if is_over else None)
+
+
 def _mark_closed(execution: Execution, closed_at: datetime | None) -> None:
     if execution.wave_closed_at != closed_at:
         execution.wave_closed_at = closed_at
         execution.save(update_fields=["wave_closed_at"])
+        live.changed("execution", [execution.pk])
 
 
 def _set_wave(execution: Execution, wave: int) -> None:

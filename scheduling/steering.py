@@ -218,5 +218,7 @@ def _soaks_until(execution: Execution, can: Possible) -> datetime | None:
     """When the next wave may go, where the open one is closed and one is left to go."""
     if execution.wave_closed_at is None or not can.has_later_wave or execution.has_ended:
         return None
+    if execution.rollout_paused_at is not None:
+        return None
     rollout = Rollout.parse(execution.definition["rollout"])
     return execution.wave_closed_at + timedelta(seconds=rollout.soak_seconds)

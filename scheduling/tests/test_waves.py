@@ -110,6 +110,42 @@ def test_a_soak_is_a_time_in_the_database_that_reconcile_looks_at(admin: User) -
     assert released(execution) == [2]
 
 
+def test_a_wave_that_ends_while_the_rollout_is_paused_is_watched_from_then_on(admin: User) -> None:
+    execution = begun(admin, some(2), strategy="rolling", batch_size=1, soak_seconds=60)
+    run = execution.runs.get(status="queued")
+    assert run.device is not None
+    session = factories.session_of(run.device)
+    ledger.claim([session])
+    ledger.start([(session, run.pk)])
+    executions.pause_rollout(execution, admin)
+    assert moved_on(execution).wave_closed_at is None
+    ledger.results([factories.result_of(run)])
+    closed_at = moved_on(execution).wave_closed_at
+    assert closed_at is not None
+    soaked = closed_at - timedelta(seconds=61)
+    Execution.objects.filter(pk=execution.pk).update(wave_closed_at=soaked)
+    assert (moved_on(execution).wave_closed_at, released(execution)) == (soaked, [])
+    executions.resume_rollout(execution, admin)
+    moved_on(execution)
+    assert released(execution) == [2]
+
+
+def test_a_first_wave_that_fails_while_the_rollout_is_paused_is_judged_when_it_goes_on(
+    admin: User,
+) -> None:
+    execution = begun(admin, some(2), strategy="canary", canary_size=1)
+    run = execution.runs.get(status="queued")
+    assert run.device is not None
+    session = factories.session_of(run.device)
+    ledger.claim([session])
+    ledger.start([(session, run.pk)])
+    executions.pause_rollout(execution, admin)
+    ledger.results([factories.result_of(run, "failed")])
+    assert moved_on(execution).abort_requested_at is None
+    executions.resume_rollout(execution, admin)
+    assert moved_on(execution).status == "failed"
+
+
 @pytest.mark.parametrize("strategy", ["canary", "blue_green"])
 @pytest.mark.parametrize("threshold", [0, 100])
 def test_where_nobody_of_the_first_wave_succeeded_the_rest_does_not_follow(
