@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.templatetags.pages import exact
 from scheduling.models import Execution
 from scheduling.options import Rollout
 from scheduling.waiting import WaitingFor
@@ -33,6 +36,20 @@ def _earlier_wave(n: int, execution: Execution) -> str:
     return ngettext(
         "%(n)d waits for wave %(wave)d to end.", "%(n)d wait for wave %(wave)d to end.", n
     ) % {"n": n, "wave": execution.open_wave}
+
+
+def _soaking(n: int, execution: Execution) -> str:
+    return ngettext(
+        "%(n)d waits while wave %(wave)d is watched, until %(moment)s.",
+        "%(n)d wait while wave %(wave)d is watched, until %(moment)s.",
+        n,
+    ) % {"n": n, "wave": execution.open_wave, "moment": _soaks_until(execution)}
+
+
+def _soaks_until(execution: Execution) -> str:
+    soak = Rollout.parse(execution.definition["rollout"]).soak_seconds
+    closed_at = execution.wave_closed_at or timezone.now()
+    return exact(closed_at + timedelta(seconds=soak), "UTC")
 
 
 def _held(n: int, execution: Execution) -> str:
@@ -82,6 +99,19 @@ def _busy(n: int, execution: Execution) -> str:
     )
 
 
+def _not_ready(n: int, execution: Execution) -> str:
+    return (
+        ngettext(
+            "%d device takes nothing new at present: its agent is ending or being updated, or its"
+            " journal is damaged.",
+            "%d devices take nothing new at present: their agents are ending or being updated, or"
+            " their journals are damaged.",
+            n,
+        )
+        % n
+    )
+
+
 def _agent(n: int, execution: Execution) -> str:
     return (
         ngettext(
@@ -97,10 +127,12 @@ _SAYS: dict[WaitingFor, Callable[[int, Execution], str]] = {
     WaitingFor.RECOVERY: _recovery,
     WaitingFor.ROLLOUT_PAUSED: _held,
     WaitingFor.EARLIER_WAVE: _earlier_wave,
+    WaitingFor.SOAKING: _soaking,
     WaitingFor.RETRY_BACKOFF: _backoff,
     WaitingFor.DEVICE_OFFLINE: _offline,
     WaitingFor.CONCURRENCY_LIMIT: _limit,
     WaitingFor.DISPATCHER: _dispatcher,
+    WaitingFor.AGENT_NOT_READY: _not_ready,
     WaitingFor.DEVICE_BUSY: _busy,
     WaitingFor.AGENT: _agent,
 }

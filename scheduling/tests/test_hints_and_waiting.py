@@ -86,7 +86,9 @@ def test_a_lost_hint_is_no_error(
 
 @pytest.fixture
 def execution(admin: User) -> Execution:
-    return factories.execution(factories.task(admin))
+    """One device at a time, and a day between waves."""
+    task = factories.task(admin, rollout={"max_concurrent": 1, "soak_seconds": 86_400})
+    return factories.execution(task)
 
 
 def explained(run: DeviceRun) -> tuple[str | None, bool]:
@@ -96,11 +98,27 @@ def explained(run: DeviceRun) -> tuple[str | None, bool]:
     return row.waiting_for, row.waiting_since is not None  # type: ignore[attr-defined]
 
 
+def since(run: DeviceRun) -> Any:
+    row = DeviceRun.objects.select_related("execution", "device").get(pk=run.pk)
+    waiting.explain([row])
+    return row.waiting_since  # type: ignore[attr-defined]
+
+
+NOW, LONG_AGO = timezone.now(), timezone.now() - timedelta(days=2)
 # the run, its execution, its device → what it waits for
 REASONS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = [
     ({"status": "pending"}, {"open_wave": 0}, {}, "dispatcher"),
-    ({"status": "pending"}, {}, {}, "concurrency_limit"),
+    ({"status": "pending"}, {}, {}, "dispatcher"),
     ({"status": "pending", "wave": 2}, {}, {}, "earlier_wave"),
+    ({"status": "pending", "wave": 2}, {"rollout_paused_at": NOW}, {}, "earlier_wave"),
+    (
+        {"status": "pending", "wave": 2},
+        {"rollout_paused_at": NOW, "wave_closed_at": NOW},
+        {},
+        "rollout_paused",
+    ),
+    ({"status": "pending", "wave": 2}, {"wave_closed_at": NOW}, {}, "soaking"),
+    ({"status": "pending", "wave": 2}, {"wave_closed_at": LONG_AGO}, {}, "dispatcher"),
     ({"status": "pending"}, {}, {"is_online": False}, "device_offline"),
     ({"status": "pending"}, {}, {"in_recovery": True}, "recovery"),
     ({"status": "pending"}, {"rollout_paused_at": timezone.now()}, {}, "rollout_paused"),
@@ -114,12 +132,16 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = [
         {"status": "pending", "not_before": timezone.now() - timedelta(hours=1), "attempt": 2},
         {},
         {},
-        "concurrency_limit",
+        "dispatcher",
     ),
     ({"status": "queued"}, {}, {}, "agent"),
-    ({"status": "queued", "has_slot": False}, {}, {}, "concurrency_limit"),
+    ({"status": "queued", "has_slot": False}, {}, {}, "dispatcher"),
     ({"status": "queued"}, {}, {"is_online": False}, "device_offline"),
+    ({"status": "queued"}, {}, {"is_ready": False}, "agent_not_ready"),
+    ({"status": "queued"}, {"rollout_paused_at": NOW}, {}, "rollout_paused"),
     ({"status": "claimed"}, {}, {}, "agent"),
+    ({"status": "claimed"}, {"rollout_paused_at": NOW}, {}, "agent"),
+    ({"status": "claimed"}, {}, {"is_online": False}, "device_offline"),
 ]
 
 
@@ -138,12 +160,36 @@ def test_a_run_that_has_not_started_says_what_it_waits_for(
     assert explained(made) == (reason, True)
 
 
-def test_a_device_with_other_runs_to_do_is_busy(
-    execution: Execution, web_device: Device, admin: User
+@pytest.mark.parametrize("waits", [{"status": "pending"}, {"status": "queued", "has_slot": False}])
+def test_the_limit_is_named_only_while_as_many_are_at_work(
+    execution: Execution, waits: dict[str, Any]
 ) -> None:
+    waiting_run = factories.run(execution, **waits)
+    at_work = factories.run(execution, status="running")
+    assert explained(waiting_run) == ("concurrency_limit", True)
+    DeviceRun.objects.filter(pk=at_work.pk).update(deadline_at=LONG_AGO)
+    assert explained(waiting_run) == ("dispatcher", True)
+
+
+@pytest.mark.parametrize(("others", "reason"), [(1, "agent"), (2, "device_busy")])
+def test_a_device_with_as_many_runs_as_it_may_have_is_busy(
+    execution: Execution, web_device: Device, admin: User, settings: Any, others: int, reason: str
+) -> None:
+    settings.DEPLOYX_RUNS_PER_DEVICE = 2
     waiting_run = factories.run(execution, web_device, status="queued")
-    factories.run(factories.execution(factories.task(admin)), web_device, status="running")
-    assert explained(waiting_run) == ("device_busy", True)
+    for status in ("running", "claimed")[:others]:
+        factories.run(factories.execution(factories.task(admin)), web_device, status=status)
+    assert explained(waiting_run) == (reason, True)
+
+
+@pytest.mark.parametrize(("is_exclusive", "reason"), [(True, "device_busy"), (False, "agent")])
+def test_a_device_is_busy_for_the_next_run_of_a_task_it_is_at(
+    execution: Execution, web_device: Device, is_exclusive: bool, reason: str
+) -> None:
+    assert execution.task is not None
+    waiting_run = factories.run(execution, web_device, status="queued", is_exclusive=is_exclusive)
+    factories.run(factories.execution(execution.task), web_device, status="running")
+    assert explained(waiting_run) == (reason, True)
 
 
 @pytest.mark.parametrize("status", ["running", "succeeded", "skipped", "lost"])
@@ -259,6 +305,25 @@ def test_nothing_is_waited_for_before_the_run_was_made(
     assert row.waiting_since == made.created_at  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("status", ["queued", "claimed"])
+def test_a_device_is_waited_for_only_since_it_came_back(
+    execution: Execution, web_device: Device, status: str
+) -> None:
+    made = factories.run(execution, web_device, status=status)
+    came_back = timezone.now() + timedelta(minutes=1)
+    Device.objects.filter(pk=web_device.pk).update(online_changed_at=came_back)
+    assert since(made) == came_back
+    Device.objects.filter(pk=web_device.pk).update(online_changed_at=LONG_AGO)
+    assert since(made) == (made.claimed_at or made.queued_at)
+
+
+def test_the_wave_before_is_watched_since_it_closed(execution: Execution) -> None:
+    made = factories.run(execution, wave=2)
+    closed_at = timezone.now() + timedelta(seconds=1)
+    Execution.objects.filter(pk=execution.pk).update(wave_closed_at=closed_at)
+    assert since(made) == closed_at
+
+
 def test_every_reason_is_one_that_a_run_was_seen_to_have() -> None:
-    seen = {reason for *_row, reason in REASONS} | {"device_busy"}
+    seen = {reason for *_row, reason in REASONS} | {"device_busy", "concurrency_limit"}
     assert seen == set(waiting.WaitingFor.values)

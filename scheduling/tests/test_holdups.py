@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from accounts.templatetags.pages import exact
 from devices.models import Device
 from scheduling import holdups, standing, steering, waiting
 from scheduling.models import Execution
@@ -31,10 +32,19 @@ def said(execution: Execution) -> list[str]:
 def test_the_database_counts_what_the_explanations_of_the_runs_say(admin: User, seed: int) -> None:
     dice = random.Random(seed)
     paused_at = timezone.now() if seed % 2 else None
-    task = factories.task(admin)
-    execution = factories.execution(task, open_wave=seed, rollout_paused_at=paused_at)
+    closed_at = timezone.now() if seed > 1 else None
+    task = factories.task(
+        admin, rollout={"max_concurrent": dice.choice([1, 100]), "soak_seconds": 60}
+    )
+    execution = factories.execution(
+        task, open_wave=seed, rollout_paused_at=paused_at, wave_closed_at=closed_at
+    )
     for _ in range(40):
-        on = factories.device(online=dice.random() < 0.6, in_recovery=dice.random() < 0.1)
+        on = factories.device(
+            online=dice.random() < 0.6,
+            in_recovery=dice.random() < 0.1,
+            is_ready=dice.random() < 0.8,
+        )
         if dice.random() < 0.3:
             factories.run(factories.execution(task), on, status="running")
         status = dice.choice(["pending", "queued", "claimed", "running", "skipped"])
@@ -59,6 +69,17 @@ def test_one_sentence_for_each_reason_the_most_frequent_first(execution: Executi
         factories.run(execution, status="pending", wave=2)
     factories.run(execution, factories.device(online=False), status="queued")
     assert said(execution) == ["3 wait for the first wave to end.", "1 device is offline."]
+
+
+def test_what_waits_for_a_watched_wave_says_until_when(admin: User) -> None:
+    task = factories.task(admin, rollout={"strategy": "rolling", "soak_seconds": 600})
+    execution = factories.execution(task, wave_closed_at=timezone.now())
+    for _ in range(2):
+        factories.run(execution, status="pending", wave=2)
+    (sentence,) = said(execution)
+    assert execution.wave_closed_at is not None
+    until = exact(execution.wave_closed_at + timedelta(minutes=10), "UTC")
+    assert sentence == f"2 wait while wave 1 is watched, until {until}."
 
 
 def test_one_in_the_queue_waits_for_the_one_before(admin: User) -> None:
@@ -94,3 +115,7 @@ def test_a_closed_wave_soaks_until_the_next_may_go(admin: User) -> None:
         ("soaking", closed_at + timedelta(minutes=10)),
         ("waiting", None),
     ]
+    execution.rollout_paused_at = timezone.now()
+    waves = steering.waves(execution, steering.possible(execution))
+    assert waves is not None
+    assert [one.soaks_until for one in waves.shown] == [None, None]
