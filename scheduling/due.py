@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, OperationalError
+from django.db.models import Q
 
 from scheduling import bursts, opening
 from scheduling.models import ScheduledTask
@@ -57,7 +58,21 @@ def _open_some(wanted: bursts.Wanted, opened_by: str) -> int:
     return opened.rows + sum(open_all(pk, None, opened_by) for pk in sorted(opened.left))
 
 
-def open_everything(opened_by: str, limit: int = 200) -> int:
-    """Opens what is due over all tasks, the longest overdue first."""
-    overdue = ScheduledTask.objects.due().order_by("next_run_time")
-    return open_many(dict.fromkeys(overdue.values_list("pk", flat=True)[:limit]), opened_by)
+class Overdue:
+    """Opens what is due over all tasks, so many at a time, the longest overdue first. Goes on where
+    it ended: what waits its turn or cannot be opened keeps no other from it."""
+
+    def __init__(self) -> None:
+        self._after: tuple[datetime | None, UUID] | None = None
+
+    def __call__(self, opened_by: str, limit: int = 200) -> int:
+        rows = ScheduledTask.objects.due().order_by("next_run_time", "pk")
+        if self._after is not None:
+            moment, pk = self._after
+            rows = rows.filter(Q(next_run_time__gt=moment) | Q(next_run_time=moment, pk__gt=pk))
+        found = list(rows.values_list("next_run_time", "pk")[:limit])
+        self._after = found[-1] if len(found) == limit else None
+        return open_many(dict.fromkeys(pk for _moment, pk in found), opened_by)
+
+
+open_everything = Overdue()

@@ -44,6 +44,11 @@ def offer_runs() -> None:
     after_commit(partial(send_to_group, HUBS, {"type": "hub.offer"}))
 
 
+def open_due(task_id: UUID) -> None:
+    """After the commit, asks a worker to open what is due of this task."""
+    after_commit(partial(_publish, "scheduling.tasks.open_due", [[[str(task_id), None]], "worker"]))
+
+
 def open_dependents(execution_id: UUID) -> None:
     """After the commit, asks a worker to open what waits for this execution's end."""
     after_commit(partial(_publish, "scheduling.tasks.open_dependents", [str(execution_id)]))

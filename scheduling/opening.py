@@ -29,6 +29,7 @@ from scheduling import (
     payloads,
     planning,
     progress,
+    turns,
 )
 from scheduling.beat import mirror
 from scheduling.catalogue import handing, lookup
@@ -46,7 +47,8 @@ def open_due(task_id: UUID, scheduled_for: datetime | None, opened_by: str) -> E
     """Opens the task's next occurrence if it is due by the database's clock and is the one named.
 
     `scheduled_for` None means whichever is next. Answers None where another process was first, the
-    task is gone or paused, or nothing is due: all normal. Moves the plan in the same transaction.
+    task is gone or paused, nothing is due, or what is due waits its turn: all normal. Moves the plan
+    in the same transaction.
     """
     # Reconcile has many tasks to look at and comes again: it waits for nobody.
     skips = opened_by == Execution.OpenedBy.RECONCILE
@@ -60,8 +62,8 @@ def open_due(task_id: UUID, scheduled_for: datetime | None, opened_by: str) -> E
     execution = None
     if opened_until := _opened_until(task):
         planning.plan_after(task, opened_until)
-    else:
-        execution = _open_occurrence(task, opened_by, now)
+    elif (execution := _open_occurrence(task, opened_by, now)) is None:
+        return None  # it is announced again, and its end is told by what is under way
     _store(task)
     mirror.write_opened([task], by_beat=opened_by == Execution.OpenedBy.BEAT)
     return execution
@@ -138,11 +140,13 @@ def open_derived(
 @transaction.atomic
 def release_queued(task_id: UUID) -> Execution | None:
     """Starts the task's queued execution, with its targets as they are now, once nothing is in its
-    way; None where there is none or something still is."""
+    way; None where there is none or something still is. Asks for what waited its turn."""
     task = ScheduledTask.objects.select_for_update().filter(pk=task_id).first()
     if task is None:
         return None
     ahead = progress.under_way(task_id)
+    if not ahead and turns.may_wait(task, clock.now()):
+        hints.open_due(task_id)
     if not ahead or any(one.status != Execution.Status.PENDING for one in ahead):
         return None
     execution = ahead[0]
@@ -151,11 +155,12 @@ def release_queued(task_id: UUID) -> Execution | None:
     return execution
 
 
-def _open_occurrence(task: ScheduledTask, opened_by: str, now: datetime) -> Execution:
-    """Opens the planned occurrence; past its grace, what the misfire policy makes of it."""
+def _open_occurrence(task: ScheduledTask, opened_by: str, now: datetime) -> Execution | None:
+    """Opens the planned occurrence; past its grace, what the misfire policy makes of it. None where
+    it waits its turn."""
     missed = catching_up.missed(task, now)
     if missed is None:
-        return _open_planned(task, opened_by, now)
+        return None if turns.waits(task, now) else _open_planned(task, opened_by, now)
     execution = drafts.new(task, drafts.of_schedule(task, opened_by, missed.latest), now)
     _end_unopened(execution, Execution.Status.MISSED, missed.sentence())
     planning.set_plan(task, missed.resume_at)

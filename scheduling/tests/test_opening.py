@@ -239,7 +239,7 @@ def test_everything_due_is_opened_the_longest_overdue_first(admin: User) -> None
     tasks = [factories.task(admin, name=str(number)) for number in range(3)]
     for number, task in enumerate(tasks):
         factories.make_due(task, ago=timedelta(seconds=10 * (number + 1)))
-    assert due.open_everything("reconcile", limit=2) == 2
+    assert due.Overdue()("reconcile", limit=2) == 2
     opened = Execution.objects.values_list("task_name", flat=True)
     assert sorted(opened) == ["1", "2"]
     assert Execution.objects.filter(opened_by="reconcile").count() == 2

@@ -12,12 +12,22 @@ from django.views.decorators.http import require_safe
 
 from accounts.pages import newest_first, paginate, person, render_page
 from devices.agent import kinds
-from scheduling import charts, clock, dependencies, executions, schedules, targets, task_filters
+from scheduling import (
+    charts,
+    clock,
+    dependencies,
+    executions,
+    schedules,
+    targets,
+    task_filters,
+    turns,
+)
 from scheduling.forms import picking
 from scheduling.models import Execution, ScheduledTask, TaskChange
 from scheduling.views import change_words
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from django.contrib.auth.models import User
@@ -61,14 +71,15 @@ def task_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def task_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
-    user = person(request)
+    user, now = person(request), clock.now()
     task = visible_task(user, pk)
     prefetch_related_objects([task], dependencies.named(user))
     history = newest_first(request, task.executions.select_related("user"), size=15)
     executions.with_results(history.rows)
     context = {
         "task": task,
-        "runs": _next_runs(task),
+        "runs": _next_runs(task, now),
+        "waits": turns.waits(task, now),
         "summary": targets.summaries([task], user)[task.pk],
         "reach": targets.reach(task.device_ids, task.group_ids),
         "payload": payload_rows(task.task_type, task.task_payload, user),
@@ -139,11 +150,11 @@ def _latest_changes(task: ScheduledTask) -> QuerySet[TaskChange]:
     return task.changes.select_related("user")[:LATEST_CHANGES]
 
 
-def _next_runs(task: ScheduledTask) -> list[Any]:
+def _next_runs(task: ScheduledTask, now: datetime) -> list[Any]:
     """Nothing for a task that is paused, or whose plan has come to its end."""
     if task.next_scheduled_for is None:
         return []
     left = NEXT_RUNS
     if task.max_runs is not None:
         left = min(left, task.max_runs - task.scheduled_run_count)
-    return task.rule.next_runs(clock.now(), max(left, 0))
+    return task.rule.next_runs(now, max(left, 0))
