@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from ruamel.yaml import YAML
 
 from deployx.system import System
@@ -100,8 +101,38 @@ def test_programs_are_started_as_up_starts_them() -> None:
 def test_agents_connect_to_a_process_like_web() -> None:
     """One that starts when the tables are there."""
     web, agents = SERVICES["web"], SERVICES["agents"]
-    assert {**agents, "build": ".", "depends_on": web["depends_on"]} == web
+    assert {**agents, "build": web["build"], "depends_on": web["depends_on"]} == web
     assert agents["depends_on"] == {"web": {"condition": "service_healthy"}}
+
+
+def test_files_that_an_upgrade_replaces_are_mounted_with_their_folder() -> None:
+    """A mount of a file is of the one that was there, whatever has its name by now."""
+    sources = {
+        volume.split(":")[0] for one in SERVICES.values() for volume in one.get("volumes", [])
+    }
+    ours = {CHECKOUT / source for source in sources if source.startswith(".")}
+    assert CHECKOUT / "deploy" in ours
+    assert [path for path in ours if not path.is_dir()] == []
+
+
+def test_whatever_the_image_may_be_built_with_reaches_the_build() -> None:
+    ignored = (CHECKOUT / ".dockerignore").read_text().splitlines()
+    texts = [
+        TEXT,
+        *((CHECKOUT / name).read_text() for name in ("Dockerfile", "docs/operations.md")),
+    ]
+    named = {name for text in texts for name in re.findall(r"\brequirements[\w-]*\.txt", text)}
+    assert {"requirements.txt", "requirements-s3.txt"} <= named
+    assert {name for name in named if f"!{name}" not in ignored} == set()
+    assert all((CHECKOUT / name).exists() for name in named)
+
+
+@pytest.mark.parametrize("name", ["web", "agents", "worker", "beat"])
+def test_temporary_files_have_room_for_uploads_and_an_end(name: str) -> None:
+    """The body of a form, and the file that is taken out of it."""
+    (folder,) = SERVICES[name]["tmpfs"]
+    (gigabytes,) = re.findall(r"^/tmp:size=(\d+)g\b", folder)
+    assert int(gigabytes) * 1024**3 >= 4 * settings.DEPLOYX_UPLOAD_FORM_BYTES
 
 
 def _options(line: str) -> set[str]:
