@@ -83,6 +83,9 @@ DEFAULTS: dict[str, Callable[[], Any]] = {
     "rollout": dict,
     "retry": dict,
 }
+# What stands in for what is missing or wrong of a rule, so that the rest of it can be checked.
+_BY_HAND = {"recurrence_type": "once", "recurrence_config": {"run_at": None}}
+_NO_RULE = {name: DEFAULTS[name]() for name in RECURRENCE_FIELDS if name in DEFAULTS} | _BY_HAND
 REQUIRED = ("name", "task_type", "recurrence_type", "recurrence_config", "task_payload")
 Errors = dict[str, list[str]]
 
@@ -114,7 +117,7 @@ def check(
     given = _with_payload(data, task, errors)
     values = _checked(_completed(given, task, partial), errors)
     _check_kind(values, task, errors)
-    _check_options(values, errors)
+    _check_options(values, given, errors)
     _check_payload(values, _payload_name(data), user, task, errors)
     _check_rule(values, task, now, errors, made_at=made_at)
     usable.check(values, user, task, errors)
@@ -125,21 +128,25 @@ def check(
     return Definition(values, depends_on)
 
 
-def check_some(data: Mapping[str, Any], *, user: User, now: datetime) -> dict[str, Any]:
-    """Of a task's input the fields that are there, each checked as far as it goes without the others;
-    `task_type` has to be among them. Targets and times may be gone by. Raises InvalidInput."""
+def check_some(
+    data: Mapping[str, Any], *, user: User, now: datetime, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Of a task's input the fields that are there, `task_type` always, and those of `before` that it
+    leaves out, each checked as far as it goes without the others. Targets and times may be gone by.
+    Raises InvalidInput."""
     errors: Errors = {}
     given = _with_payload(data, None, errors)
-    values = _checked({**{name: make() for name, make in DEFAULTS.items()}, **given}, errors)
-    if "task_type" not in given:
-        errors["task_type"] = [_("This field is required.")]
-    _check_options(values, errors)
+    some = {**(before or {}), **given}
+    values = _checked({**{name: make() for name, make in DEFAULTS.items()}, **some}, errors)
+    if options := _check_options(values, given, errors):
+        some["rollout"] = options
     _check_payload(values, _payload_name(data), user, None, errors)
-    if "recurrence_type" in values and "recurrence_config" in given:
-        _check_rule(values, None, now, errors, made_at=now)
+    if "recurrence_config" in some and "recurrence_type" not in some:
+        errors["recurrence_type"] = [_("This field is required.")]
+    _check_rule(values, None, now, errors, made_at=now)
     if errors:
         raise InvalidInput(errors)
-    return {name: values[name] for name in given if name in values}
+    return {name: values[name] for name in some if name in values}
 
 
 def parse_rule(
@@ -233,10 +240,17 @@ def _check_kind(values: dict[str, Any], task: ScheduledTask | None, errors: Erro
         errors["task_type"] = [_("Cannot change; it is %s.") % task.task_type]
 
 
-def _check_options(values: dict[str, Any], errors: Errors) -> None:
+def _check_options(
+    values: dict[str, Any], given: Mapping[str, Any], errors: Errors
+) -> dict[str, Any]:
+    """Answers what the payload says of the rollout: it takes the place of what was kept, and never of
+    what is given."""
+    options: dict[str, Any] = {}
     if isinstance(values.get("rollout"), dict) and "task_type" in values:
         kind = kinds.get(values["task_type"])
-        values["rollout"] = kind.rollout_options(values.get("task_payload")) | values["rollout"]
+        options = kind.rollout_options(values.get("task_payload"))
+        kept, wanted = ({}, values["rollout"]) if "rollout" in given else (values["rollout"], {})
+        values["rollout"] = {**kept, **options, **wanted}
     parsers: dict[str, Callable[[object], Rollout | Retry]] = {
         "rollout": Rollout.parse,
         "retry": Retry.parse,
@@ -247,6 +261,7 @@ def _check_options(values: dict[str, Any], errors: Errors) -> None:
         except OptionsError as error:
             values.pop(name, None)  # no kind is shown what is no rollout
             errors[name] = error.messages
+    return options
 
 
 def _check_payload(
@@ -313,21 +328,27 @@ def _check_rule(
     *,
     made_at: datetime | None = None,
 ) -> recurrence.Rule | None:
+    """The rule in these values, or None where one of its fields is missing or wrong; what is wrong
+    with the others is found all the same."""
     anchor = task.created_at if task else made_at or now
-    if any(name in errors or name not in values for name in RECURRENCE_FIELDS):
-        return None
+    names = [name for name in RECURRENCE_FIELDS if name in values and name not in errors]
+    if not _BY_HAND.keys() <= set(names):
+        names = [name for name in names if name not in _BY_HAND]
+    given = _NO_RULE | {name: values[name] for name in names}
     try:
-        rule = rule_of(values, task, anchor)
+        rule = rule_of(given, task, anchor)
         # Compared as they are stored: written another way, a rule is not a new one.
         if task is None or (rule.config, rule.zone.key) != (task.recurrence_config, task.time_zone):
             may_be_over = made_at is not None and rule.recurrence_type == "once"
-            rule = rule_of(values, task, anchor, now=None if may_be_over else now)
+            rule = rule_of(given, task, anchor, now=None if may_be_over else now)
     except recurrence.RuleError as error:
         for name, messages in error.errors.items():
             errors.setdefault(name, []).extend(messages)
         return None
+    values["excluded_dates"] = [str(day) for day in given["excluded_dates"]]
+    if len(names) < len(RECURRENCE_FIELDS):
+        return None
     values["recurrence_config"] = rule.config
-    values["excluded_dates"] = [str(day) for day in values["excluded_dates"]]
     return rule
 
 

@@ -40,7 +40,7 @@ Input = dict[str, Any]
 def create(user: User, data: Mapping[str, Any]) -> TaskTemplate:
     """Raises InvalidInput."""
     template = TaskTemplate(user=user)
-    _write(template, user, {"description": "", "shared": False, **data})
+    _write(template, user, data, _UNSET)
     log.info("template_created", template=str(template.pk), user=user.pk)
     return template
 
@@ -53,10 +53,7 @@ def update(
     InvalidInput."""
     _require_own(template, user)
     template = TaskTemplate.objects.select_for_update(no_key=True).get(pk=template.pk)
-    before = as_input(template) if partial else {"description": "", "shared": False}
-    if definitions.payload_fields().keys() & data.keys():
-        before.pop("task_payload", None)
-    _write(template, user, {**before, **data})
+    _write(template, user, data, as_input(template) if partial else _UNSET)
     log.info("template_changed", template=str(template.pk), user=user.pk)
     return template
 
@@ -98,7 +95,10 @@ def _require_own(template: TaskTemplate, user: User) -> None:
         raise NotAllowed(_("Only its owner or an administrator may change this template."))
 
 
-def _write(template: TaskTemplate, user: User, data: Mapping[str, Any]) -> None:
+def _write(
+    template: TaskTemplate, user: User, given: Mapping[str, Any], before: Mapping[str, Any]
+) -> None:
+    data = {**before, **given}
     errors: fields.Errors = {}
     own = fields.checked(OWN, {name: data[name] for name in OWN if name in data}, errors)
     for name in ("name", "task_type"):
@@ -108,23 +108,36 @@ def _write(template: TaskTemplate, user: User, data: Mapping[str, Any]) -> None:
         errors[str(name)[:100]] = [_("This field is not known.")]
     if errors:
         raise InvalidInput(errors)
-    template.definition = _definition(template, user, data)
-    before = _people_of(template)
+    template.definition = _definition(template, user, given, before)
+    known_to = _people_of(template)
     for name, value in own.items():
         setattr(template, name, value)
     template.save()
-    live.changed("template", [template.pk], known_to=before)
+    live.changed("template", [template.pk], known_to=known_to)
 
 
-def _definition(template: TaskTemplate, user: User, data: Mapping[str, Any]) -> Input:
+def _definition(
+    template: TaskTemplate, user: User, given: Mapping[str, Any], before: Mapping[str, Any]
+) -> Input:
     """Checked where anything of it is new: what a template names may be gone since."""
-    given = {name: value for name, value in data.items() if name not in OWN}
-    if not template._state.adding and given == template.definition:
-        return given
-    task_type = {"task_type": data["task_type"]}
-    values = definitions.check_some({**given, **task_type}, user=user, now=clock.now())
+    given, before = (
+        {name: value for name, value in one.items() if name not in OWN or name == "task_type"}
+        for one in (given, before)
+    )
+    now_is = {"task_type": template.task_type, **template.definition}
+    if not template._state.adding and {**before, **given} == now_is:
+        kept: Input = template.definition
+        return kept
+    task_type = {**before, **given}["task_type"]
+    values = definitions.check_some(
+        {**given, "task_type": task_type}, user=user, now=clock.now(), before=before
+    )
     return {name: _stored(value) for name, value in values.items() if name != "task_type"}
 
 
 def _stored(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+    """As the API answers it."""
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+
+
+_UNSET = {"description": "", "shared": False}

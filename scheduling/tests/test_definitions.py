@@ -114,6 +114,7 @@ def test_an_end_before_the_start_is_refused(operator: User, web_group: DeviceGro
 def test_every_wrong_field_is_named_in_one_answer(operator: User, web_group: DeviceGroup) -> None:
     wrong = {
         "name": "", "tags": 1, "time_zone": "X", "timeout_seconds": 0, "task_payload": {},
+        "start_at": "tomorrow", "excluded_dates": ["today"], "recurrence_type": "sometimes",
         "rollout": {"strategy": "x"}, "retry": 1, "depends_on": 1, "overlap_policy": "x",
         "group_ids": [str(uuid.uuid4())], "colour": 1,
     }  # fmt: skip
@@ -160,6 +161,25 @@ def test_a_strategy_in_the_payload_is_the_rollouts(operator: User, web_group: De
     rollout = {"strategy": "rolling"}
     wrong = errors(operator, web_group, task_payload=payload, rollout=rollout)
     assert list(wrong) == ["task_payload"]
+
+
+def test_a_strategy_in_the_payload_takes_the_place_of_one_that_was_kept(
+    operator: User, task: ScheduledTask
+) -> None:
+    def edited(**changes: Any) -> dict[str, Any]:
+        found = definitions.check(
+            changes, user=operator, now=clock.now(), task=task, partial=True
+        ).values["rollout"]
+        return {name: found[name] for name in ("strategy", "max_concurrent")}
+
+    task.rollout = {**task.rollout, "max_concurrent": 7}
+    payload = {"command": "df", "strategy": "canary"}
+    assert edited(command_payload=payload) == {"strategy": "canary", "max_concurrent": 7}
+    given = {"max_concurrent": 5}
+    assert edited(command_payload=payload, rollout=given) == {"strategy": "canary", **given}
+    with pytest.raises(InvalidInput) as refusal:
+        edited(command_payload=payload, rollout={"strategy": "parallel"})
+    assert list(refusal.value.errors) == ["command_payload"]
 
 
 def test_a_transactional_rollout_needs_its_way_back(operator: User, web_group: DeviceGroup) -> None:

@@ -47,6 +47,14 @@ def test_any_of_a_tasks_fields_will_do(operator: User) -> None:
         ({"task_payload": {"command": ""}}, "task_payload"),
         ({"command_payload": {"odd": 1}}, "command_payload"),
         ({"recurrence_type": "daily", "recurrence_config": {"time": "25:00"}}, "recurrence_config"),
+        ({"recurrence_config": {"time": "02:00"}}, "recurrence_type"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"excluded_dates": ["2027-02-30"]}, "excluded_dates"),
+        ({"start_at": "2027-01-01T00:00"}, "start_at"),
+        (
+            {"start_at": "2027-01-02T00:00:00Z", "end_at": "2027-01-01T00:00:00Z"},
+            "end_at",
+        ),
         ({"user_id": 1}, "user_id"),
         ({"depends_on": []}, "depends_on"),
         ({"shared": "yes"}, "shared"),
@@ -57,6 +65,42 @@ def test_what_is_wrong_is_named(operator: User, wrong: dict[str, object], field:
     with pytest.raises(InvalidInput) as refusal:
         templates.create(operator, {"name": "Slow", "task_type": "command", **wrong})
     assert list(refusal.value.errors) == [field]
+
+
+def test_every_part_of_a_rule_that_is_wrong_is_named(operator: User) -> None:
+    wrong = {"time_zone": "X", "excluded_dates": ["today"], "end_at": 5, "jitter_seconds": -1}
+    with pytest.raises(InvalidInput) as refusal:
+        templates.create(operator, {"name": "Slow", "task_type": "command", **wrong})
+    assert refusal.value.errors.keys() == wrong.keys()
+
+
+def test_another_type_does_not_keep_the_payload(template: TaskTemplate, operator: User) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        templates.update(template, operator, {"task_type": "file_deployment"}, partial=True)
+    assert list(refusal.value.errors) == ["task_payload"]
+    template.refresh_from_db()
+    assert template.task_type == "command"
+
+
+def test_another_recurrence_type_does_not_keep_the_rule(
+    template: TaskTemplate, operator: User
+) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        templates.update(template, operator, {"recurrence_type": "weekly"}, partial=True)
+    assert list(refusal.value.errors) == ["recurrence_config"]
+
+
+def test_a_strategy_in_the_payload_is_the_rollouts(operator: User) -> None:
+    payload = {"command_payload": {"command": "df", "strategy": "canary"}}
+    made = templates.create(operator, {"name": "Slow", "task_type": "command", **payload})
+    assert made.definition["rollout"]["strategy"] == "canary"
+    payload["command_payload"]["strategy"] = "rolling"
+    changed = templates.update(made, operator, payload, partial=True)
+    assert changed.definition["rollout"]["strategy"] == "rolling"
+    with pytest.raises(InvalidInput) as refusal:
+        both = {**payload, "rollout": {"strategy": "canary"}}
+        templates.update(changed, operator, both, partial=True)
+    assert list(refusal.value.errors) == ["command_payload"]
 
 
 def test_a_time_gone_by_may_stay_in_it(operator: User) -> None:

@@ -36,6 +36,14 @@ def test_what_get_answered_may_be_put_back(api: APIClient) -> None:
     assert {**again, "updated_at": ""} == {**answer, "updated_at": ""}
 
 
+def test_instants_are_answered_as_everywhere(api: APIClient) -> None:
+    bounds = {"start_at": "2027-01-01T01:00:00+01:00", "end_at": None}
+    answer = api.post(DOOR, {**GIVEN, **bounds}, format="json").json()
+    assert (answer["start_at"], answer["end_at"]) == ("2027-01-01T00:00:00Z", None)
+    again = api.put(f"{DOOR}/{answer['id']}", answer, format="json").json()
+    assert again["start_at"] == answer["start_at"]
+
+
 def test_patch_changes_what_is_given(api: APIClient) -> None:
     answer = api.post(DOOR, GIVEN, format="json").json()
     changed = api.patch(f"{DOOR}/{answer['id']}", {"shared": True}, format="json").json()
