@@ -12,8 +12,9 @@ from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput, StateConflict
-from scheduling import attempts, clock, hints, live, progress
+from scheduling import attempts, clock, hints, live, progress, rollbacks
 from scheduling.models import DeviceRun, Execution, ScheduledTask
+from scheduling.options import Rollout
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -29,8 +30,8 @@ log = structlog.get_logger(__name__)
 def cancel(execution: Execution, user: User, *, wave: int | None = None) -> Execution:
     """Cancels what has not started, for certain, and asks the devices to kill what has.
 
-    `wave` limits it to one wave. Raises StateConflict where the execution has ended, InvalidInput
-    where there is no such wave.
+    `wave` limits it to one wave. One that is over ends as its devices did. Raises StateConflict where
+    the execution has ended, InvalidInput where there is no such wave.
     """
     execution = locked(execution)
     if execution.has_ended:
@@ -41,7 +42,7 @@ def cancel(execution: Execution, user: User, *, wave: int | None = None) -> Exec
         runs = runs.filter(wave=wave)
         if not runs.exists():
             raise InvalidInput({"wave": [_("This execution has no such wave.")]})
-    else:
+    elif not is_over(execution):
         Execution.objects.filter(pk=execution.pk).update(cancel_requested_at=now)
         execution.cancel_requested_at = now
     if execution.status == Execution.Status.PENDING:
@@ -53,6 +54,15 @@ def cancel(execution: Execution, user: User, *, wave: int | None = None) -> Exec
     log.info("execution_cancelled", execution=str(execution.pk), user=user.pk, wave=wave)
     changed(execution)
     return Execution.objects.get(pk=execution.pk)
+
+
+def is_over(execution: Execution) -> bool:
+    """Whether all of it has ended and nothing follows, though nobody has judged it yet: it is too late
+    to cancel it. The caller holds its row."""
+    if execution.status != Execution.Status.RUNNING or execution.runs.unended().exists():
+        return False
+    rollout = Rollout.parse(execution.definition["rollout"])
+    return not (attempts.are_due(execution) or rollbacks.are_due(execution, rollout))
 
 
 @transaction.atomic

@@ -20,8 +20,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 with_results = progress.with_results
-cancel = cancelling.cancel
 cancel_run = cancelling.cancel_run
+
+
+@transaction.atomic
+def cancel(execution: Execution, user: User, *, wave: int | None = None) -> Execution:
+    """As `cancelling.cancel`. Raises StateConflict as well where the whole is over."""
+    execution = cancelling.locked(execution)
+    if wave is None and cancelling.is_over(execution):
+        raise StateConflict(_("It has ended on every device."), execution.status)
+    return cancelling.cancel(execution, user, wave=wave)
 
 
 @transaction.atomic

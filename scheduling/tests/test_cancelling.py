@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from accounts.errors import InvalidInput, StateConflict
-from scheduling import executions, rollout
+from scheduling import cancelling, executions, rollout
 from scheduling.models import DeviceRun, Execution
 from scheduling.tests import factories
 
@@ -47,6 +47,25 @@ def test_an_execution_cancelled_before_all_had_ended_ends_cancelled(
     assert execution.status == "cancelled"
     assert execution.result["devices_succeeded"] == 1
     assert execution.result["counts"]["cancelled"] == 1
+
+
+def test_a_cancel_after_all_had_ended_comes_too_late(execution: Execution, admin: User) -> None:
+    factories.run(execution, status="succeeded")
+    with pytest.raises(StateConflict):
+        executions.cancel(execution, admin)
+    cancelling.cancel(execution, admin)  # as a deleted task does
+    rollout.advance(execution.pk)
+    execution.refresh_from_db()
+    assert execution.status == "success"
+
+
+def test_an_attempt_that_is_owed_can_be_cancelled(admin: User) -> None:
+    execution = factories.execution(factories.task(admin, retry={"max_attempts": 2}))
+    factories.run(execution, status="failed")
+    executions.cancel(execution, admin)
+    rollout.advance(execution.pk)
+    execution.refresh_from_db()
+    assert (execution.status, execution.runs.count()) == ("cancelled", 1)
 
 
 def test_nothing_is_released_or_retried_after_a_cancel(admin: User, signer: str) -> None:
