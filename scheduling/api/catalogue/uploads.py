@@ -6,7 +6,6 @@ Of its extensions: creation, termination, expiration. A piece has at most 8 MiB.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator
 from typing import Any, ClassVar
 from uuid import UUID
@@ -23,7 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.authentication import person
-from accounts.api.refusals import TooLarge
+from accounts.api.refusals import PreconditionFailed, TooLarge
 from accounts.errors import InvalidInput
 from scheduling.catalogue import files, uploads
 from scheduling.models import Upload
@@ -54,12 +53,14 @@ class _Tus(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != VERSION:
-            raise InvalidInput({"Tus-Resumable": [_("must be %s.") % VERSION]})
+            raise PreconditionFailed(_("Tus-Resumable must be %s.") % VERSION)
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer["Tus-Resumable"] = VERSION
         answer["Cache-Control"] = "no-store"
+        if answer.status_code == PreconditionFailed.status_code:
+            answer["Tus-Version"] = VERSION
         return answer
 
 
@@ -158,7 +159,7 @@ def _metadata(request: Request) -> dict[str, str]:
         name, _space, value = pair.strip().partition(" ")
         try:
             given[name] = base64.b64decode(value, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # of base64, of UTF-8, or of what is no ASCII at all
             raise InvalidInput(
                 {"Upload-Metadata": [_("%s is not base64 of UTF-8.") % name]}
             ) from None

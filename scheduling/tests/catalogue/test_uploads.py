@@ -226,12 +226,31 @@ def test_what_does_not_fit_is_answered_as_tus_says(api: APIClient) -> None:
     url = begin(api, 10)["Location"]
     wrong = piece(api, url, 3, b"x")
     assert (wrong.status_code, wrong["Upload-Offset"]) == (409, "0")
-    assert api.post("/api/files/uploads", HTTP_UPLOAD_LENGTH="1").status_code == 400
     assert begin(api, 2**40).status_code == 413
     too_long = piece(api, url, 0, b"x" * (uploads.PIECE_BYTES + 1))
     assert too_long.status_code == 413
     assert api.delete(url, **TUS).status_code == 204
     assert api.head(url, **TUS).status_code == 404
+
+
+@pytest.mark.parametrize("version", [{}, {"HTTP_TUS_RESUMABLE": "0.2.2"}], ids=str)
+def test_another_version_of_tus_is_told_which_there_is(
+    api: APIClient, version: dict[str, Any]
+) -> None:
+    answer = api.post("/api/files/uploads", HTTP_UPLOAD_LENGTH="1", **version)
+    assert (answer.status_code, answer["Tus-Version"]) == (412, "1.0.0")
+    assert not Upload.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "metadata", ["filename ümlaut", "filename \xff", "filename #", "filename /w==", "ä YQ=="]
+)
+def test_odd_metadata_is_refused_by_name(api: APIClient, metadata: str) -> None:
+    answer = api.post(
+        "/api/files/uploads", HTTP_UPLOAD_LENGTH="1", HTTP_UPLOAD_METADATA=metadata, **TUS
+    )
+    assert answer.status_code == 400
+    assert list(answer.json()) in (["Upload-Metadata"], ["name"])
 
 
 def test_another_persons_upload_is_not_there(api: APIClient, outsider: User) -> None:
