@@ -114,8 +114,10 @@ class ExecutionDoor(Door):
 
 
 def _wave(given: dict[str, Any]) -> int | None:
+    if "wave" not in given:
+        return None
     try:
-        wave: int | None = fields.whole_number(1, MOST_WAVES, optional=True)(given.get("wave"))
+        wave: int = fields.whole_number(1, MOST_WAVES)(given["wave"])
     except ValueError as error:
         raise InvalidInput({"wave": [str(error)]}) from None
     return wave

@@ -114,6 +114,7 @@ def test_the_verbs_of_a_rollout_take_no_fields(
     ("verb", "given", "wrong"),
     [
         ("cancel", {"wave": 0}, {"wave"}),
+        ("cancel", {"wave": None}, {"wave"}),
         ("cancel", {"wave": "first"}, {"wave"}),
         ("cancel", {"wave": 7}, {"wave"}),
         ("cancel", {"waves": 1, "force": True}, {"waves", "force"}),
