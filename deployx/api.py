@@ -22,6 +22,8 @@ DOORS = {
     "stats": "api-stats",
     "calendar": "api-calendar",
     "templates": "api-template-list",
+    "files": "api-file-list",
+    "software": "api-software-list",
     "devices": "api-device-list",
     "groups": "api-group-list",
     "enrollment_tokens": "api-enrollment-token-list",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,6 +14,7 @@ from accounts import fields, tokens
 from accounts.api.authentication import person
 from accounts.api.bodies import body
 from accounts.api.doors import Door
+from accounts.api.ordering import Ordering
 from accounts.errors import InvalidInput
 from accounts.models import ApiToken
 
@@ -55,11 +57,21 @@ class TokenInput(serializers.Serializer[Any]):
     )
 
 
+class TokenFilters(filters.FilterSet):  # type: ignore[misc]
+    search = filters.CharFilter(field_name="name", lookup_expr="icontains", label="In the name.")
+    ordering = Ordering(fields=("name", "created_at", "expires_at", "last_used_at", "revoked_at"))
+
+    class Meta:
+        model = ApiToken
+        fields: tuple[str, ...] = ()
+
+
 class TokenDoor(Door):
     """Of a limited token, only `admin` comes in: no token makes a stronger one."""
 
     queryset = ApiToken.objects.none()
     serializer_class = TokenSerializer
+    filterset_class = TokenFilters
 
     def list(self, request: Request) -> Response:
         """Newest first. What a token reads is nowhere kept."""

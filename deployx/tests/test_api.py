@@ -121,6 +121,19 @@ def test_the_root_lists_doors_that_open(browser: Client) -> None:
         assert browser.get(path).status_code in (200, allowed), name
 
 
+def test_the_root_lists_every_list(browser: Client) -> None:
+    """But those of one object's: its own answer is where they are reached from."""
+    doors = browser.get("/api/", headers={"Accept": "application/json"}).json()
+    listed = {address.removeprefix("http://testserver/") for address in doors.values()}
+    lists = {
+        path
+        for path, view in routes(get_resolver().url_patterns)
+        if "list" in getattr(view, "actions", {}).values() and "<" not in path
+    }
+    assert len(lists) > 5
+    assert lists <= listed
+
+
 @pytest.mark.parametrize(
     "path", ["/api/", "/api/schedule/tasks", "/api/devices", "/api/schedule/nothing"]
 )

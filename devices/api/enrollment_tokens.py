@@ -17,6 +17,7 @@ from accounts.api.bodies import body
 from accounts.api.doors import Door
 from accounts.errors import InvalidInput
 from devices import enrollment
+from devices.api.filters import EnrollmentTokenFilters
 from devices.api.inputs import EnrollmentTokenInput
 from devices.api.serializers import EnrollmentTokenSerializer, IssuedEnrollmentTokenSerializer
 from devices.models import DeviceGroup, EnrollmentToken
@@ -25,6 +26,7 @@ from devices.models import DeviceGroup, EnrollmentToken
 class EnrollmentTokenDoor(Door):
     queryset = EnrollmentToken.objects.none()
     serializer_class = EnrollmentTokenSerializer
+    filterset_class = EnrollmentTokenFilters
     scope_area = "devices"
 
     def list(self, request: Request) -> Response:

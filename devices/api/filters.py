@@ -9,7 +9,7 @@ from django_filters import rest_framework as filters
 
 from accounts.api.authentication import person
 from accounts.api.ordering import Ordering
-from devices.models import Device, DeviceGroup
+from devices.models import Device, DeviceGroup, EnrollmentToken, InstalledSoftware
 
 if TYPE_CHECKING:
     from devices.models.device import DeviceQuerySet
@@ -48,4 +48,22 @@ class GroupFilters(filters.FilterSet):  # type: ignore[misc]
 
     class Meta:
         model = DeviceGroup
+        fields: tuple[str, ...] = ()
+
+
+class EnrollmentTokenFilters(filters.FilterSet):  # type: ignore[misc]
+    search = filters.CharFilter(field_name="name", lookup_expr="icontains", label="In the name.")
+    ordering = Ordering(fields=("name", "uses_count", "created_at", "expires_at", "revoked_at"))
+
+    class Meta:
+        model = EnrollmentToken
+        fields: tuple[str, ...] = ()
+
+
+class InstalledSoftwareFilters(filters.FilterSet):  # type: ignore[misc]
+    search = filters.CharFilter(field_name="name", lookup_expr="icontains", label="In the name.")
+    ordering = Ordering(fields=("name", "version", "seen_at"))
+
+    class Meta:
+        model = InstalledSoftware
         fields: tuple[str, ...] = ()

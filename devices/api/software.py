@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from accounts.api.authentication import person
 from accounts.api.doors import Door
+from devices.api.filters import InstalledSoftwareFilters
 from devices.models import Device, InstalledSoftware
 
 
@@ -28,6 +29,7 @@ class InstalledSoftwareSerializer(serializers.ModelSerializer[InstalledSoftware]
 class DeviceSoftware(Door):
     queryset = InstalledSoftware.objects.none()
     serializer_class = InstalledSoftwareSerializer
+    filterset_class = InstalledSoftwareFilters
     scope_area = "devices"
 
     def list(self, request: Request, pk: Any) -> Response:

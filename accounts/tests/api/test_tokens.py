@@ -126,3 +126,16 @@ def test_no_token_makes_a_stronger_one(ada: User) -> None:
     ]
     assert [answer.status_code for answer in answers] == [403] * 3
     assert ApiToken.objects.count() == 1
+
+
+def test_the_list_is_searched_and_ordered(ada: User) -> None:
+    for name in ("backup", "CI", "backup 2"):
+        tokens.issue(ada, name)
+    client = signed_in(ada)
+
+    def names(**query: str) -> list[str]:
+        return [one["name"] for one in client.get(URL, query).json()["results"]]
+
+    assert names(search="BACK", ordering="-name") == ["backup 2", "backup"]
+    assert names(ordering="created_at") == ["backup", "CI", "backup 2"]
+    assert set(client.get(URL, {"ordering": "key_sha256"}).json()) == {"ordering"}

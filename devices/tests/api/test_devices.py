@@ -219,3 +219,15 @@ def test_a_limited_token_opens_what_its_scopes_say(
     url = f"/api/devices/{device.pk}"
     assert client.get(url).status_code == reading
     assert client.patch(url, {"name": "web 1"}).status_code == writing
+
+
+def test_what_is_installed_is_searched_and_ordered(as_: As, operator: User, device: Device) -> None:
+    for name, version in (("nginx", "1.24"), ("curl", "8.5"), ("nginx-common", "1.23")):
+        device.software.create(name=name, version=version, seen_at=timezone.now())
+
+    def found(**query: str) -> list[str]:
+        listed = as_(operator).get(f"/api/devices/{device.pk}/software", query).json()["results"]
+        return [one["name"] for one in listed]
+
+    assert found() == ["curl", "nginx", "nginx-common"]
+    assert found(search="NGINX", ordering="version") == ["nginx-common", "nginx"]

@@ -90,3 +90,16 @@ def test_only_administrators_let_machines_in(as_: As, operator: User) -> None:
     token.refresh_from_db()
     assert token.status == "usable"
     assert EnrollmentToken.objects.count() == 1
+
+
+def test_the_list_is_searched_and_ordered(as_: As, admin: User) -> None:
+    for name in ("rack 7", "laptops", "rack 8"):
+        enrollment.issue(name=name)
+    client = as_(admin)
+
+    def names(**query: str) -> list[str]:
+        return [one["name"] for one in client.get(URL, query).json()["results"]]
+
+    assert names(search="RACK", ordering="-name") == ["rack 8", "rack 7"]
+    assert names(ordering="created_at") == ["rack 7", "laptops", "rack 8"]
+    assert set(client.get(URL, {"ordering": "token_sha256"}).json()) == {"ordering"}
