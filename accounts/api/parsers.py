@@ -13,9 +13,11 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 
 from accounts.api.refusals import TooLarge
+from accounts.errors import InvalidInput
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 32
+MAX_DIGITS = 1_000
 
 
 class ObjectParser(BaseParser):
@@ -35,7 +37,10 @@ class ObjectParser(BaseParser):
             raise TooLarge
         try:
             value = json.loads(
-                body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_without_doubles
+                body.decode(),
+                parse_constant=_refuse_constant,
+                parse_int=_whole_number,
+                object_pairs_hook=_without_doubles,
             )
         except (ValueError, RecursionError) as error:
             reason = str(error) if isinstance(error, ValueError) else _("It is nested too deeply.")
@@ -58,13 +63,19 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check(value: dict[str, Any]) -> None:
-    level: list[Any] = [value]
-    for _depth in range(MAX_DEPTH):
-        level = [inner for outer in level for inner in _members(outer)]
-        for one in level:
-            _check_one(one)
+    """Raises InvalidInput naming every member that cannot be stored."""
+    said = {name: _problem(name, inner) for name, inner in value.items()}
+    if wrong := {_shown(name): [one] for name, one in said.items() if one}:
+        raise InvalidInput(wrong)
+
+
+def _problem(*level: Any) -> str | None:
+    found: list[str] = []
+    for _depth in range(MAX_DEPTH - 1):
+        found += filter(None, map(_problem_of_one, level))
+        level = tuple(inner for outer in level for inner in _members(outer))
         if not level:
-            return
+            return found[0] if found else None
     raise ParseError(_("The body is nested too deeply."))
 
 
@@ -76,11 +87,22 @@ def _members(value: Any) -> Iterator[Any]:
         yield from value
 
 
-def _check_one(value: Any) -> None:
+def _problem_of_one(value: Any) -> str | None:
     if isinstance(value, str) and ("\0" in value or not _is_unicode(value)):
-        raise ParseError(_("A text holds a character that cannot be stored."))
+        return _("holds a character that cannot be stored.")
     if isinstance(value, float) and not math.isfinite(value):
-        raise ParseError(_("A number is too large."))
+        return _("is too large a number.")
+    return None
+
+
+def _shown(name: str) -> str:
+    """The name, as it can be answered."""
+    return name[:100] if _is_unicode(name) else ascii(name[:100])[1:-1]
+
+
+def _whole_number(digits: str) -> float:
+    """As Python reads it, which refuses very many digits: not for the whole body."""
+    return int(digits) if len(digits) <= MAX_DIGITS else math.inf
 
 
 def _is_unicode(text: str) -> bool:
