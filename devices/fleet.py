@@ -35,9 +35,10 @@ def describe(device: Device, user: User, data: Mapping[str, Any]) -> Device:
     changes = fields.checked(CHECKS, data, errors)
     if errors:
         raise InvalidInput(errors)
-    for name, value in changes.items():
-        setattr(device, name, value)
     if changes:
+        device = _locked(device.pk)
+        for name, value in changes.items():
+            setattr(device, name, value)
         device.save(update_fields=list(changes))
         telling.changed("device", [device.pk])
         log.info("device_described", device=str(device.pk), user=user.pk, fields=sorted(changes))

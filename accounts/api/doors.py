@@ -80,7 +80,8 @@ class Door(GenericViewSet[Any]):
         """Raises PreconditionFailed; locks the row, so that the answer still holds at the write."""
         if wants_match(self.request):
             manager = type(thing)._default_manager
-            manager.select_for_update(of=("self",)).get(pk=thing.pk)
+            # Not against foreign keys, as the verbs themselves.
+            manager.select_for_update(of=("self",), no_key=True).get(pk=thing.pk)
             require_match(self.request, self.shown(self.one()))
 
     def again(self, thing: Any) -> Any:

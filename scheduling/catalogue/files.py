@@ -144,8 +144,10 @@ def adopt(
     return file
 
 
+@transaction.atomic
 def update(file: StoredFile, user: User, data: Mapping[str, Any]) -> StoredFile:
-    """Another name or description. Raises InvalidInput."""
+    """Another name or description. Raises InvalidInput, DoesNotExist."""
+    file = StoredFile.objects.select_for_update(no_key=True).get(pk=file.pk)
     values = check({"name": file.name, "description": file.description, **data})
     file.name, file.description = values["name"], values["description"]
     file.save(update_fields=["name", "description"])

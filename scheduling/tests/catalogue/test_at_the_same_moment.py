@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.errors import InvalidInput, StateConflict
@@ -20,7 +20,9 @@ from scheduling import schedules
 from scheduling.catalogue import files, store, uploads
 from scheduling.models import Blob, Execution, StoredFile, Upload
 from scheduling.tests import factories
+from scheduling.tests.api.conftest import client_of
 from scheduling.tests.catalogue.conftest import Store
+from scheduling.tests.test_revoking_at_the_same_moment import meanwhile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -99,3 +101,15 @@ def test_a_file_deleted_as_an_execution_opens_is_held_or_missed_and_never_half(
         else:
             assert execution.blobs.get().blob_id == sha256
             assert store.is_kept(sha256)
+
+
+def test_a_file_that_is_deleted_while_it_is_renamed_is_not_there(
+    stored: Store, operator: User
+) -> None:
+    file, api = stored(), client_of(operator)
+    with transaction.atomic():
+        file_path = f"/api/files/{file.pk}"
+        file.delete()
+        thread, answers = meanwhile(lambda: api.patch(file_path, {"name": "issue"}))
+    thread.join()
+    assert answers[0].status_code == 404
