@@ -10,11 +10,12 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import DataError, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
 from accounts import telling
+from accounts.database import is_away
 from devices import queries
 from devices.models import Device, DeviceGroup
 
@@ -24,17 +25,30 @@ BATCH = 1_000
 
 
 def refresh_named(group_ids: Collection[Any]) -> None:
-    """Those of these groups that are by query; the caller is about to read their members. One that
-    somebody else is refreshing at this very moment is left to them."""
+    """Those of these groups that are by query; the caller is about to read their members. Waits for
+    whoever is refreshing one at this very moment: what they found may be older."""
     if group_ids:
-        _refresh(DeviceGroup.objects.by_query().filter(pk__in=group_ids))
+        with transaction.atomic():
+            # By their ids, as everybody who locks several.
+            rows = DeviceGroup.objects.by_query().filter(pk__in=group_ids).order_by("pk")
+            for group in rows.select_for_update(no_key=True):
+                _bring_up_to_date(group)
 
 
 def refresh_stale(now: datetime | None = None) -> int:
     """Those nobody looked at for a minute; how many memberships came or went."""
     before = (now or timezone.now()) - STALE_AFTER
     is_stale = Q(refreshed_at=None) | Q(refreshed_at__lt=before)
-    return _refresh(DeviceGroup.objects.by_query().filter(is_stale))
+    stale = DeviceGroup.objects.by_query().filter(is_stale)
+    changed = 0
+    for pk in list(stale.values_list("pk", flat=True)):
+        try:
+            changed += _refresh_if_free(pk)
+        except Exception as error:
+            if is_away(error):
+                raise
+            log.exception("group_not_refreshed", group=str(pk))
+    return changed
 
 
 def found(query: str) -> Any:
@@ -42,23 +56,26 @@ def found(query: str) -> Any:
     return Device.objects.present().filter(queries.parse(query))
 
 
-def _refresh(groups: Any) -> int:
-    changed = 0
-    for pk in list(groups.values_list("pk", flat=True)):
-        with transaction.atomic():
-            rows = DeviceGroup.objects.select_for_update(no_key=True, skip_locked=True)
-            if (group := rows.by_query().filter(pk=pk).first()) is not None:
-                changed += _bring_up_to_date(group)
-    return changed
+@transaction.atomic
+def _refresh_if_free(pk: UUID) -> int:
+    rows = DeviceGroup.objects.select_for_update(no_key=True, skip_locked=True)
+    group = rows.by_query().filter(pk=pk).first()
+    return 0 if group is None else _bring_up_to_date(group)
 
 
 def _bring_up_to_date(group: DeviceGroup) -> int:
+    """Leaves the members as they are where the query, checked when it was written, is no longer read by
+    this version of the language, or finds something in a device that the database cannot compare."""
     try:
-        wanted = found(group.query)
-    except queries.BadQuery as problem:
-        # Checked when it was written; this version of the language no longer reads it.
+        with transaction.atomic():
+            return _write_members(group)
+    except (queries.BadQuery, DataError) as problem:
         log.error("group_query_unreadable", group=str(group.pk), why=str(problem))
         return 0
+
+
+def _write_members(group: DeviceGroup) -> int:
+    wanted = found(group.query)
     through = DeviceGroup.devices.through
     members = through.objects.filter(devicegroup=group.pk)
     gone, _by_model = members.exclude(device__in=wanted.values("pk")).delete()

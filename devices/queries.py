@@ -213,9 +213,10 @@ class _JsonText(Func):
 
 
 class _Number(Func):
-    """A text as a number, NULL where it is none."""
+    """A text as a number, NULL where it is none, or none that the database can hold: an error would be
+    one of the whole question, about every device."""
 
-    template = "substring(%(expressions)s from '^-?[0-9]{1,15}(?:[.][0-9]+)?$')::float8"
+    template = "substring(%(expressions)s from '^-?[0-9]{1,15}(?:[.][0-9]{1,100})?$')::float8"
     output_field = FloatField()
 
 

@@ -123,7 +123,10 @@ def _busy(task_ids: Collection[UUID]) -> set[UUID]:
 
 def _is_plain(task: ScheduledTask, now: datetime) -> bool:
     """Punctual, and its payload stands for nothing in the catalogue."""
-    references = kinds.get(task.task_type).references(task.task_payload)
+    try:
+        references = kinds.get(task.task_type).references(task.task_payload)
+    except kinds.UnknownKind:
+        return False  # whoever opens it alone says so
     return _is_punctual(task, now) and references == kinds.References()
 
 

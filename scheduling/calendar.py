@@ -15,6 +15,7 @@ import structlog
 from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput
+from scheduling import zones
 from scheduling.models import Execution, ScheduledTask
 from scheduling.recurrence import Occurrence, Rule, RuleError
 
@@ -125,7 +126,8 @@ def past_row(
 ) -> Row:
     """Of the values of PAST_FIELDS."""
     assert at is not None
-    zone = time_zone or "UTC"  # that of a deleted task is gone with it
+    # That of a deleted task is gone with it, another may have left the time zone database.
+    zone = time_zone if time_zone in zones.names() else "UTC"
     local = at.astimezone(ZoneInfo(zone))
     note = reason or None
     return Row("past", task_id, name, task_type, at, local, zone, status, execution_id, note)

@@ -6,9 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError
 from django.db.models import Q
 
+from accounts.database import is_away
 from scheduling import bursts, opening
 from scheduling.models import ScheduledTask
 from scheduling.recurrence import RuleError
@@ -31,6 +32,12 @@ def open_all(task_id: UUID, scheduled_for: datetime | None, opened_by: str) -> i
         except RuleError as error:
             log.error("task_has_no_valid_rule", task=str(task_id), errors=error.errors)
             return number
+        except Exception as error:
+            if is_away(error):
+                raise
+            # It stays due, which `notices` tells, and keeps no other from being opened.
+            log.exception("occurrence_not_opened", task=str(task_id))
+            return number
         if execution is None:
             return number
         scheduled_for = None
@@ -50,8 +57,11 @@ def open_many(wanted: bursts.Wanted, opened_by: str) -> int:
 def _open_some(wanted: bursts.Wanted, opened_by: str) -> int:
     try:
         opened = bursts.open_plain(wanted, opened_by)
-    except (IntegrityError, OperationalError) as error:
-        # Somebody was in the way of one of them: each alone, it keeps no other from it.
+    except Exception as error:
+        if is_away(error):
+            raise
+        # Somebody was in the way of one of them, or it cannot be opened: each alone, it keeps no
+        # other from it.
         log.warning("burst_taken_apart", tasks=len(wanted), error=type(error).__name__)
         opened = bursts.Opened(left=set(wanted))
     # Of a task that was opened already, whatever else is due follows.

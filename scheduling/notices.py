@@ -1,18 +1,25 @@
-"""What administrators are to know of besides what is not well: recovery mode, and alarms."""
+"""What administrators are to know of besides what is not well: recovery mode, alarms, and tasks that
+nobody could open."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError
+from django.db.models import Count, Exists, Min, OuterRef, Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from scheduling import alarms, recovery
+from scheduling import alarms, heartbeats, recovery, turns
+from scheduling.models import Execution, ScheduledTask
+
+UNOPENED_AFTER = timedelta(minutes=5)
 
 
 class Notice(NamedTuple):
-    """`name` is recovery or alarms."""
+    """`name` is recovery, alarms or unopened."""
 
     name: str
     sentence: str
@@ -21,7 +28,11 @@ class Notice(NamedTuple):
 def current() -> list[Notice]:
     """Asked of the database now; nothing where it does not answer, which `health` says."""
     try:
-        found = [Notice("recovery", _recovery()), Notice("alarms", _alarms())]
+        found = [
+            Notice("recovery", _recovery()),
+            Notice("alarms", _alarms()),
+            Notice("unopened", _unopened()),
+        ]
     except (DatabaseError, InterfaceError):
         return []
     return [notice for notice in found if notice.sentence]
@@ -43,3 +54,22 @@ def _alarms() -> str:
         number,
     )
     return text % number
+
+
+def _unopened() -> str:
+    """Of tasks that are due while worker and beat are there; where one is not, `health` says so."""
+    late = ScheduledTask.objects.filter(next_run_time__lt=Now() - UNOPENED_AFTER)
+    ahead = Execution.objects.unended().filter(task=OuterRef("pk"))
+    late = late.exclude(turns.IN_TURN & Q(Exists(ahead)))
+    found = late.aggregate(number=Count("pk"), since=Min("next_run_time"))
+    if not (found["number"] and heartbeats.alive("worker") and heartbeats.alive("beat")):
+        return ""
+    text = ngettext(
+        "%(number)s task is due since %(moment)s UTC and has not been opened. Where that stays so, the"
+        " log of worker and beat says why: occurrence_not_opened, task_has_no_valid_rule.",
+        "%(number)s tasks are due, the first since %(moment)s UTC, and have not been opened. Where that"
+        " stays so, the log of worker and beat says why: occurrence_not_opened,"
+        " task_has_no_valid_rule.",
+        found["number"],
+    )
+    return text % {"number": found["number"], "moment": f"{found['since']:%Y-%m-%d %H:%M}"}

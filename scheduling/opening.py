@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
+from accounts.database import is_away
 from accounts.errors import StateConflict
 from devices import fleet, membership
 from devices.agent import kinds
@@ -184,6 +185,11 @@ def _try_dependent(task_id: UUID, parent: Execution) -> Execution | None:
     except (IntegrityError, RuleError) as error:
         log.error("dependent_not_opened", task=str(task_id), cause=str(parent.pk), error=str(error))
         return None
+    except Exception as error:
+        if is_away(error):
+            raise
+        log.exception("dependent_not_opened", task=str(task_id), cause=str(parent.pk))
+        return None
 
 
 @transaction.atomic
@@ -266,6 +272,8 @@ def _order(task: ScheduledTask) -> tuple[kinds.JsonObject, str]:
     """What the devices are to be told, and why they cannot be."""
     try:
         return lookup.order_of(task.task_type, task.task_payload), ""
+    except kinds.UnknownKind:
+        return task.task_payload, _("This server has no type of task %r.") % task.task_type
     except kinds.Unresolved as problem:
         return task.task_payload, str(problem)
 

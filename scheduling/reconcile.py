@@ -170,15 +170,12 @@ def _advance(execution_id: UUID) -> None:
     rollout.advance_all([execution_id], skip_locked=True)
 
 
-def open_dependents() -> int:
-    """Opens what waits for an execution that ended within the last day and was not told."""
+def _untold() -> QuerySet[Execution]:
+    """Those that ended within the last day and have not opened all that waits for their end."""
     ended = Execution.objects.filter(completed_at__gte=clock.now() - DEPENDENCY_WINDOW)
     succeeded = Q(ended_as="success") & _leaves_untold("success", "completion")
     failed = Q(ended_as__in=["partial", "failed"]) & _leaves_untold("failure", "completion")
-    ids = list(
-        ended.filter(succeeded | failed).order_by("id").values_list("pk", flat=True)[:AT_ONCE]
-    )
-    return sum(len(opening.open_dependents(execution_id)) for execution_id in ids)
+    return ended.filter(succeeded | failed)
 
 
 def _leaves_untold(*on: str) -> Q:
@@ -193,6 +190,9 @@ def _leaves_untold(*on: str) -> Q:
         task__is_paused=False,
     )
     return Q(Exists(waiting.exclude(Exists(told))))
+
+
+open_dependents = InTurn("open_dependents", _untold, opening.open_dependents)
 
 
 def refresh_groups() -> int:

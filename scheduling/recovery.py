@@ -22,6 +22,7 @@ from devices import keys
 from devices.models import Device, Installation
 from scheduling import cancelling, catching_up, clock, drafts, hints, live, opening, planning
 from scheduling.models import DeviceRun, Execution, ScheduledTask
+from scheduling.recurrence import RuleError
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -191,7 +192,7 @@ def _write_off_due(now: datetime) -> int:
     due = ScheduledTask.objects.filter(next_run_time__lte=now).order_by("pk")
     written_off = 0
     for task in due.select_for_update(of=("self",)):
-        missed = catching_up.all_due(task, now)
+        missed = _all_due(task, now)
         cause = drafts.of_schedule(task, Execution.OpenedBy.PERSON, missed.latest)
         if not Execution.objects.filter(task=task, scheduled_for=missed.latest).exists():
             execution = drafts.new(task, cause, now)
@@ -202,6 +203,17 @@ def _write_off_due(now: datetime) -> int:
         planning.set_plan(task, missed.resume_at)
         opening.save(task)
     return written_off
+
+
+def _all_due(task: ScheduledTask, now: datetime) -> catching_up.Missed:
+    """Where the rule is not one any more, the planned occurrence alone: no other is known."""
+    try:
+        return catching_up.all_due(task, now)
+    except RuleError as error:
+        log.error("task_has_no_valid_rule", task=str(task.pk), errors=error.errors)
+        first = task.next_scheduled_for
+        assert first is not None
+        return catching_up.Missed(1, first, first, None)
 
 
 def _may_have_run(missed: catching_up.Missed) -> str:

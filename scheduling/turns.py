@@ -14,6 +14,8 @@ from django.db.models import F, Q
 from scheduling import progress
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 
+IN_TURN = Q(misfire_policy="run_all") & ~Q(overlap_policy="allow")
+"""The tasks whose occurrences may have to wait."""
 PUNCTUAL = timedelta(minutes=1)
 """Opened later than this after it was due, an occurrence is one of a catch-up."""
 LONGEST = timedelta(days=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from devices import queries
@@ -71,6 +72,25 @@ def fleet() -> None:
 def test_a_query_finds(query: str, names: set[str]) -> None:
     found = Device.objects.filter(queries.parse(query)).values_list("name", flat=True)
     assert set(found) == names
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        f'"0.{"0" * 400}1"', f'"{"9" * 400}"', f'"1.{"1" * 400}"', '"1e400"', '"NaN"', '"1."',
+        "1e400", "1e-400", "-1e-400", "{}", "[]", "true", "null",
+    ],
+)  # fmt: skip
+def test_no_device_keeps_a_query_from_finding_the_others(number: str) -> None:
+    """Whatever it says of itself."""
+    odd, _ = make_device("odd")
+    facts = RawSQL("%s::jsonb", [f'{{"memory_bytes": {number}}}'])
+    Device.objects.filter(pk=odd.pk).update(facts=facts, agent_version="9" * 50)
+    InstalledSoftware.objects.create(
+        device=odd, name="nginx", version="9" * 200, seen_at=timezone.now()
+    )
+    for query in ("facts.memory_bytes < 5000", "version < 1.10", "software.nginx < 1.23"):
+        assert "db" in Device.objects.filter(queries.parse(query)).values_list("name", flat=True)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from django_celery_beat.models import (
 )
 
 from scheduling.models import ScheduledTask
+from scheduling.recurrence import Rule, RuleError
 
 S = TypeVar("S", bound=Model)
 OPEN_DUE = "scheduling.tasks.open_due"
@@ -126,16 +127,26 @@ def _schedule(
 ) -> dict[str, Any]:
     """The schedule fields: a crontab or an interval where that says the rule exactly, else the
     next occurrence as a one-off."""
-    rule = task.rule
+    rule = _rule_of(task)
     plain = task.max_runs is None and not task.jitter_seconds and not task.dependencies.exists()
-    if plain and (cron := rule.crontab()) is not None:
+    if plain and rule is not None and (cron := rule.crontab()) is not None:
         own = mirrored.crontab if mirrored else None
         named = {"timezone": task.time_zone, **_named(cron)}
         return {"crontab": _shared(CrontabSchedule, own, named)}
     is_bounded = task.start_at or task.end_at or task.excluded_dates
-    if plain and not is_bounded and task.recurrence_type == "interval" and task.next_scheduled_for:
+    is_interval = task.recurrence_type == "interval" and rule is not None
+    if plain and not is_bounded and is_interval and task.next_scheduled_for:
         return _interval(task, mirrored)
     return {"clocked": _clocked(task, mirrored, moved), "one_off": True}
+
+
+def _rule_of(task: ScheduledTask) -> Rule | None:
+    """None where it is not one any more, as after its zone has left the time zone database: such a
+    task can still be paused, mended and deleted."""
+    try:
+        return task.rule
+    except RuleError:
+        return None
 
 
 def _named(cron: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, OperationalError, transaction
 from django_celery_beat.models import PeriodicTasks
+from psycopg import errors
 from pytest_django import DjangoAssertNumQueries
 
 from devices.models import DeviceGroup
@@ -130,9 +131,13 @@ def test_a_broken_rule_keeps_none_of_the_others_back(admin: User, web_group: Dev
     assert sound.executions.count() == 1
 
 
-@pytest.mark.parametrize(
-    "error", [IntegrityError("opened in between"), OperationalError("deadlock")]
-)
+def deadlock() -> Exception:
+    error = OperationalError("deadlock")
+    error.__cause__ = errors.DeadlockDetected()
+    return error
+
+
+@pytest.mark.parametrize("error", [IntegrityError("opened in between"), deadlock()])
 def test_one_that_collides_keeps_none_of_the_others_back(
     admin: User, web_group: DeviceGroup, error: Exception
 ) -> None:
