@@ -3,8 +3,10 @@
 const WAIT_SECONDS = 25;
 const PAUSE_AFTER_ERROR_MS = 2000;
 const MOST_CHARACTERS = 1_000_000;
-const ESCAPES = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g;
-const CONTROLS = /[\u0000-\u0008\u000b-\u000d\u000e-\u001f\u007f]/g;
+const SEQUENCE = /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]/;
+const COMMAND = /(?:\u001b\]|\u009d)[^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)/;
+const ESCAPES = new RegExp(`${SEQUENCE.source}|${COMMAND.source}|\\u001b[@-Z\\\\-_]`, "g");
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 let following = new AbortController();
 let followed = { box: null, run: "" };

@@ -123,6 +123,14 @@ def test_markup_in_output_is_text(visitor: Visitor, run: DeviceRun) -> None:
     expect(page.get_by_role("log")).to_have_text("<img src=x onerror=alert(1)>red\n")
 
 
+def test_controls_in_output_do_nothing(visitor: Visitor, run: DeviceRun) -> None:
+    visitor.signs_in("operator")
+    page = visitor.opens(run.execution.get_absolute_url())
+    written = "a\x1b[31mb\x9b2Jc\x1b]0;title\x07d\x9d0;title\x9ce\x1bDf\x85g\th\n"
+    factories.write_output(run, written.encode())
+    expect(page.get_by_role("log")).to_have_text("abcdefg\th\n", timeout=AT_ONCE)
+
+
 def test_cancel_asks_first(visitor: Visitor, run: DeviceRun) -> None:
     visitor.signs_in("operator")
     page = visitor.opens(run.execution.get_absolute_url())
