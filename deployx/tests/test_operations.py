@@ -8,6 +8,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from deployx.api_settings import REST_FRAMEWORK
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 OPERATIONS = (CHECKOUT / "docs" / "operations.md").read_text()
 COMPOSE: dict[str, Any] = YAML(typ="safe", pure=True).load(
@@ -47,11 +49,41 @@ def test_a_restore_stops_all_that_speaks_with_the_database_or_for_it() -> None:
     assert [set(line.split()) for line in stopped] == [ours]
 
 
+def test_every_event_that_is_explained_is_logged() -> None:
+    explained = set(re.findall(r"`([a-z_]+_[a-z_]+|alarm)`", first_column(section("Logs"))))
+    source = "".join(
+        path.read_text()
+        for package in ("accounts", "deployx", "devices", "scheduling")
+        for path in (CHECKOUT / package).rglob("*.py")
+        if "tests" not in path.parts
+    )
+    logged = set(re.findall(r"log\.\w+\(\s*\"(\w+)\"", source))
+    assert len(explained) > 10
+    assert explained - logged == set()
+
+
+def test_the_limits_of_the_api_are_those_that_hold() -> None:
+    rates = REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
+    row = next(line for line in section("Limits").splitlines() if line.startswith("| API |"))
+    assert rates == {"user": f"{number(row, 'requests')}/min", "anon": f"{number(row, 'for')}/min"}
+
+
 def test_going_back_is_a_restore() -> None:
     """With recovery mode: devices have gone on since the dump."""
     going_back = section("Upgrade").split("To go back")[1]
     assert "(#backup-and-restore)" in going_back
     assert "`recovery on`" in going_back
+
+
+def first_column(table: str) -> str:
+    return "\n".join(re.findall(r"(?m)^\|([^|]*)\|", table))
+
+
+def number(text: str, before: str) -> int:
+    """The one that stands before this word."""
+    found = re.search(rf"([\d,]+) {before}\b", text)
+    assert found is not None
+    return int(found[1].replace(",", ""))
 
 
 def section(heading: str) -> str:
