@@ -61,7 +61,10 @@ DEPLOYX_RECONCILE: bool = (
 DEPLOYX_RECONCILE_SECONDS: float = env.float(
     "DEPLOYX_RECONCILE_SECONDS", 15.0, validate=validate.Range(min=0.1)
 )
-DEPLOYX_HEARTBEAT_SECONDS: float = env.float("DEPLOYX_HEARTBEAT_SECONDS", 20.0, validate=_positive)
+# Seldomer, and devices that are there would be called offline and their connections be given up.
+DEPLOYX_HEARTBEAT_SECONDS: float = env.float(
+    "DEPLOYX_HEARTBEAT_SECONDS", 20.0, validate=validate.Range(min=1, max=20)
+)
 DEPLOYX_POLL_SECONDS: float = env.float("DEPLOYX_POLL_SECONDS", 60.0, validate=_positive)
 DEPLOYX_HANDSHAKES_PER_SECOND: int = env.int(
     "DEPLOYX_HANDSHAKES_PER_SECOND", 300, validate=_positive
