@@ -61,15 +61,19 @@ class Lifespan:
         await self._say(heartbeats.forget)
 
     async def _beat(self) -> None:
+        word = heartbeats.begin
         while True:
-            await self._say(heartbeats.record)
+            if await self._say(word):
+                word = heartbeats.record
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
-    async def _say(self, word: Callable[[str, str], None]) -> None:
+    async def _say(self, word: Callable[[str, str], None]) -> bool:
         try:
             await asyncio.to_thread(_connected, word, self._name)
         except (DatabaseError, InterfaceError) as error:
             log.warning("heartbeat_not_written", error=type(error).__name__)
+            return False
+        return True
 
 
 def _allow_open_files() -> None:

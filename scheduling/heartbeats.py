@@ -13,6 +13,7 @@ INSERT INTO scheduling_serviceheartbeat (kind, name, started_at, seen_at)
 VALUES (%s, %s, statement_timestamp(), statement_timestamp())
 ON CONFLICT (kind, name) DO UPDATE SET seen_at = excluded.seen_at
 """
+_BEGIN = f"{_RECORD.rstrip()}, started_at = excluded.started_at"
 # A name ends in `host:pid`, alone or behind an @.
 _ALIVE = """
 SELECT count(*) FROM scheduling_serviceheartbeat
@@ -30,6 +31,13 @@ def record(kind: str, name: str) -> None:
     """Says that this process (`kind`: web, worker, beat; `name` unique) is alive now."""
     with connection.cursor() as cursor:
         cursor.execute(_RECORD, [kind, name])
+
+
+def begin(kind: str, name: str) -> None:
+    """Says that it has just started. In a container one has the name of the one it replaces, which
+    may have been killed and not have taken it away."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BEGIN, [kind, name])
 
 
 def alive(kind: str, within_seconds: float = ALIVE_WITHIN_SECONDS, host: str = "") -> int:
