@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from django.utils.functional import Promise
 
+PROCESSES = ("worker", "beat")
 REDIS_TIMEOUT_SECONDS = 2.0
 REMEMBERED_SECONDS = 5.0
 # Due for so long and not opened: nobody is at it.
@@ -39,10 +40,23 @@ ADVICE: dict[str, str | Promise] = {
         " See that it runs and that REDIS_URL is right."
     ),
     "worker": _(
-        "No worker is at work, so nothing is started. Start one: celery -A deployx worker."
+        "No worker is at work, so beat does its work, and runs start later than they could."
+        " Start one: celery -A deployx worker."
     ),
     "beat": _("No beat is at work, so due tasks open late. Start one: celery -A deployx beat."),
 }
+# Where the other one, which looks after everything as well, is not there either.
+NEITHER: dict[str, str | Promise] = {
+    "worker": _(
+        "No worker is at work, nor a beat in its place, so nothing is started."
+        " Start one: celery -A deployx worker."
+    ),
+    "beat": _(
+        "No beat is at work, nor a worker in its place, so what is due does not open."
+        " Start one: celery -A deployx beat."
+    ),
+}
+UNKNOWN = _("Only the database knows whether one is at work.")
 
 
 class Check(NamedTuple):
@@ -81,13 +95,12 @@ def overdue() -> Overdue | None:
 
 def checks() -> list[Check]:
     """database, redis, worker and beat, asked now; takes seconds at most, whatever hangs."""
-    worker, beat = _alive("worker"), _alive("beat")
-    missed = None if worker and beat else overdue()
+    alive = {kind: _alive(kind) for kind in PROCESSES}
+    missed = None if all(alive.values()) else overdue()
     return [
-        _check("database", worker is not None),
+        _check("database", None not in alive.values()),
         _check("redis", redis_answers()),
-        _check("worker", bool(worker), missed),
-        _check("beat", bool(beat), missed),
+        *(_process(kind, alive, missed) for kind in PROCESSES),
     ]
 
 
@@ -129,10 +142,17 @@ _NEVER_NOTICED: tuple[float, list[Notice]] = (float("-inf"), [])
 _noticed = [_NEVER_NOTICED]
 
 
-def _check(name: str, ok: bool, missed: Overdue | None = None) -> Check:
-    if ok:
-        return Check(name, ok, "")
-    return Check(name, ok, f"{ADVICE[name]} {missed.sentence()}" if missed else ADVICE[name])
+def _check(name: str, ok: bool) -> Check:
+    return Check(name, ok, "" if ok else ADVICE[name])
+
+
+def _process(kind: str, alive: dict[str, int | None], missed: Overdue | None) -> Check:
+    if alive[kind]:
+        return Check(kind, True, "")
+    if alive[kind] is None:
+        return Check(kind, False, UNKNOWN)
+    advice = (ADVICE if any(alive.values()) else NEITHER)[kind]
+    return Check(kind, False, f"{advice} {missed.sentence()}" if missed else advice)
 
 
 def _alive(kind: str) -> int | None:

@@ -41,6 +41,29 @@ def test_what_is_missing_comes_with_what_to_do() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("alive", "said"),
+    [
+        ({"beat"}, {"worker": "No worker is at work, so beat does its work"}),
+        ({"worker"}, {"beat": "No beat is at work, so due tasks open late."}),
+        (
+            set(),
+            {
+                "worker": "No worker is at work, nor a beat in its place, so nothing is started.",
+                "beat": "No beat is at work, nor a worker in its place",
+            },
+        ),
+    ],
+)
+def test_what_is_said_of_one_depends_on_the_other(alive: set[str], said: dict[str, str]) -> None:
+    for kind in alive:
+        heartbeats.record(kind, "one")
+    found = {one.name: str(one.what_to_do) for one in health.checks() if not one.ok}
+    assert found.keys() == said.keys()
+    assert all(found[name].startswith(begin) for name, begin in said.items()), found
+
+
+@pytest.mark.django_db
 def test_a_redis_that_hangs_costs_two_seconds_and_once(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +99,11 @@ def test_without_a_database_nothing_is_known_of_worker_and_beat(
     connection.settings_dict.update(HOST=str(tmp_path), NAME="nobody")
     try:
         with django_db_blocker.unblock():
-            assert missing(health.checks()) == ["database", "worker", "beat"]
+            checks = health.checks()
+            assert missing(checks) == ["database", "worker", "beat"]
+            assert {one.what_to_do for one in checks if one.name in health.PROCESSES} == {
+                health.UNKNOWN
+            }
     finally:
         connection.close()
         connection.settings_dict.update(before)

@@ -12,7 +12,6 @@ from deployx import unheard
 from scheduling import health, heartbeats, notices
 
 PARTS = tuple(health.ADVICE)
-PROCESSES = ("worker", "beat")
 
 
 class Command(BaseCommand):
@@ -42,9 +41,9 @@ class Command(BaseCommand):
             sys.exit(2)
         checks = {one.name: one for one in health.checks()}
         for name in named:
-            if options["here"] and name in PROCESSES and checks["database"].ok:
+            if options["here"] and name in health.PROCESSES and checks["database"].ok:
                 checks[name] = _here(name)
-            if options["end_unheard"] and name in PROCESSES:
+            if options["end_unheard"] and name in health.PROCESSES:
                 self._end_unheard(name, checks)
             self.stdout.write(_line(checks[name]))
         if not options["part"]:
@@ -63,8 +62,9 @@ def _here(name: str) -> health.Check:
     try:
         ok = heartbeats.alive(name, host=socket.gethostname()) > 0
     except (DatabaseError, InterfaceError):
-        ok = False
-    return health.Check(name, ok, "" if ok else health.ADVICE[name])
+        return health.Check(name, False, health.UNKNOWN)
+    advice = f"No {name} of this machine is at work. Start one: celery -A deployx {name}."
+    return health.Check(name, ok, "" if ok else advice)
 
 
 def _line(check: health.Check) -> str:
