@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 
 from .delivery import Courier
 from .journal import Entry
-from .protocol import Grant, JournalEntry, JournalState
+from .protocol import Grant, JournalEntry, JournalState, Outcome, parse_terms
+
+_STILL_OPEN = frozenset({"pending", "queued", "claimed", "running"})
 
 
 @dataclass(slots=True)
@@ -33,6 +36,20 @@ class Live:
     def holds(self, grant: Grant) -> bool:
         """Whether the grant is, byte for byte, what was verified and claimed."""
         return (self.entry.terms, self.entry.payload) == (grant.terms, grant.payload)
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it is claimed and the time before which it may not start has come."""
+        if self.entry.state is not JournalState.CLAIMED or self.entry.terms is None:
+            return False
+        return parse_terms(self.entry.terms).not_before <= now
+
+    def is_settled_by(self, state: str) -> bool:
+        """Whether the server, whose row says so, has this run's end. It calls lost only what ended
+        so: of any other end that is a late answer to something else, and it has still to hear it."""
+        evidence = self.entry.evidence
+        if state == "lost" and evidence is not None:
+            return evidence.outcome is Outcome.UNKNOWN
+        return state not in _STILL_OPEN
 
     def told(self) -> JournalEntry:
         """A run whose output the server may not have yet is told as `go`, so that it is not

@@ -42,8 +42,6 @@ from .transfers import Transfers
 
 log = logging.getLogger("deployx_agent.runs")
 
-_STILL_OPEN = frozenset({"pending", "queued", "claimed", "running"})
-
 
 class Runs:
     """Handlers of frames; none of them blocks. `fail` is called with what must end the agent."""
@@ -236,7 +234,7 @@ class Runs:
             return
         elif state == "unknown":
             self._disown(live)
-        elif state not in _STILL_OPEN and not self._settles_lost(live, state):
+        elif live.is_settled_by(state):
             self._settle(run)
 
     def on_output_ack(self, run: str, upto: int) -> None:
@@ -319,19 +317,13 @@ class Runs:
         if self._line is None or instant is None or not self.is_ready:
             return
         slots = self._line.limits.max_runs - self.running
-        waiting = [live for live in self._lives.values() if live.may_start and self._is_due(live)]
+        waiting = [live for live in self._lives.values() if live.may_start and live.is_due(instant)]
         waiting.sort(key=lambda live: live.started_at is None)
         for live in waiting[: max(0, slots)]:
             begun = live.started_at
             if begun is None or now - begun >= self._settings.repeat_seconds:
                 live.started_at = now
                 self._line.post(Start(live.entry.run))
-
-    def _is_due(self, live: Live) -> bool:
-        if live.entry.state is not JournalState.CLAIMED or live.entry.terms is None:
-            return False
-        now = self._clock.now()
-        return now is not None and parse_terms(live.entry.terms).not_before <= now
 
     def _order(self, entry: Entry) -> Order | None:
         """The order that was verified when it was claimed, perhaps before a restart."""
@@ -371,12 +363,6 @@ class Runs:
         evidence = self._journal.tombstones[run].evidence
         if self._line is not None and evidence is not None:
             self._line.post(result_of(run, evidence))
-
-    def _settles_lost(self, live: Live, state: str) -> bool:
-        """Whether the server has still to hear how the run ended: it calls lost only what ended so.
-        The answer is a late one to something else."""
-        evidence = live.entry.evidence
-        return state == "lost" and evidence is not None and evidence.outcome is not Outcome.UNKNOWN
 
     def _disown(self, live: Live) -> None:
         """This server does not know the run: it is neither ended nor spoken of in this session,

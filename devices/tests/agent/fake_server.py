@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -22,45 +22,30 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from devices.agent import protocol
-from devices.agent.delivery import result_of
 from devices.agent.protocol import (
-    Ack,
     AgentFrame,
     Challenge,
-    Fetch,
-    Giveback,
-    Go,
-    Heartbeat,
-    HeartbeatAck,
     Hello,
-    JournalEntry,
-    JournalState,
     Limits,
-    Outcome,
     Output,
-    OutputAck,
-    Poll,
     Reject,
     Result,
     ServerFrame,
     ServerKey,
-    Source,
-    Start,
-    Stop,
     Terms,
-    Verdict,
-    VerdictWord,
     Welcome,
 )
 
+from .fake_ledger import FakeLedger
 from .fake_runs import Run, new_id
 
 DEADLINE_SECONDS = 60.0
 F = TypeVar("F", bound=AgentFrame)
 
 
-class FakeServer:
+class FakeServer(FakeLedger):
     def __init__(self) -> None:
+        super().__init__()
         self.server_id = new_id()
         self.device_id = new_id()
         self.private_key = protocol.new_private_key()
@@ -69,11 +54,8 @@ class FakeServer:
         )
         self.device_key = b""
         self.limits = Limits(heartbeat_seconds=0.2, poll_seconds=0.2)
-        self.runs: dict[str, Run] = {}
         self.seen: list[AgentFrame] = []
         self.hellos: list[Hello] = []
-        self.cancels: set[str] = set()
-        self.answers_start = self.acks_output = self.acks_result = self.acks_rejects = True
         self.takes_output = asyncio.Event()
         self.takes_output.set()
         self.loses_outputs = 0
@@ -81,7 +63,6 @@ class FakeServer:
         self.hangs_up_after_taking_it = False
         self.problem: Exception | None = None
         self.files: dict[str, bytes] = {}
-        self.addresses: dict[str, str] = {}
         self.fetch_signatures: list[str] = []
         self.fetched: list[str] = []
         self.gives_files = asyncio.Event()
@@ -89,8 +70,6 @@ class FakeServer:
         self.closed_with: list[int | None] = []
         self.told_server_id = ""
         self.session = ""
-        self.is_ready = self.session_ok = True
-        self.time_shift = timedelta()
         self.before_welcome: list[ServerFrame] = []
         self.connections = 0
         self._changed = asyncio.Condition()
@@ -101,10 +80,6 @@ class FakeServer:
     @property
     def key_id(self) -> str:
         return protocol.key_id(protocol.public_key_of(self.private_key))
-
-    @property
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.time_shift
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -304,7 +279,7 @@ class FakeServer:
         hangs_up = self.hangs_up_on is type(frame)
         if hangs_up:
             self.hangs_up_on = None
-        answers = self._answers(frame) if self.hears(hangs_up) else []
+        answers = self.answers(frame) if self.hears(hangs_up) else []
         await self._note(frame)
         if hangs_up:
             socket.transport.abort()
@@ -335,112 +310,13 @@ class FakeServer:
             socket.transport.abort()
         self.session = new_id()
         welcome = Welcome(
-            self.session, self.limits, self.now, self.keys, tuple(self._verdicts(hello))
+            self.session, self.limits, self.now, self.keys, tuple(self.verdicts(hello))
         )
         await socket.send(protocol.encode(welcome))
         self._socket = socket
         await self._note(hello)
 
-    def _verdicts(self, hello: Hello) -> list[Verdict]:
-        told = {entry.run: entry for entry in hello.journal}
-        for run in self.runs.values():
-            if run.state == "claimed" and run.id not in told:
-                run.state = "queued"
-            elif run.state == "running" and run.id not in told:
-                run.state = "lost"
-        return [
-            Verdict(entry.run, word) for entry in hello.journal for word in self._verdict(entry)
-        ]
-
-    def _verdict(self, entry: JournalEntry) -> list[VerdictWord]:
-        run = self.runs.get(entry.run)
-        if run is None:
-            return [VerdictWord.KEEP]
-        if entry.result is not None:
-            self._take(run, result_of(run.id, entry.result))
-            return [VerdictWord.ACK]
-        if entry.state is JournalState.GO:
-            is_open = run.state in ("running", "lost")
-            return [VerdictWord.KEEP] if is_open else [VerdictWord.KILL, VerdictWord.ACK]
-        if run.state == "claimed":
-            return [VerdictWord.KEEP]
-        run.state = "lost" if run.state == "running" else run.state
-        return [VerdictWord.DROP]
-
     async def _note(self, frame: AgentFrame) -> None:
         async with self._changed:
             self.seen.append(frame)
             self._changed.notify_all()
-
-    def _answers(self, frame: AgentFrame) -> list[ServerFrame]:
-        run = self.runs.get(getattr(frame, "run", ""))
-        match frame:
-            case Heartbeat():
-                return [HeartbeatAck(self.now, tuple(sorted(self.cancels)), self.session_ok)]
-            case Poll():
-                return self._polled(frame)
-            case Fetch():
-                return [self._source(frame)]
-            case Start() | Output() if run is None:
-                return [Stop(frame.run, "unknown")]
-            case Start() if run is not None:
-                return self._started(run)
-            case Output() if run is not None:
-                return self._received(run, frame)
-            case Result() if run is None:
-                return [Ack(frame.run, "unknown")]
-            case Result() if run is not None:
-                return self._ended(run, frame)
-            case Reject() if run is not None:
-                run.state = "rejected"
-                return [Ack(run.id, run.state)] if self.acks_rejects else []
-            case Giveback() if run is not None:
-                self.is_ready = False
-                if run.state == "claimed":
-                    run.state = "queued"
-                return [Ack(run.id, run.state)]
-        return []
-
-    def _source(self, fetch: Fetch) -> ServerFrame:
-        url = self.addresses.get(fetch.sha256)
-        if url is None:
-            return Stop(fetch.run, "unknown")
-        return Source(fetch.run, fetch.sha256, url, self.now + timedelta(minutes=15))
-
-    def _polled(self, poll: Poll) -> list[ServerFrame]:
-        """Grants what is not held, repeats GO, and claims what is new."""
-        self.is_ready = poll.ready
-        held = {one.run: one.state for one in poll.holding}
-        frames: list[ServerFrame] = []
-        for run in self.runs.values():
-            if run.state == "running" and held.get(run.id) is JournalState.CLAIMED:
-                frames.append(Go(run.id, run.timeout_seconds))
-            elif run.id not in held and (
-                run.state == "claimed" or (run.state == "queued" and poll.ready)
-            ):
-                run.state = "claimed"
-                frames.append(run.grant)
-        return frames
-
-    def _started(self, run: Run) -> list[ServerFrame]:
-        run.starts += 1
-        if not self.answers_start:
-            return []
-        if run.state not in ("claimed", "running"):
-            return [Stop(run.id, run.state)]
-        run.state = "running"
-        return [Go(run.id, run.timeout_seconds)]
-
-    def _received(self, run: Run, frame: Output) -> list[ServerFrame]:
-        run.take_output(frame)
-        return [OutputAck(run.id, run.next)] if self.acks_output else []
-
-    def _ended(self, run: Run, frame: Result) -> list[ServerFrame]:
-        self._take(run, frame)
-        return [Ack(run.id, run.state)] if self.acks_result else []
-
-    def _take(self, run: Run, result: Result) -> None:
-        run.results += run.result != result
-        run.result = result
-        self.cancels.discard(run.id)
-        run.state = "lost" if result.outcome is Outcome.UNKNOWN else result.outcome.value
