@@ -49,17 +49,20 @@ def resume_rollout(execution: Execution, user: User) -> Execution:
     execution = _steerable(execution)
     if execution.rollout_paused_at is None:
         raise StateConflict(_("The rollout is not paused."), execution.status)
+    _require_devices(execution, user)
     return _steer(execution, user, "resumed", rollout_paused_at=None, rollout_paused_by=None)
 
 
 @transaction.atomic
 def promote(execution: Execution, user: User) -> Execution:
-    """Lets the next wave go now. Raises StateConflict where none is waiting."""
+    """Lets the next wave go now. Raises StateConflict where none is waiting, NotAllowed where a right
+    is gone."""
     execution = _steerable(execution)
     waiting = execution.runs.filter(status="pending", wave__gt=max(1, execution.open_wave))
     following = waiting.aggregate(wave=Min("wave"))["wave"]
     if following is None:
         raise StateConflict(_("No further wave is waiting."), execution.status)
+    _require_devices(execution, user)
     return _steer(execution, user, "promoted", open_wave=following, wave_closed_at=None)
 
 
@@ -113,6 +116,13 @@ def _retried_statuses(statuses: Iterable[str] | None) -> list[str]:
         message = _("must be a list of: %s.") % ", ".join(accepted)
         raise InvalidInput({"statuses": [message]})
     return wanted
+
+
+def _require_devices(execution: Execution, user: User) -> None:
+    """Whoever lets something go may use the devices it goes to."""
+    waiting = execution.runs.unstarted().filter(device__revoked_at=None, device__isnull=False)
+    if waiting.exclude(device__in=Device.objects.visible_to(user)).exists():
+        raise NotAllowed(_("You may not use every device of this execution."))
 
 
 def _steerable(execution: Execution) -> Execution:

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from accounts.errors import StateConflict
-from devices.models import Device
+from accounts.errors import NotAllowed, StateConflict
+from devices.models import Device, DeviceGroup
 from scheduling import executions, rollout, schedules, waves
 from scheduling.models import DeviceRun, Execution
 from scheduling.options import Rollout
@@ -204,6 +204,27 @@ def test_a_paused_rollout_releases_nothing_and_takes_queued_slots_back(admin: Us
     assert execution.runs.filter(has_slot=True).count() == 1
     with pytest.raises(StateConflict):
         executions.resume_rollout(execution, admin)
+
+
+def test_who_has_lost_a_device_may_stop_what_waits_for_it_and_not_let_it_go(
+    operator: User, web_group: DeviceGroup
+) -> None:
+    web_group.devices.set([factories.device() for _number in range(3)])
+    options = {"strategy": "rolling", "batch_size": 1}
+    task = factories.by_hand(operator, groups=[web_group], rollout=options)
+    execution = schedules.execute(task, operator)
+    rollout.advance(execution.pk)
+    last = execution.runs.get(wave=3)
+    web_group.devices.remove(last.device)  # type: ignore[arg-type]
+    with pytest.raises(NotAllowed):
+        executions.promote(execution, operator)
+    executions.pause_rollout(execution, operator)
+    with pytest.raises(NotAllowed):
+        executions.resume_rollout(execution, operator)
+    executions.cancel_run(last, operator)
+    executions.resume_rollout(execution, operator)
+    executions.promote(execution, operator)
+    executions.abort(execution, operator)
 
 
 @pytest.mark.parametrize("verb", ["pause_rollout", "resume_rollout", "promote", "abort"])

@@ -101,8 +101,10 @@ def test_an_ended_execution_cannot_be_steered(
     assert (answer.status_code, answer.json()["status"]) == (409, "success")
 
 
-def test_a_rollout_is_paused_and_resumed_once(api: APIClient, execution: Execution) -> None:
-    factories.run(execution)
+def test_a_rollout_is_paused_and_resumed_once(
+    api: APIClient, execution: Execution, web_device: Device
+) -> None:
+    factories.run(execution, web_device)
     assert api.post(address(execution, "resume")).status_code == 409
     assert api.post(address(execution, "pause")).status_code == 202
     assert api.post(address(execution, "pause")).status_code == 409
@@ -110,9 +112,9 @@ def test_a_rollout_is_paused_and_resumed_once(api: APIClient, execution: Executi
 
 
 def test_promote_opens_the_next_wave_and_is_a_conflict_without_one(
-    api: APIClient, execution: Execution
+    api: APIClient, execution: Execution, web_device: Device
 ) -> None:
-    later = factories.run(execution, factories.device(), wave=2)
+    later = factories.run(execution, web_device, wave=2)
     assert api.get(address(later)).json()["waiting_for"] == "earlier_wave"
     assert api.post(address(execution, "promote")).status_code == 202
     assert api.get(address(later)).json()["waiting_for"] != "earlier_wave"

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from devices.models import Device
+from devices.models import Device, DeviceGroup
 from scheduling import executions
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.tests import factories
@@ -22,13 +22,14 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def rollout(task: ScheduledTask, sent: list[Any]) -> Execution:
+def rollout(task: ScheduledTask, web_group: DeviceGroup, sent: list[Any]) -> Execution:
     """Its first wave is under way on two devices, its second waits on three."""
     execution = factories.execution(task, open_wave=1)
     for status in ("succeeded", "running"):
         factories.run(execution, status=status, wave=1)
     for _ in range(3):
-        factories.run(execution, status="pending", wave=2)
+        run = factories.run(execution, status="pending", wave=2)
+        web_group.devices.add(run.device)  # type: ignore[arg-type]
     return execution
 
 
