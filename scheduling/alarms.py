@@ -1,12 +1,13 @@
 """Alarms: what a device's journal says against this server's rows, kept until people have seen it.
 
-Each is one row however often the device repeats it, and a line in the log the first time.
+Each is one row however often the device repeats it, and a line in the log the first time: one for all
+that a device says at once. Of runs unknown here a device has so many rows, and one that counts the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 RECENT = timedelta(days=7)
+MOST_UNKNOWN = 100
 
 
 def ran_before_its_start(run: DeviceRun) -> None:
@@ -46,25 +48,51 @@ def _raise(kind: Alarm.Kind, device: Device | None, run_ids: Collection[UUID]) -
     assert device is not None
     if not run_ids:
         return
+    known = set(_of(device, kind).filter(run_id__in=run_ids).values_list("run_id", flat=True))
+    new = sorted(set(run_ids) - known)
+    kept, beyond = new, []
+    if kind == Alarm.Kind.UNKNOWN_RUN:
+        # Runs it makes up are without end.
+        room = max(MOST_UNKNOWN - _of(device, kind).count(), 0)
+        kept, beyond = new[:room], new[room:]
     now = clock.now()
-    mine = Alarm.objects.filter(kind=kind, device=device, run_id__in=run_ids)
-    known = set(mine.values_list("run_id", flat=True))
     Alarm.objects.bulk_create(
-        [
-            Alarm(
-                kind=kind,
-                device=device,
-                device_name=device.name,
-                run_id=run_id,
-                first_seen_at=now,
-                last_seen_at=now,
-            )
-            for run_id in sorted(run_ids)
-        ],
+        [_alarm(kind, device, run_id, now) for run_id in sorted([*known, *kept])],
         update_conflicts=True,
         unique_fields=["device", "run_id", "kind"],
         update_fields=["last_seen_at"],
     )
+    is_news = _count_beyond(device, beyond, now) or bool(kept)
     live.changed("device", [device.pk])
-    for run_id in sorted(set(run_ids) - known):
-        log.error("alarm", kind=str(kind), device=str(device.pk), run=str(run_id))
+    if is_news:
+        log.error("alarm", kind=str(kind), device=str(device.pk), run=str(new[0]), runs=len(new))
+
+
+def _count_beyond(device: Device, run_ids: Sequence[UUID], now: datetime) -> bool:
+    """One row for all that have none of their own; whether there are more or less than before."""
+    if not run_ids:
+        return False
+    rest = _of(device, Alarm.Kind.MORE_UNKNOWN)
+    before = rest.values_list("number", flat=True).first()
+    told = {"run_id": run_ids[0], "number": len(run_ids), "last_seen_at": now}
+    if not rest.update(**told):
+        _alarm(Alarm.Kind.MORE_UNKNOWN, device, run_ids[0], now, number=len(run_ids)).save()
+    return before != len(run_ids)
+
+
+def _of(device: Device, kind: Alarm.Kind) -> AlarmQuerySet:
+    return Alarm.objects.filter(kind=kind, device=device)
+
+
+def _alarm(
+    kind: Alarm.Kind, device: Device, run_id: UUID, now: datetime, *, number: int = 1
+) -> Alarm:
+    return Alarm(
+        kind=kind,
+        device=device,
+        device_name=device.name,
+        run_id=run_id,
+        number=number,
+        first_seen_at=now,
+        last_seen_at=now,
+    )

@@ -175,10 +175,12 @@ class ServiceHeartbeatAdmin(ReadOnlyAdmin):
 
 @admin.register(Alarm)
 class AlarmAdmin(ReadOnlyAdmin):
-    list_display = ("kind", "device_name", "run_id", "first_seen_at", "last_seen_at")
+    list_display = ("kind", "device_name", "run_id", "number", "first_seen_at", "last_seen_at")
     list_filter = ("kind", "last_seen_at")
     search_fields = ("device_name", "run_id__startswith")
-    fields = ("kind", "device_link", "device_name", "run_id", "first_seen_at", "last_seen_at")
+    fields = (
+        "kind", "device_link", "device_name", "run_id", "number", "first_seen_at", "last_seen_at",
+    )  # fmt: skip
     readonly_fields = fields
 
     @admin.display(description=gettext_lazy("Device"))

@@ -90,6 +90,35 @@ def test_each_hello_says_it_again_and_it_stays_one(web_device: Device) -> None:
     assert [log["event"] for log in logs].count("alarm") == 1
 
 
+def test_what_a_device_makes_up_fills_neither_the_table_nor_the_log(
+    web_device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alarms, "MOST_UNKNOWN", 3)
+    with capture_logs() as logs:
+        for number in (2, 5, 7):
+            session = factories.come_online(web_device)
+            ledger.hello(session, [JournalRow(uuid.uuid4(), "go") for _ in range(number)])
+            assert [log["event"] for log in logs].count("alarm") == 1
+            logs.clear()
+    kinds = sorted(alarm.kind for alarm in Alarm.objects.all())
+    assert kinds == ["more_unknown", "unknown_run", "unknown_run", "unknown_run"]
+    rest = Alarm.objects.get(kind="more_unknown")
+    assert rest.number == 7
+    assert rest.says.startswith("Is one of 7 further runs")
+
+
+def test_what_a_device_repeats_beyond_the_limit_is_logged_once(
+    web_device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alarms, "MOST_UNKNOWN", 1)
+    said = [JournalRow(uuid.uuid4(), "go") for _ in range(3)]
+    with capture_logs() as logs:
+        for _ in range(2):
+            ledger.hello(factories.come_online(web_device), said)
+    assert [log["event"] for log in logs].count("alarm") == 1
+    assert Alarm.objects.count() == 2
+
+
 def test_alarms_are_seen_by_who_sees_the_device(
     operator: User, outsider: User, web_group: object, web_device: Device
 ) -> None:
