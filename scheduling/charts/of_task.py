@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -12,6 +13,9 @@ from accounts.templatetags.pages import exact, span
 from scheduling.charts.drawing import Chart, Column, Series, dotted, stacked
 from scheduling.models import Execution, ScheduledTask
 from scheduling.progress import TELLING
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 LATEST = 50
 
@@ -25,11 +29,11 @@ class TaskCharts:
     is_empty: bool
 
 
-def of_task(task: ScheduledTask) -> TaskCharts:
-    """Of the task's latest LATEST executions those that ran to an end; one query, of an index,
-    whatever the history's length. Times are in the task's zone."""
+def of_task(task: ScheduledTask, user: User) -> TaskCharts:
+    """Of the task's latest LATEST executions that this person may see, those that ran to an end; one
+    query, of an index, whatever the history's length. Times are in the task's zone."""
     fields = ("pk", "task", "status", "created_at", "started_at", "completed_at", "result")
-    latest = list(task.executions.only(*fields).order_by("-pk")[:LATEST])
+    latest = list(task.executions.visible_to(user).only(*fields).order_by("-pk")[:LATEST])
     judged = [one for one in reversed(latest) if one.status in TELLING and one.started_at]
     return TaskCharts(_durations(task, judged), _success(task, judged), not judged)
 

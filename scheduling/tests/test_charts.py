@@ -81,7 +81,7 @@ def test_a_tasks_charts_are_of_what_ran_to_an_end(task: ScheduledTask) -> None:
     ended(task, "success", "2026-03-27T10:00", took=60)
     ended(task, "skipped", "2026-03-28T10:00")
     ended(task, "failed", "2026-03-29T10:00", took=30)
-    shown = charts.of_task(task)
+    shown = charts.of_task(task, task.user)
     assert [list(one.cells) for one in shown.durations.columns] == [
         ["1 min 0 s", "Success"],
         ["30 s", "Failed"],
@@ -92,21 +92,28 @@ def test_a_tasks_charts_are_of_what_ran_to_an_end(task: ScheduledTask) -> None:
 def test_each_time_on_a_tasks_charts_names_its_zone(operator: User, web_group: DeviceGroup) -> None:
     task = factories.task(operator, groups=[web_group], time_zone="Asia/Tokyo")
     ended(task, "success", "2026-03-28T10:00", took=60)
-    shown, when = charts.of_task(task), "Sat 28 Mar 2026, 18:59 Asia/Tokyo"
+    shown, when = charts.of_task(task, task.user), "Sat 28 Mar 2026, 18:59 Asia/Tokyo"
     assert shown.durations.first == when
     assert shown.durations.dots[0].title == f"{when}: 1 min 0 s, Success"
     assert shown.success.bars[0].title.startswith(when)
 
 
+def test_a_tasks_charts_show_nothing_of_others(admin: User, task: ScheduledTask) -> None:
+    one = ended(task, "success", "2026-03-28T10:00")
+    Execution.objects.filter(pk=one.pk).update(owner=admin, user=admin)
+    assert charts.of_task(task, task.user).is_empty
+    assert not charts.of_task(task, admin).is_empty
+
+
 def test_a_task_that_has_not_run_has_no_charts(task: ScheduledTask) -> None:
-    assert charts.of_task(task).is_empty
+    assert charts.of_task(task, task.user).is_empty
 
 
 def test_a_tasks_charts_are_one_query(task: ScheduledTask) -> None:
     for _ in range(3):
         ended(task, "success", "2026-03-28T10:00")
     with CaptureQueriesContext(connection) as captured:
-        charts.of_task(task)
+        charts.of_task(task, task.user)
     assert len(captured) == 1
 
 
@@ -114,12 +121,14 @@ def test_one_failure_among_many_is_not_a_hundred_per_cent(task: ScheduledTask) -
     one = ended(task, "partial", "2026-03-28T10:00")
     result = {"devices_targeted": 1000, "devices_succeeded": 999, "devices_failed": 1}
     Execution.objects.filter(pk=one.pk).update(result=result)
-    assert charts.of_task(task).success.columns[0].cells[0] == "99 %"
+    assert charts.of_task(task, task.user).success.columns[0].cells[0] == "99 %"
 
 
 def test_the_picture_has_a_name_and_the_same_figures_as_a_table(task: ScheduledTask) -> None:
     one = ended(task, "success", "2026-03-28T10:00")
-    page = render_to_string("charts/_chart.html", {"chart": charts.of_task(task).durations})
+    page = render_to_string(
+        "charts/_chart.html", {"chart": charts.of_task(task, task.user).durations}
+    )
     assert 'role="img" aria-labelledby="chart-durations-title chart-durations-desc"' in page
     assert f'<a href="{one.get_absolute_url()}">Sat 28 Mar 2026, 09:59 UTC</a>' in page
     assert "style=" not in page

@@ -74,7 +74,8 @@ def task_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     user, now = person(request), clock.now()
     task = visible_task(user, pk)
     prefetch_related_objects([task], dependencies.named(user))
-    history = newest_first(request, task.executions.select_related("user"), size=15)
+    seen = task.executions.visible_to(user)
+    history = newest_first(request, seen.select_related("user"), size=15)
     executions.with_results(history.rows)
     context = {
         "task": task,
@@ -84,7 +85,7 @@ def task_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "reach": targets.reach(task.device_ids, task.group_ids),
         "payload": payload_rows(task.task_type, task.task_payload, user),
         "history": history,
-        "charts": charts.of_task(task),
+        "charts": charts.of_task(task, user),
         "changes": [(one, change_words.lines(task, one, {})) for one in _latest_changes(task)],
     }
     return render_page(

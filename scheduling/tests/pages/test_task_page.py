@@ -42,6 +42,16 @@ def test_it_says_how_long_it_took_and_how_often_it_went_well(
     assert "As a table" in page
 
 
+def test_it_lists_only_what_its_reader_may_open(
+    as_operator: Client, admin: User, task: ScheduledTask
+) -> None:
+    theirs, others = ended(task, "success", 20), ended(task, "failed", 40)
+    Execution.objects.filter(pk=others.pk).update(owner=admin, user=admin)
+    page = as_operator.get(task.get_absolute_url()).content.decode()
+    assert theirs.get_absolute_url() in page
+    assert others.get_absolute_url() not in page
+
+
 def test_before_the_first_run_there_is_nothing_to_draw(
     as_operator: Client, task: ScheduledTask
 ) -> None:
