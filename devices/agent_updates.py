@@ -13,14 +13,14 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from accounts import telling
 from accounts.errors import StateConflict
 from accounts.rights import require_administrator
-from devices import keys, wheel
+from devices import facts, keys, wheel
 from devices.agent import __version__, protocol
 from devices.ledger_port import Session
 from devices.models import AgentRelease, AgentUpdate, Device
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 MOST_OFFERS = 3
 ANSWER_SECONDS = 900
 AT_ONCE = 1_000
+WATCHED = timedelta(days=1)
 STOP_AT_FAILURES = 5
 STOP_AT_PERCENT = 10
 _PACE = 7_460_112_311
@@ -189,10 +190,12 @@ def ask_share() -> int:
 
 @transaction.atomic
 def settle() -> int:
-    """Closes what was offered and has come to an end; how many that were."""
-    offered = AgentUpdate.objects.filter(status=AgentUpdate.Status.OFFERED)
-    rows = list(offered.select_related("device").select_for_update(of=("self",), skip_locked=True))
-    ended = [row for row in rows if _ends(row)]
+    """Closes what was offered and has come to an end, or to another one; how many that were."""
+    ended = [row for row in _locked(status=AgentUpdate.Status.OFFERED) if _ends(row)]
+    # A trial says hello before it is known to hold; where it does not, the old version says so.
+    since = Now() - WATCHED
+    done = _locked(~Q(device__agent_version=F("version")), status="done", ended_at__gt=since)
+    ended += [row for row in done if is_older(row.device.agent_version) and _has_failed(row)]
     now = Now()
     for row in ended:
         AgentUpdate.objects.filter(pk=row.pk).update(
@@ -255,15 +258,24 @@ def _is_among(pk: UUID, percent: int) -> bool:
     return pk.int % 100 < percent
 
 
+def _locked(*conditions: Q, **fields: object) -> list[AgentUpdate]:
+    rows = AgentUpdate.objects.filter(*conditions, **fields).select_related("device")
+    return list(rows.select_for_update(of=("self",), skip_locked=True))
+
+
 def _ends(row: AgentUpdate) -> bool:
     if not is_older(row.device.agent_version):
         row.status = AgentUpdate.Status.DONE
         return True
+    return _has_failed(row)
+
+
+def _has_failed(row: AgentUpdate) -> bool:
     told = row.device.facts.get("update_failed")
     is_of_this = isinstance(told, dict) and told.get("sha256") == row.sha256
     if not is_of_this or told.get("failures") == row.failures_before:
         return False
-    row.status, row.message = AgentUpdate.Status.FAILED, str(told.get("why", ""))[:500]
+    row.status, row.message = AgentUpdate.Status.FAILED, facts.one_line(told.get("why"), 500)
     return True
 
 

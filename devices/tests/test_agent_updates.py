@@ -155,6 +155,45 @@ def test_a_failure_is_told_and_only_a_person_tries_again() -> None:
     assert state(one) == ("failed", "still none")
 
 
+def test_a_trial_that_said_hello_and_was_given_up_has_failed() -> None:
+    devices = [device(f"web-{number}") for number in range(5)]
+    agent_updates.ask(Device.objects.all(), None)
+    offered(*devices)
+    Device.objects.update(agent_version=__version__)
+    assert agent_updates.settle() == 5
+    Device.objects.update(agent_version=OLD)
+    assert agent_updates.settle() == 0
+    for one in devices:
+        tell_failure(one, 1)
+    assert agent_updates.settle() == 5
+    assert state(devices[0]) == ("failed", "no room")
+    assert "5 devices could not be updated" in agent_updates.why_stopped()
+
+
+def test_what_became_older_again_long_after_it_was_updated_has_not_failed() -> None:
+    one = device()
+    agent_updates.ask(Device.objects.all(), None)
+    offered(one)
+    Device.objects.update(agent_version=__version__)
+    agent_updates.settle()
+    AgentUpdate.objects.update(ended_at=timezone.now() - timedelta(days=2))
+    Device.objects.update(agent_version=OLD)
+    tell_failure(one, 1)
+    assert agent_updates.settle() == 0
+    assert state(one) == ("done", "")
+
+
+def test_why_it_failed_is_told_in_one_line_without_what_moves_a_terminal() -> None:
+    one = device()
+    agent_updates.ask(Device.objects.all(), None)
+    offered(one)
+    tell_failure(one, 1, "no\nroom\x1b[2J " + "x" * 600)
+    agent_updates.settle()
+    said = state(one)[1]
+    assert said.startswith("no room[2J xxx")
+    assert len(said) == 500
+
+
 def test_an_offer_that_is_not_answered_is_repeated_and_then_given_up() -> None:
     one = device()
     agent_updates.ask(Device.objects.all(), None)
