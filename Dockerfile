@@ -22,9 +22,9 @@ RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent deploy
 COPY --from=build /venv /venv
 WORKDIR /srv/deployx
 COPY . .
-# Containers may not write: what they start with is compiled here. The settings want addresses and
-# a secret; these end with this line.
-RUN python -m compileall -q accounts deployx devices scheduling \
+# Whoever checked it out may have kept it from others. Containers may not write: what they start with
+# is compiled here. The settings want addresses and a secret; these end with this line.
+RUN chmod -R a+rX . && python -m compileall -q accounts deployx devices scheduling \
     && DATABASE_URL=postgresql://build@build.invalid/build \
     REDIS_URL=redis://build.invalid/0 \
     DEPLOYX_SECRET_KEY="$(python -c 'import secrets; print(secrets.token_hex(32))')" \

@@ -81,6 +81,7 @@ def test_the_image_keeps_no_secret_and_runs_as_nobody_special() -> None:
     text = (CHECKOUT / "Dockerfile").read_text()
     assert re.search(r"(?m)^USER 10001:10001$", text)
     assert "--require-hashes" in text
+    assert "RUN chmod -R a+rX . &&" in text, "a checkout under umask 077 is root's alone"
     assert not re.search(r"(?m)^(?:ENV|ARG)\b.*(?:SECRET|PASSWORD|_URL)", text)
 
 
