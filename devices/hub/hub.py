@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +25,7 @@ from devices.hub.upkeep import Upkeep
 from devices.hub.wakes import listen
 from devices.ledger_port import (
     Ledger,
+    RunAck,
     RunFetch,
     RunGiveback,
     RunGo,
@@ -211,31 +212,49 @@ class Hub:
 
     async def _return(self, batch: dict[_Of | Session, _Return]) -> None:
         """What agents refuse and give back, and then whether they take more: the last word."""
-        rejects = [one for one in batch.values() if isinstance(one, RunReject)]
-        givebacks = [one for one in batch.values() if isinstance(one, RunGiveback)]
+        words = {
+            session: word
+            for session, word in batch.items()
+            if isinstance(session, Session) and isinstance(word, bool)
+        }
+        try:
+            answers = await self._settle(list(batch.values()))
+        except Unavailable:
+            await self._put_back(words)
+            raise
+        for answer in answers:
+            if link := self._register.of(answer.device):
+                link.send(protocol.Ack(str(answer.run), answer.state))
+        self._claims.want(answer.device for answer in answers)
+        unwritten = {s: word for s, word in words.items() if not await self._write_ready(s, word)}
+        if unwritten:
+            await self._put_back(unwritten)
+
+    async def _settle(self, returns: Sequence[_Return]) -> list[RunAck]:
+        rejects = [one for one in returns if isinstance(one, RunReject)]
+        givebacks = [one for one in returns if isinstance(one, RunGiveback)]
         answers = []
         if rejects:
             answers += await self._threads.call_each(self._ledger.rejects, rejects)
         if givebacks:
             answers += await self._threads.call_each(self._ledger.givebacks, givebacks)
-        for answer in answers:
-            if link := self._register.of(answer.device):
-                link.send(protocol.Ack(str(answer.run), answer.state))
-        for session, is_ready in batch.items():
-            if isinstance(session, Session) and isinstance(is_ready, bool):
-                await self._write_ready(session, is_ready)
-        self._claims.want(answer.device for answer in answers)
+        return answers
 
-    async def _write_ready(self, session: Session, is_ready: bool) -> None:
+    async def _write_ready(self, session: Session, is_ready: bool) -> bool:
+        """Whether it could be written."""
         try:
             await self._threads.call(lambda: sessions.set_ready(session, is_ready))
         except Unavailable:
-            # The agent says it once; nobody else would say it again.
-            await asyncio.sleep(1)
-            self._returns.put_unless_newer(session, is_ready)
-            raise
+            return False
         if is_ready:
             self._claims.want([session.device])
+        return True
+
+    async def _put_back(self, words: Mapping[Session, bool]) -> None:
+        """The agent says it once; nobody else would say it again."""
+        await asyncio.sleep(1)
+        for session, is_ready in words.items():
+            self._returns.put_unless_newer(session, is_ready)
 
     async def _poll(self, batch: dict[Session, dict[UUID, str]]) -> None:
         polls = list(batch.items())

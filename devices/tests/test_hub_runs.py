@@ -5,10 +5,14 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import OperationalError
 from structlog.testing import capture_logs
 
+from devices import sessions
 from devices.agent import protocol
-from devices.tests.conftest import Web, make_agent, until
+from devices.ledger_port import Session
+from devices.models import Device
+from devices.tests.conftest import Web, in_thread, make_agent, until
 from devices.tests.fakes import FakeAgent, FakeRun
 from devices.tests.test_hub import EMPTY_SHA256, result
 
@@ -103,10 +107,8 @@ async def test_anothers_word_about_a_run_takes_the_place_of_nobodys(
     other = await web.connect(await make_agent("web-2"))
     run = await granted(web, agent)
     reject = protocol.Reject(str(run.id), protocol.RejectCode.DISK_FULL, "no room")
-    for one in (agent, other):  # both within one look of the hub
-        link = web.hub._register.of(one.device)
-        assert link is not None
-        web.hub.receive(link, reject)
+    for one in (agent, other):
+        says(web, one, reject)
     assert await agent.receive(protocol.Ack) == protocol.Ack(str(run.id), "rejected")
     assert await other.receive(protocol.Ack) == protocol.Ack(str(run.id), "unknown")
 
@@ -124,6 +126,51 @@ async def test_who_gave_back_gets_nothing_until_a_poll_says_ready(
     assert run.status == "queued"
     await agent.send(protocol.Poll((), True))
     assert (await agent.receive(protocol.Grant)).run == str(run.id)
+
+
+def says(web: Web, agent: FakeAgent, frame: protocol.AgentFrame) -> None:
+    """At once, so that the hub looks at what several say together."""
+    link = web.hub._register.of(agent.device)
+    assert link is not None
+    web.hub.receive(link, frame)
+
+
+async def are_unready(*agents: FakeAgent) -> None:
+    devices = [agent.device for agent in agents]
+    unready = Device.objects.filter(pk__in=devices, is_ready=False)
+    await until(lambda: in_thread(lambda: unready.count() == len(devices)))
+
+
+async def test_whether_an_agent_takes_more_outlasts_what_others_say_in_vain(
+    web: Web, agent: FakeAgent
+) -> None:
+    other = await web.connect(await make_agent("web-2"))
+    run = await granted(web, agent)
+    web.ledger.failing.add("rejects")
+    says(web, agent, protocol.Reject(str(run.id), protocol.RejectCode.DISK_FULL, "no room"))
+    says(web, other, protocol.Poll((), False))
+    await until(lambda: "rejects" in web.ledger.calls)
+    web.ledger.failing.clear()
+    await are_unready(other)
+
+
+async def test_whether_an_agent_takes_more_is_written_once_the_database_is_back(
+    web: Web, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await web.connect(await make_agent("web-2"))
+    write = sessions.set_ready
+    failed: list[Session] = []
+
+    def fails_once(session: Session, is_ready: bool) -> None:
+        if not failed:
+            failed.append(session)
+            raise OperationalError("the server closed the connection unexpectedly")
+        write(session, is_ready)
+
+    monkeypatch.setattr(sessions, "set_ready", fails_once)
+    for one in (agent, other):
+        says(web, one, protocol.Poll((), False))
+    await are_unready(agent, other)
 
 
 async def test_a_giveback_of_an_earlier_session_is_acknowledged_and_ignored(
