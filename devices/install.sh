@@ -154,6 +154,7 @@ enroll() {
         "$agent" status --state-dir "$state" </dev/null | grep -qxF "server       $SERVER" ||
             die "$state belongs to a device of another server: see $agent enroll --help, --force"
         say "Enrolled already."
+        [ -z "$token_file${DEPLOYX_ENROLL_TOKEN:-}" ] || token_is_left
         return
     fi
     set -- --state-dir "$state"
@@ -161,6 +162,13 @@ enroll() {
     [ -z "$fingerprint" ] || set -- "$@" --server-key-fingerprint "$fingerprint"
     [ -z "$token_file" ] || set -- "$@" --token-file "$token_file"
     "$agent" enroll "$@" "$SERVER" </dev/null || die "the agent is installed, but could not enrol"
+}
+
+token_is_left() {
+    say "The token was not used: this machine is the device that it was, even if that was revoked."
+    say "To make it a new device, stop the agent (systemctl stop deployx-agent) and run"
+    say "  $agent enroll --force --state-dir $state --token-file FILE $SERVER"
+    say "then start it again. What the old device did is kept beside $state."
 }
 
 # Whatever newer version came by itself, the one that lies here now is started.

@@ -123,35 +123,56 @@ def test_without_systemd_it_says_what_to_do_instead(machine: Machine) -> None:
     assert "add --no-service" in machine.runs()
 
 
-@pytest.mark.parametrize("root", [None, "root"])
-def test_what_came_by_itself_is_not_started_in_place_of_what_is_installed(
-    tmp_path: Path, settings: Any, root: str | None
-) -> None:
-    """`deployx-agent install` sees to it where there is a service."""
-    prefix, state = tmp_path / "prefix", tmp_path / "state"
+def enrolled(folder: Path, url: str) -> list[str]:
+    """A machine that has the agent and is a device of this server; the options that say where."""
+    prefix, state = folder / "prefix", folder / "state"
     agent = prefix / "venv/bin/deployx-agent"
-    for folder in (agent.parent, state):
-        folder.mkdir(parents=True)
-    agent.write_text(f"#!/bin/sh\necho 'server       {settings.DEPLOYX_PUBLIC_URL}'\n")
+    for place in (agent.parent, state):
+        place.mkdir(parents=True)
+    agent.write_text(f"#!/bin/sh\necho 'server       {url}'\n")
     agent.chmod(0o755)
     (prefix / "wheel.sha256").write_text(wheel.built().sha256)
-    for name in ("server.json", "update.json", "update-starts.json", "journal"):
-        (state / name).touch()
-    where = ["--prefix", str(prefix), "--state-dir", str(state)]
-    given = ["--root", str(tmp_path / root)] if root else ["--no-service"]
+    (state / "server.json").touch()
+    return ["--prefix", str(prefix), "--state-dir", str(state)]
 
+
+def installed(*arguments: str, **environment: str) -> str:
     done = subprocess.run(
-        ["sh", "-s", "--", *where, *given],
+        ["sh", "-s", "--", *arguments],
         input=installing.script(),
-        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable},
+        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable, **environment},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("root", [None, "root"])
+def test_what_came_by_itself_is_not_started_in_place_of_what_is_installed(
+    tmp_path: Path, settings: Any, root: str | None
+) -> None:
+    """`deployx-agent install` sees to it where there is a service."""
+    where, state = enrolled(tmp_path, settings.DEPLOYX_PUBLIC_URL), tmp_path / "state"
+    for name in ("update.json", "update-starts.json", "journal"):
+        (state / name).touch()
+    given = ["--root", str(tmp_path / root)] if root else ["--no-service"]
+    installed(*where, *given)
     assert {path.name for path in state.iterdir()} == {"server.json", "journal"}
+
+
+def test_a_token_that_an_enrolled_machine_does_not_use_is_named(
+    tmp_path: Path, settings: Any
+) -> None:
+    where = [*enrolled(tmp_path, settings.DEPLOYX_PUBLIC_URL), "--no-service"]
+    assert "token" not in installed(*where)
+    with_file = installed(*where, "--token-file", str(tmp_path / "token"))
+    for said in (with_file, installed(*where, DEPLOYX_ENROLL_TOKEN="dxe_1")):
+        assert "The token was not used" in said
+        command = f"deployx-agent enroll --force --state-dir {tmp_path}/state --token-file FILE"
+        assert command in said
 
 
 def test_of_a_script_that_arrives_cut_off_nothing_runs(machine: Machine) -> None:
