@@ -48,7 +48,7 @@ def give_back(execution_ids: Collection[UUID], device: UUID | None = None) -> bo
     attempt before that one; whether there was any. `device` limits it to one."""
     with connection.cursor() as cursor:
         cursor.execute(_GIVE_BACK, {"executions": list(execution_ids), "device": device})
-        given = cursor.rowcount > 0
+        given = bool(cursor.rowcount)
     if given:
         live.changed("execution", execution_ids)
     return given
