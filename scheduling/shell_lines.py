@@ -13,13 +13,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+
+from scheduling import definitions, drafts, progress
+from scheduling.models import Execution, ScheduledTask
+from scheduling.options import Retry, Rollout
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from django.contrib.auth.models import User
 
-    from scheduling.models import DeviceRun, Execution
+    from scheduling.models import DeviceRun
 
 MASK = "***"
 # Names of a payload under which values stand that may be secret.
@@ -30,33 +35,36 @@ _SIGNED = '"Authorization: Bearer $DEPLOYX_TOKEN"'
 _OPTIONS = (
     "rollout", "retry", "offline_policy", "expires_after_seconds", "timeout_seconds",
 )  # fmt: skip
+_ID = """python -c 'import json, sys; print(json.load(sys.stdin)["id"])'"""
+_Targets = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """`cli` and `curl` do it once more, `output` fetches what a run wrote."""
+    """`cli` and `curl` do it once more, `output` fetches what a run wrote. Where no line can say it,
+    `why_not` says why."""
 
-    cli: str
-    curl: str
-    output: str
-    is_masked: bool
+    cli: str = ""
+    curl: str = ""
+    output: str = ""
+    is_masked: bool = False
+    why_not: str = ""
 
 
 def of_execution(execution: Execution, user: User) -> Lines | None:
-    """The same work on the same targets; None where a line cannot say so."""
-    payload = _payload(execution)
-    if payload is None:
+    """The same work on the same targets, a retry's on its devices; None where it was not given by
+    people, or nobody is left."""
+    payload, targets = _payload(execution), _targets(execution)
+    if payload is None or not any(targets.values()):
         return None
-    targets = {name: execution.definition.get(name, []) for name in ("device_ids", "group_ids")}
+    task = _task_as_then(execution, user)
     is_short = sum(map(len, targets.values())) <= MOST_TARGETS
-    if execution.task_id is None and not is_short:
-        return None
-    task = execution.task_id
-    by_hand = _post(f"tasks/{task}/execute") if task else ""
+    if not is_short and task is None:
+        return Lines(why_not=_why_not(execution))
+    by_hand = _post(f"tasks/{task}/execute")
     return Lines(
         cli=_run(str(task), user) if task else _add_and_run(execution, payload, targets, user),
         curl=_post("executions", _body(execution, payload, targets)) if is_short else by_hand,
-        output="",
         is_masked=is_short and payload != execution.definition["task_payload"],
     )
 
@@ -85,9 +93,36 @@ def _payload(execution: Execution) -> dict[str, Any] | None:
     return {**payload, **masked}
 
 
-def _body(
-    execution: Execution, payload: Mapping[str, Any], targets: Mapping[str, Sequence[str]]
-) -> dict[str, Any]:
+def _targets(execution: Execution) -> _Targets:
+    """As they were named; of a retry, which is on some of them, the devices it ran on. A few more
+    than a line can name stand for any number."""
+    if execution.trigger != Execution.Trigger.RETRY:
+        return {name: execution.definition.get(name, []) for name in ("device_ids", "group_ids")}
+    runs = execution.runs.filter(progress.COUNTED, device__isnull=False).order_by("pk")
+    devices = runs.values_list("device", flat=True)[: MOST_TARGETS + 1]
+    return {"device_ids": [str(one) for one in devices], "group_ids": []}
+
+
+def _task_as_then(execution: Execution, user: User) -> UUID | None:
+    """The task, while to run it is to do the same on the same targets."""
+    if execution.trigger == Execution.Trigger.RETRY or execution.task_id is None:
+        return None
+    task = ScheduledTask.objects.visible_to(user).filter(pk=execution.task_id).first()
+    then = execution.definition
+    is_same = task and all(getattr(task, name) == then.get(name) for name in drafts.SNAPSHOT)
+    return task.pk if task and is_same else None
+
+
+def _why_not(execution: Execution) -> str:
+    if execution.trigger == Execution.Trigger.RETRY:
+        return _("It ran on more devices than a line can name (%s).") % MOST_TARGETS
+    said = _(
+        "It had more targets than a line can name (%s), and its task is no longer what it was then."
+    )
+    return said % MOST_TARGETS
+
+
+def _body(execution: Execution, payload: Mapping[str, Any], targets: _Targets) -> dict[str, Any]:
     kept = {name: execution.definition[name] for name in _OPTIONS if name in execution.definition}
     named = {"name": execution.task_name, "task_type": execution.task_type}
     return {**named, "task_payload": payload, **targets, **kept}
@@ -106,29 +141,52 @@ def _get(path: str) -> str:
 
 
 def _run(task: str, user: User) -> str:
-    return f"python manage.py schedule run --wait {_as(user)} -- {shlex.quote(task)}"
+    """`task` as a shell is to read it."""
+    return f"python manage.py schedule run --wait {_as(user)} -- {task}"
 
 
 def _add_and_run(
     execution: Execution,
     payload: Mapping[str, Any],
-    targets: Mapping[str, Sequence[str]],
+    targets: _Targets,
     user: User,
     of: UUID | None = None,
 ) -> str:
-    """A task without a time of its own, named so that the last line means no other."""
+    """A task without a time of its own, named unlike the one it is like; the last line means it and
+    no other, however often that was done."""
     name = f"{execution.task_name[:180]} ({str(of or execution.pk)[-12:]})"
     named = [f"--device {one}" for one in targets["device_ids"]]
     named += [f"--group {one}" for one in targets["group_ids"]]
     return _long(
         [
-            f"printf %s {_json(payload)} |",
+            f"task=$(printf %s {_json(payload)} |",
             f"python manage.py schedule add --by-hand --kind {execution.task_type}",
             *named,
-            f"--payload-file - {_as(user)} -- {shlex.quote(name)} &&",
-            _run(name, user),
+            *_set(execution.definition),
+            f"--payload-file - --json {_as(user)} -- {shlex.quote(name)} |",
+            f"{_ID}) &&",
+            _run('"$task"', user),
         ]
     )
+
+
+def _set(definition: Mapping[str, Any]) -> list[str]:
+    """The options that are not what a task has by itself."""
+    defaults = {name: definitions.DEFAULTS[name]() for name in _OPTIONS}
+    defaults |= {"rollout": Rollout.defaults(), "retry": Retry.defaults()}
+    return [
+        f"--set {shlex.quote(f'{name}={json.dumps(changed)}')}"
+        for name in _OPTIONS
+        if name in definition
+        and (changed := _changed(definition[name], defaults[name])) is not None
+    ]
+
+
+def _changed(value: Any, default: Any) -> Any:
+    """What of it is not the default; None where nothing is."""
+    if isinstance(value, Mapping):
+        return {name: one for name, one in value.items() if one != default.get(name)} or None
+    return None if value == default else value
 
 
 def _as(user: User) -> str:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import shlex
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 
 from devices.models import Device
-from scheduling import shell_lines
+from scheduling import progress, schedules, shell_lines
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.tests import factories
+from scheduling.tests.pages.conftest import as_operator
 
+__all__ = ["as_operator"]
 pytestmark = pytest.mark.django_db
 
+RESULT = progress.result_of(dict.fromkeys(DeviceRun.Status.values, 51))
 AWKWARD = 'it\'s $(id) `id` "x" \\ \n -- ; rm -rf /'
 
 
@@ -39,7 +44,7 @@ def test_a_payload_comes_through_a_shell_as_it_was(awkward: DeviceRun, admin: Us
     assert sent(lines.curl)["task_payload"]["command"] == AWKWARD
     words = shlex.split(lines.cli.replace("\\\n", ""))
     assert json.loads(words[2])["command"] == AWKWARD
-    assert words[:2] == ["printf", "%s"]
+    assert words[:2] == ["task=$(printf", "%s"]
 
 
 def test_values_that_may_be_secret_are_masked(awkward: DeviceRun, admin: User) -> None:
@@ -66,12 +71,44 @@ def test_a_run_is_repeated_on_its_device_alone(awkward: DeviceRun, admin: User) 
 def test_a_task_of_very_many_targets_is_named_instead_of_them(
     task: ScheduledTask, operator: User
 ) -> None:
+    task.device_ids = [str(uuid4()) for _number in range(51)]
+    task.save()
     execution = factories.execution(task)
-    execution.definition["device_ids"] = [str(number) for number in range(51)]
     lines = shell_lines.of_execution(execution, operator)
     assert lines is not None
     assert f"/api/schedule/tasks/{task.pk}/execute" in lines.curl
     assert f"-- {task.pk}" in lines.cli
+
+
+@pytest.mark.parametrize("change", ["edited", "deleted", "another person's"])
+def test_of_very_many_targets_no_line_is_given_once_the_task_is_another(
+    task: ScheduledTask, operator: User, outsider: User, change: str
+) -> None:
+    task.device_ids = [str(uuid4()) for _number in range(51)]
+    task.save()
+    execution = factories.execution(task)
+    if change == "edited":
+        schedules.update(task, operator, {"timeout_seconds": 5, "device_ids": []}, partial=True)
+    elif change == "deleted":
+        schedules.delete(task, operator)
+    else:
+        ScheduledTask.objects.filter(pk=task.pk).update(user=outsider)
+    execution.refresh_from_db()
+    lines = shell_lines.of_execution(execution, operator)
+    assert lines is not None
+    assert (lines.cli, lines.curl) == ("", "")
+    assert lines.why_not
+
+
+def test_a_retry_on_very_many_devices_has_no_line_and_says_why(
+    as_operator: Client, task: ScheduledTask
+) -> None:
+    execution = factories.execution(task, trigger="retry", result=RESULT)
+    for _number in range(51):
+        factories.run(execution)
+    page = as_operator.get(execution.get_absolute_url()).content.decode()
+    assert "It ran on more devices than a line can name (50)." in page
+    assert 'id="lines-cli"' not in page
 
 
 def test_no_line_where_there_is_nothing_to_repeat(
