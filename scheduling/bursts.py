@@ -20,7 +20,7 @@ from django.db.models import F
 from devices import fleet, membership
 from devices.agent import kinds
 from devices.models import Device, DeviceGroup
-from scheduling import clock, drafts, hints, live, newruns, planning, progress
+from scheduling import clock, drafts, hints, live, newruns, newzones, planning, progress
 from scheduling.beat import mirror
 from scheduling.models import Execution, ScheduledTask
 from scheduling.newruns import NewRun
@@ -67,7 +67,7 @@ def open_plain(wanted: Wanted, opened_by: str) -> Opened:
     """
     tasks = _locked(wanted)
     now = clock.now()
-    busy = _busy([task.pk for task in tasks])
+    busy = _busy([task.pk for task in tasks]) | newzones.stale(tasks)
     plain = {task.pk: task for task in tasks if task.pk not in busy and _is_plain(task, now)}
     opened = Opened(left=_due_elsewhere(wanted, tasks) | {task.pk for task in tasks} - plain.keys())
     births = _births(plain.values(), opened_by, now)

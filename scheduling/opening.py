@@ -27,6 +27,7 @@ from scheduling import (
     hints,
     live,
     newruns,
+    newzones,
     payloads,
     planning,
     progress,
@@ -56,12 +57,16 @@ def open_due(task_id: UUID, scheduled_for: datetime | None, opened_by: str) -> E
     rows = ScheduledTask.objects.select_for_update(of=("self",), skip_locked=skips)
     task = rows.filter(pk=task_id).first()
     now = clock.now()
-    if task is None or task.next_run_time is None or task.next_run_time > now:
+    if task is None or not planning.is_due(task, now):
         return None
     if scheduled_for is not None and scheduled_for != task.next_scheduled_for:
         return None  # a message that came twice, or late: that occurrence is opened already
+    if newzones.stale([task]):
+        newzones.follow(task)
     execution = None
-    if opened_until := _opened_until(task):
+    if not planning.is_due(task, now):
+        log.info("occurrence_moved", task=str(task.pk))  # its zone's rules have changed
+    elif opened_until := _opened_until(task):
         planning.plan_after(task, opened_until)
     elif (execution := _open_occurrence(task, opened_by, now)) is None:
         return None  # it is announced again, and its end is told by what is under way

@@ -31,6 +31,10 @@ def clear(task: ScheduledTask) -> None:
     set_plan(task, None)
 
 
+def is_due(task: ScheduledTask, now: datetime) -> bool:
+    return task.next_run_time is not None and task.next_run_time <= now
+
+
 def is_used_up(task: ScheduledTask) -> bool:
     return task.max_runs is not None and task.scheduled_run_count >= task.max_runs
 

@@ -31,6 +31,7 @@ from scheduling import (
     hints,
     live,
     merging,
+    newzones,
     opening,
     progress,
     release,
@@ -221,6 +222,7 @@ def update_agents() -> int:
 STEPS: tuple[Callable[[], int], ...] = (
     sweep_presence,
     open_due,
+    newzones.replan,
     expire,
     skip_forbidden,
     lose,

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db.models import F, Q
 
-from scheduling import progress
+from scheduling import planning, progress
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 
 IN_TURN = Q(misfire_policy="run_all") & ~Q(overlap_policy="allow")
@@ -41,7 +41,7 @@ def waits(task: ScheduledTask, now: datetime) -> bool:
 def may_wait(task: ScheduledTask, now: datetime) -> bool:
     """Whether an occurrence is due of a task whose occurrences may have to wait."""
     runs_each = task.misfire_policy == ScheduledTask.MisfirePolicy.RUN_ALL
-    is_due = task.next_run_time is not None and task.next_run_time <= now
+    is_due = planning.is_due(task, now)
     return is_due and runs_each and task.overlap_policy != ScheduledTask.OverlapPolicy.ALLOW
 
 

@@ -11,6 +11,7 @@ class Installation(models.Model):
 
     `recovery_began_at` is when the latest restore was declared, `backup_taken_at` how old the data
     was by then (None: nobody said). Which devices are still in recovery, their own rows say.
+    `tzdata_version` is the time zone database that all plans follow.
     """
 
     only = models.BooleanField(primary_key=True, default=True, editable=False)
@@ -18,6 +19,7 @@ class Installation(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     recovery_began_at = models.DateTimeField(null=True, editable=False)
     backup_taken_at = models.DateTimeField(null=True, editable=False)
+    tzdata_version = models.CharField(max_length=20, blank=True, editable=False)
 
     class Meta:
         constraints: ClassVar = [
