@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 UPCOMING_DAYS = 7
 UPCOMING_TASKS = 5
+HANDED_OVER_AT_ONCE = 5_000
 # Why a verb refuses, in the words of every door.
 PAUSED_ALREADY = _("The task is paused already.")
 NOTHING_TO_PAUSE = _("Nothing is left to come, so there is nothing to pause.")
@@ -92,6 +93,7 @@ def update(
     opening.save(task)
     changes.edited(task, user, before)
     if task.user_id != owner_id:
+        _hand_over_history(task)
         live.changed("task", [task.pk], known_to=[owner_id])
     return task
 
@@ -259,6 +261,17 @@ def _insert(
     live.changed("task", [task.pk])
     mirror.write(task)
     return task
+
+
+def _hand_over_history(task: ScheduledTask) -> None:
+    """What came of a task is seen by whoever owns it. In parts: one statement over a long history would
+    take longer than any may."""
+    others = task.executions.exclude(owner=task.user_id).order_by("pk")
+    part = list(others.values_list("pk", flat=True)[:HANDED_OVER_AT_ONCE])
+    while part:
+        task.executions.filter(pk__in=part).update(owner=task.user_id)
+        rest = others.filter(pk__gt=part[-1])
+        part = list(rest.values_list("pk", flat=True)[:HANDED_OVER_AT_ONCE])
 
 
 def _locked(task: ScheduledTask) -> ScheduledTask:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from devices.models import DeviceGroup
+from scheduling import schedules
 from scheduling.models import Execution, ScheduledTask
 from scheduling.tests import factories
 from scheduling.tests.api.conftest import TASKS, address
@@ -210,3 +211,22 @@ def test_an_administrator_may_hand_a_task_over_and_nobody_else(
     handed = admin_api.patch(address(task), {"user_id": outsider.pk})
     assert handed.json()["user_id"] == outsider.pk
     assert api.get(address(task)).status_code == 404
+
+
+def test_who_is_handed_a_task_gets_what_came_of_it(
+    admin_api: APIClient,
+    outside: APIClient,
+    outsider: User,
+    task: ScheduledTask,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(schedules, "HANDED_OVER_AT_ONCE", 1)
+    opened = [factories.execution(task, status="success"), factories.execution(task)]
+    run = factories.run(opened[1])
+    assert outside.get(address(opened[1])).status_code == 404
+    admin_api.patch(address(task), {"user_id": outsider.pk})
+    listed = outside.get(address(task, "executions")).json()["results"]
+    assert [one["id"] for one in listed] == [str(one.pk) for one in reversed(opened)]
+    assert outside.get(address(opened[0])).status_code == 200
+    assert outside.get(address(run)).status_code == 200
+    assert outside.post(address(opened[1], "cancel")).status_code == 202
