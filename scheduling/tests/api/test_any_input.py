@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from rest_framework.test import APIClient
 
-from scheduling import definitions
+from devices.models import Device, DeviceGroup
+from scheduling import definitions, templates
+from scheduling.catalogue import files
 from scheduling.models import Execution, ScheduledTask
+from scheduling.tests import factories
 from scheduling.tests.api.conftest import EXECUTIONS, TASKS, address
 
 RULES = {
@@ -124,3 +129,83 @@ def test_of_a_lists_parameters(
     api: APIClient, task: ScheduledTask, execution: Execution, path: str, parameters: dict[str, str]
 ) -> None:
     assert api.get(path, parameters).status_code in (200, REFUSED, 404)
+
+
+QUERIES = some.lists(
+    some.sampled_from(
+        ["os", "tag.2024", 'facts."9"', "software.x", "version", "name", "not", "and", "or", "(", ")",
+         "in", "=", "!=", "<", ">=", "~", "1.0", "9" * 400, '"\\\\"', "'", ",", "."]
+    ),
+    max_size=8,
+).map(" ".join)  # fmt: skip
+# Of each door an input that is taken, of which one field after the other is given anything.
+DEVICE: dict[str, Any] = {"name": "web-1", "tags": {}}
+GROUP: dict[str, Any] = {
+    "name": "all", "description": "", "kind": "dynamic", "device_ids": [], "people": [],
+    "query": "os = linux",
+}  # fmt: skip
+SOFTWARE: dict[str, Any] = {
+    "name": "Tool", "version": "1", "publisher": "", "category": "", "description": "",
+    "requirements": {}, "dependency_ids": [],
+    "sources": [{"os": "linux", "format": "apt", "package_name": "tool"}],
+}  # fmt: skip
+TEMPLATE: dict[str, Any] = {
+    "name": "Disk", "description": "", "task_type": "command", "shared": False, "rollout": {},
+    "command_payload": {"command": "df"}, "recurrence_type": "daily", "time_zone": "UTC",
+    "recurrence_config": {"time": "02:00"}, "start_at": None, "excluded_dates": [], "tags": [],
+}  # fmt: skip
+INPUTS: list[tuple[str, str, dict[str, Any]]] = [
+    ("patch", "devices/{device}", DEVICE),
+    ("post", "groups", GROUP),
+    ("patch", "groups/{group}", GROUP),
+    ("post", "enrollment-tokens", {"name": "", "group_id": None, "uses_limit": 1, "expires_at": None}),
+    ("post", "tokens", {"name": "a", "scopes": [], "expires_at": None}),
+    ("post", "software", SOFTWARE),
+    ("put", "software/{software}", SOFTWARE),
+    ("patch", "files/{file}", {"name": "motd", "description": ""}),
+    ("post", "templates", TEMPLATE),
+    ("patch", "templates/{template}", TEMPLATE),
+]  # fmt: skip
+
+
+@pytest.fixture
+def things(
+    admin: User, web_device: Device, web_group: DeviceGroup, settings: Any, tmp_path: Path
+) -> dict[str, Any]:
+    settings.DEPLOYX_FILES_DIR = tmp_path
+    local = {**settings.STORAGES["blobs"], "OPTIONS": {"location": tmp_path}}
+    settings.STORAGES = {**settings.STORAGES, "blobs": local}
+    settings.DEPLOYX_FILES_FREE_BYTES = 0
+    made = {
+        "device": web_device,
+        "group": web_group,
+        "software": factories.software(admin),
+        "file": files.create(admin, {"name": "motd"}, iter([b"x"]), 1),
+        "template": templates.create(admin, {"name": "Disk", "task_type": "command"}),
+    }
+    return {name: one.pk for name, one in made.items()}
+
+
+@many
+@given(data=some.data())
+@pytest.mark.parametrize(
+    ("method", "path", "sound"), INPUTS, ids=[f"{m} {p}" for m, p, _ in INPUTS]
+)
+def test_of_every_other_door(
+    admin_api: APIClient,
+    things: dict[str, Any],
+    method: str,
+    path: str,
+    sound: dict[str, Any],
+    data: some.DataObject,
+) -> None:
+    changed = data.draw(some.dictionaries(some.sampled_from(sorted(sound)), value, max_size=2))
+    answer = getattr(admin_api, method)(f"/api/{path.format(**things)}", sound | changed)
+    assert answer.status_code in (200, 201, REFUSED)
+
+
+@many
+@given(query=QUERIES | text)
+def test_of_a_query(admin_api: APIClient, query: str) -> None:
+    answer = admin_api.post("/api/groups/preview", {"query": query})
+    assert answer.status_code in (200, REFUSED)
