@@ -13,6 +13,7 @@ django_application = get_asgi_application()
 from django.conf import settings  # noqa: E402
 
 from deployx.body_limit import LARGER_BODIES, BodyLimit  # noqa: E402
+from deployx.charset import Utf8Alone  # noqa: E402
 from deployx.lifespan import Lifespan  # noqa: E402
 from deployx.routing import new_hub, websocket_urlpatterns  # noqa: E402
 from scheduling.api.held_output import HeldOutput  # noqa: E402
@@ -22,7 +23,9 @@ hub = new_hub()
 application = ProtocolTypeRouter(
     {
         "http": ServeStaticASGI(
-            BodyLimit(FileDownloads(HeldOutput(django_application)), larger=LARGER_BODIES),
+            BodyLimit(
+                Utf8Alone(FileDownloads(HeldOutput(django_application))), larger=LARGER_BODIES
+            ),
             root=settings.STATIC_ROOT,
             prefix=settings.STATIC_URL,
         ),
