@@ -67,15 +67,20 @@ class Groups:
     compared: int = 0
 
     @property
-    def majority(self) -> Group | None:
-        """The largest, where there is anything to be like."""
+    def reference(self) -> Group | None:
+        """The largest, which the others are compared with, where there is anything to be like."""
         first = next(iter(self.largest), None)
         return first if first is not None and first.devices > 1 else None
 
     @property
+    def has_majority(self) -> bool:
+        """Whether more than half of the devices are in it."""
+        return self.reference is not None and 2 * self.reference.devices > self.compared
+
+    @property
     def differing(self) -> int:
-        """How many devices are not in the majority."""
-        return self.compared - self.majority.devices if self.majority else 0
+        """How many devices are not in the reference."""
+        return self.compared - self.reference.devices if self.reference else 0
 
     @property
     def further(self) -> int:
@@ -83,8 +88,8 @@ class Groups:
         return self.kinds - len(self.largest)
 
     def differs(self, run: DeviceRun) -> bool:
-        """Whether there is a difference to the majority that can be shown."""
-        return self.majority is not None and run.has_ended and not self.majority.holds(run)
+        """Whether there is a difference to the reference that can be shown."""
+        return self.reference is not None and run.has_ended and not self.reference.holds(run)
 
 
 def groups(execution: Execution) -> Groups:

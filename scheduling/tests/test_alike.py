@@ -55,13 +55,24 @@ def test_what_lost_bytes_on_the_way_or_has_not_ended_is_like_nobody(execution: E
     assert alike.groups(execution).compared == 1
 
 
-def test_where_every_device_wrote_something_else_nothing_is_the_majority(
+def test_where_every_device_wrote_something_else_there_is_nothing_to_compare_with(
     execution: Execution,
 ) -> None:
     runs = [wrote(execution, f"host-{number}\n") for number in range(8)]
     found = alike.groups(execution)
-    assert (found.majority, found.differing, found.further) == (None, 0, 3)
+    assert (found.reference, found.differing, found.further) == (None, 0, 3)
     assert not found.differs(runs[0])
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_most"), [("aabb", False), ("aab", True), ("aabbc", False), ("aabc", False)]
+)
+def test_most_are_more_than_half(execution: Execution, texts: str, is_most: bool) -> None:
+    for text in texts:
+        wrote(execution, text)
+    found = alike.groups(execution)
+    assert found.reference == found.largest[0]
+    assert found.has_majority is is_most
 
 
 def test_an_earlier_attempt_is_not_counted(execution: Execution) -> None:

@@ -108,19 +108,19 @@ def run_output(request: HttpRequest, pk: UUID) -> StreamingHttpResponse:
 @require_safe
 @login_required
 def run_difference(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """What a device wrote beside what most of them did."""
+    """What a device wrote beside what most of them did, or the largest group."""
     run = visible_run(person(request), pk)
     found = standing.of(run.execution).outputs
     if not found.differs(run):
         messages.info(request, _("There is nothing it differs from."))
         return redirect(address_of(run))
-    assert found.majority is not None
-    other = alike.member(run.execution, found.majority)
+    assert found.reference is not None
+    other = alike.member(run.execution, found.reference)
     context = {
         "run": run,
         "origin": address_of(run),
         "other": other,
-        "majority": found.majority,
+        "outputs": found,
         "difference": None if other is None else alike.difference(run, other),
     }
     return render(request, "executions/difference.html", context)

@@ -118,8 +118,8 @@ def _filtered(runs: DeviceRunQuerySet, query: QueryDict, standing: Standing) -> 
         runs = runs.filter(progress.COUNTED, status__in=statuses[show])
     elif show == OFFLINE:
         runs = runs.filter(progress.COUNTED, progress.WAITS_OFFLINE)
-    if output == DIFFERENT and (majority := standing.outputs.majority):
-        runs = runs.filter(alike.COMPARABLE).exclude(majority.condition)
+    if output == DIFFERENT and (reference := standing.outputs.reference):
+        runs = runs.filter(alike.COMPARABLE).exclude(reference.condition)
     elif group := alike.named(output):
         runs = runs.filter(group.condition)
     if search := query.get("search", "").strip():

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from scheduling import alike
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.tests import factories
 from scheduling.tests.test_alike import wrote
@@ -38,7 +39,7 @@ def test_a_group_and_those_that_differ_filter_the_table(
     as_operator: Client, odd: DeviceRun
 ) -> None:
     page = as_operator.get(odd.execution.get_absolute_url())
-    most = page.context["outputs"].majority
+    most = page.context["outputs"].reference
     everybody = set(odd.execution.runs.all())
     assert shown(as_operator, odd.execution, most.key) == everybody - {odd}
     assert shown(as_operator, odd.execution, "different") == {odd}
@@ -53,6 +54,20 @@ def test_what_differs_shows_as_text(as_operator: Client, odd: DeviceRun) -> None
     assert "<ins>+kernel 5.4</ins>" in page
     assert "<span> &lt;b&gt;bold&lt;/b&gt;</span>" in page
     assert "compared with 3 devices" in page
+
+
+def test_two_and_two_are_no_majority(as_operator: Client, task: ScheduledTask) -> None:
+    execution = factories.execution(task)
+    runs = [wrote(execution, f"{text}\n") for text in "aabb"]
+    run = next(one for one in runs if alike.groups(execution).differs(one))
+    page = as_operator.get(execution.get_absolute_url(), {"run": run.pk}).content.decode()
+    assert "Most devices" not in page
+    assert "from most" not in page
+    assert "Largest group" in page
+    assert "2 devices differ from the largest group" in page
+    page = as_operator.get(f"/runs/{run.pk}/difference").content.decode()
+    assert "and the largest group did not" in page
+    assert "most" not in page.split("<h1>")[1].split("</main>")[0]
 
 
 def test_one_of_the_majority_has_nothing_to_differ_from(
