@@ -157,6 +157,9 @@ def release_queued(task_id: UUID) -> Execution | None:
         return None
     execution = ahead[0]
     _start(task, execution, clock.now())
+    _count_scheduled(task, execution)
+    if planning.is_used_up(task):
+        planning.clear(task)
     save(task)
     return execution
 
@@ -178,10 +181,16 @@ def _open_planned(task: ScheduledTask, opened_by: str, now: datetime) -> Executi
     scheduled_for = task.next_scheduled_for
     assert scheduled_for is not None
     execution = _open_heeding_overlap(task, drafts.of_schedule(task, opened_by, scheduled_for), now)
-    if not execution.has_ended:
-        task.scheduled_run_count += 1
+    _count_scheduled(task, execution)
     planning.plan_after(task, scheduled_for)
     return execution
+
+
+def _count_scheduled(task: ScheduledTask, execution: Execution) -> None:
+    """One more of `max_runs`, where it is a scheduled one that runs now: one in the queue may never."""
+    is_running = execution.status == Execution.Status.RUNNING
+    if is_running and execution.trigger == Execution.Trigger.SCHEDULE:
+        task.scheduled_run_count += 1
 
 
 def _try_dependent(task_id: UUID, parent: Execution) -> Execution | None:

@@ -113,6 +113,35 @@ def test_a_queued_one_can_be_cancelled(admin: User, web_device: Device) -> None:
     assert task.executions.filter(status="running").count() == 0
 
 
+@pytest.mark.parametrize("end", ["pause", "cancel"])
+def test_a_queued_one_that_never_ran_uses_up_no_run(
+    admin: User, web_device: Device, end: str
+) -> None:
+    task = factories.task(admin, overlap_policy="queue_one", devices=[web_device], max_runs=1)
+    factories.run(factories.execution(task), web_device, status="running")
+    queued = open_next(task)
+    if end == "pause":
+        schedules.resume(schedules.pause(task, admin), admin)
+    else:
+        executions.cancel(queued, admin)
+    task.refresh_from_db()
+    assert task.next_run_time is not None
+    assert (task.scheduled_run_count, task.next_run_time > timezone.now()) == (0, True)
+
+
+def test_one_that_comes_out_of_the_queue_is_one_of_its_runs(
+    admin: User, web_device: Device
+) -> None:
+    task = factories.task(admin, overlap_policy="queue_one", devices=[web_device], max_runs=1)
+    ahead = factories.execution(task)
+    factories.run(ahead, web_device, status="running")
+    queued = open_next(task)
+    finish(ahead)
+    queued.refresh_from_db()
+    task.refresh_from_db()
+    assert (queued.status, task.scheduled_run_count, task.next_run_time) == ("running", 1, None)
+
+
 @pytest.mark.parametrize("policy", ["skip", "queue_one", "cancel_running"])
 def test_runs_that_only_wait_for_an_offline_device_are_in_nobodys_way(
     admin: User, web_device: Device, policy: str
