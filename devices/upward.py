@@ -11,8 +11,8 @@ from devices.ledger_port import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Upward:
-    """`forget_device` and `forget_group` take one off every target list, in the caller's
-    transaction."""
+    """`forget_device` and `forget_group` take one off every target list, a device off its history as
+    well, in the caller's transaction."""
 
     ledger: Ledger
     forget_device: Callable[[UUID], None]

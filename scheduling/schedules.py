@@ -21,6 +21,7 @@ from scheduling import (
     changes,
     clock,
     definitions,
+    detaching,
     live,
     opening,
     planning,
@@ -143,6 +144,7 @@ def delete(task: ScheduledTask, user: User) -> None:
         cancelling.cancel(execution, user)
     periodic_task = task.periodic_task
     task_id = task.pk
+    detaching.from_task(task_id)
     task.delete()
     mirror.remove(periodic_task)
     for one in dependents:
@@ -223,7 +225,9 @@ def require_rights(task: ScheduledTask, user: User) -> None:
 
 
 def forget_device(device_id: UUID) -> None:
-    """Takes a deleted device out of every target list, in the caller's transaction."""
+    """Takes a deleted device out of every target list and off its history, in the caller's
+    transaction."""
+    detaching.from_device(device_id)
     _forget("device_ids", str(device_id))
 
 
