@@ -13,8 +13,8 @@ import structlog
 from channels.consumer import AsyncConsumer
 from channels.security.websocket import OriginValidator
 from django.conf import settings
-from django.http import parse_cookie
 
+from accounts.api import asgi
 from devices.hub.threads import Unavailable
 from scheduling import audience, live
 from scheduling.board import Board, Listener
@@ -47,7 +47,7 @@ class LiveConsumer(AsyncConsumer):
         if not _comes_from_here(scope):
             await send({"type": "websocket.close"})
             return
-        session_key = _session_key(scope)
+        session_key = asgi.cookie(dict(scope), settings.SESSION_COOKIE_NAME)
         listener = Listener(live.digest(session_key))
         self._board.join(listener)
         try:
@@ -102,11 +102,6 @@ def _comes_from_here(scope: Mapping[str, Any]) -> bool:
     origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
     origin = urlsplit(origins[-1]) if origins else None
     return bool(OriginValidator(None, settings.ALLOWED_HOSTS).valid_origin(origin))
-
-
-def _session_key(scope: Mapping[str, Any]) -> str:
-    headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
-    return parse_cookie("; ".join(headers)).get(settings.SESSION_COOKIE_NAME, "")
 
 
 async def _gone(receive: Receive, telling: asyncio.Task[None]) -> None:

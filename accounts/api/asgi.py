@@ -6,6 +6,8 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from django.http import parse_cookie
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -24,6 +26,18 @@ async def answer(send: Send, status: int, detail: str, headers: Headers | None =
     start = {"type": "http.response.start", "status": status, "headers": [*own, *(headers or [])]}
     await send(start)
     await send({"type": "http.response.body", "body": body})
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """What the request says under this name, the last time; empty where it does not."""
+    found = [value for named, value in scope["headers"] if named == name]
+    return found[-1].decode("latin-1") if found else ""
+
+
+def cookie(scope: Scope, name: str) -> str:
+    """Empty where there is none."""
+    lines = [value.decode("latin-1") for named, value in scope["headers"] if named == b"cookie"]
+    return parse_cookie("; ".join(lines)).get(name, "")
 
 
 async def left(receive: Receive) -> None:
