@@ -32,6 +32,7 @@ def configure(*, as_json: bool, level: str) -> dict[str, Any]:
         if as_json
         else structlog.processors.KeyValueRenderer(key_order=_ORDER, drop_missing=True)
     )
+    quiet = {"level": "ERROR" if level == "ERROR" else "WARNING"}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -50,9 +51,13 @@ def configure(*, as_json: bool, level: str) -> dict[str, Any]:
         "loggers": {
             "django.server": {"handlers": ["console"], "level": level, "propagate": False},
             # One line for every task and message is for finding faults in Celery, not for people.
-            "celery": {"level": "WARNING"},
-            "kombu": {"level": "WARNING"},
-            "amqp": {"level": "WARNING"},
-            "django.channels": {"level": "WARNING"},
+            "celery": quiet,
+            "kombu": quiet,
+            "amqp": quiet,
+            "django.channels": quiet,
+            # They have handlers of their own when uvicorn loads us; how much they say, its options say.
+            "uvicorn": {"propagate": True},
+            "uvicorn.error": {"propagate": True},
+            "uvicorn.access": {"propagate": True},
         },
     }
