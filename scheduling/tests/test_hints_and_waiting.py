@@ -60,6 +60,7 @@ def test_a_cancel_wakes_the_hubs(
     admin: User, groups: list[Any], after_commit: Callable[..., Any]
 ) -> None:
     execution = factories.execution(factories.task(admin))
+    factories.run(execution)
     with after_commit():
         executions.cancel(execution, admin)
     assert ("hubs", {"type": "hub.wake"}) in groups

@@ -267,6 +267,7 @@ def test_late_evidence_rewrites_the_judgement_and_opens_nothing(admin: User) -> 
 def test_evidence_leaves_a_cancelled_execution_cancelled(admin: User) -> None:
     execution = factories.execution(factories.task(admin))
     run = factories.run(execution, status="lost")
+    factories.run(execution)
     executions.cancel(execution, admin)
     rollout.advance(execution.pk)
     factories.ledger.results([factories.result_of(run)])
