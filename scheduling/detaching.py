@@ -24,8 +24,10 @@ def from_task(task_id: UUID) -> None:
 
 
 def from_device(device_id: UUID) -> None:
-    """The same of the device's runs, which keep its name."""
-    _detach(DeviceRun.objects.filter(device=device_id, finished_at__isnull=False), "device")
+    """The device's runs of such executions; they keep its name. Of an execution under way it is still
+    to be seen which attempts are of one device."""
+    ended = DeviceRun.objects.filter(device=device_id, execution__completed_at__isnull=False)
+    _detach(ended, "device")
 
 
 def _detach(rows: QuerySet[Any], name: str) -> None:

@@ -57,7 +57,8 @@ def test_a_devices_runs_stay_under_its_name(
     task: ScheduledTask, admin: User, web_device: Device
 ) -> None:
     for _number in range(LONG):
-        factories.run(factories.execution(task), web_device, status="succeeded")
+        ended = factories.execution(task, status="success")
+        factories.run(ended, web_device, status="succeeded")
     factories.run(factories.execution(task), web_device)
     with longest_write(DeviceRun) as most:
         fleet.delete(web_device, admin)
