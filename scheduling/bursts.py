@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -20,7 +20,18 @@ from django.db.models import F
 from devices import fleet, membership
 from devices.agent import kinds
 from devices.models import Device, DeviceGroup
-from scheduling import clock, drafts, hints, live, newruns, newzones, planning, progress
+from scheduling import (
+    catching_up,
+    clock,
+    drafts,
+    hints,
+    live,
+    newruns,
+    newzones,
+    planning,
+    progress,
+    turns,
+)
 from scheduling.beat import mirror
 from scheduling.models import Execution, ScheduledTask
 from scheduling.newruns import NewRun
@@ -122,17 +133,18 @@ def _busy(task_ids: Collection[UUID]) -> set[UUID]:
 
 
 def _is_plain(task: ScheduledTask, now: datetime) -> bool:
-    """Punctual, and its payload stands for nothing in the catalogue."""
+    """Within its grace, and its payload stands for nothing in the catalogue."""
     try:
         references = kinds.get(task.task_type).references(task.task_payload)
     except kinds.UnknownKind:
         return False  # whoever opens it alone says so
-    return _is_punctual(task, now) and references == kinds.References()
+    return _is_in_time(task, now) and references == kinds.References()
 
 
-def _is_punctual(task: ScheduledTask, now: datetime) -> bool:
+def _is_in_time(task: ScheduledTask, now: datetime) -> bool:
     due = task.next_run_time
-    return due is not None and due >= now - timedelta(seconds=task.misfire_grace_seconds)
+    is_late = due is None or due < catching_up.late_if_due_before(task, now)
+    return not is_late and not turns.is_held(task, now)
 
 
 def _births(tasks: Iterable[ScheduledTask], opened_by: str, now: datetime) -> list[_Birth]:

@@ -11,6 +11,9 @@ from scheduling.models import ScheduledTask
 from scheduling.recurrence import Occurrence, Rule
 
 RUN_AT_MOST = 100
+PUNCTUAL = timedelta(minutes=1)
+"""So late at most is what opens while all is well, a lost message and the look for it included: it is not
+missed, however short its grace."""
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -25,9 +28,9 @@ class Missed:
 
     def sentence(self) -> str:
         text = ngettext(
-            "%(number)s run was missed, due at %(first)s: no scheduler was running.",
+            "%(number)s run was missed, due at %(first)s: it was not opened in time.",
             "%(number)s runs were missed, due from %(first)s to %(latest)s: "
-            "no scheduler was running.",
+            "they were not opened in time.",
             self.number,
         )
         return text % self.words()
@@ -46,7 +49,7 @@ def missed(task: ScheduledTask, now: datetime) -> Missed | None:
     Asked again after a row was written off, it answers None: what is left is what runs.
     """
     first, due = task.next_scheduled_for, task.next_run_time
-    until = now - timedelta(seconds=task.misfire_grace_seconds)
+    until = late_if_due_before(task, now)
     if first is None or due is None or due >= until:
         return None
     rule, before = task.rule, first - _INSTANT
@@ -63,6 +66,11 @@ def missed(task: ScheduledTask, now: datetime) -> Missed | None:
     latest = rule.latest_between(before, kept[0].at - _INSTANT if kept else until)
     resume_at = kept[0] if kept else punctual
     return Missed(number - keeps, first, latest.at if latest else first, resume_at)
+
+
+def late_if_due_before(task: ScheduledTask, now: datetime) -> datetime:
+    """What was due earlier than this is past its grace."""
+    return now - max(timedelta(seconds=task.misfire_grace_seconds), PUNCTUAL)
 
 
 def all_due(task: ScheduledTask, now: datetime) -> Missed:

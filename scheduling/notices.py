@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError
-from django.db.models import Count, Exists, Min, OuterRef, Q
+from django.db.models import Count, Min
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from scheduling import alarms, heartbeats, recovery, turns
-from scheduling.models import Execution, ScheduledTask
+from scheduling import alarms, clock, heartbeats, recovery, turns
+from scheduling.models import ScheduledTask
 
 UNOPENED_AFTER = timedelta(minutes=5)
 
@@ -59,8 +59,7 @@ def _alarms() -> str:
 def _unopened() -> str:
     """Of tasks that are due while worker and beat are there; where one is not, `health` says so."""
     late = ScheduledTask.objects.filter(next_run_time__lt=Now() - UNOPENED_AFTER)
-    ahead = Execution.objects.unended().filter(task=OuterRef("pk"))
-    late = late.exclude(turns.IN_TURN & Q(Exists(ahead)))
+    late = late.exclude(turns.may_wait(clock.now()))
     found = late.aggregate(number=Count("pk"), since=Min("next_run_time"))
     if not (found["number"] and heartbeats.alive("worker") and heartbeats.alive("beat")):
         return ""

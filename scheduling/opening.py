@@ -151,7 +151,7 @@ def release_queued(task_id: UUID) -> Execution | None:
     if task is None:
         return None
     ahead = progress.under_way(task_id)
-    if not ahead and turns.may_wait(task, clock.now()):
+    if not ahead and turns.goes_in_turn(task) and planning.is_due(task, clock.now()):
         hints.open_due(task_id)
     if not ahead or any(one.status != Execution.Status.PENDING for one in ahead):
         return None

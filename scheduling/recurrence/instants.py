@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 DAY = 86_400
 SECOND = 1_000_000
+MILLISECOND = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _MICROSECOND = timedelta(microseconds=1)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from scheduling.recurrence import crontab, notes, sentence, warnings
 from scheduling.recurrence.config import UNIT_SECONDS
-from scheduling.recurrence.instants import LAST, SECOND, day_of, micros, moment
+from scheduling.recurrence.instants import LAST, MILLISECOND, SECOND, day_of, micros, moment
 from scheduling.recurrence.series import Series
 from scheduling.recurrence.wall import instants_on
 
@@ -30,16 +30,21 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class Jitter:
-    """A delay in [0, seconds) that depends on the key and the nominal time alone."""
+    """A delay in [0, seconds), and shorter than the room there is, that depends on the key and the
+    nominal time alone."""
 
     seconds: int
     key: str
 
-    def delay(self, at: int) -> timedelta:
+    def delay(self, at: int, room: int | None = None) -> timedelta:
+        """In whole milliseconds; `room` in microseconds."""
         if not self.seconds:
             return timedelta(0)
         digest = hashlib.sha256(f"{self.key} {at}".encode(errors="replace")).digest()
-        return timedelta(milliseconds=int.from_bytes(digest[:8]) % (self.seconds * 1_000))
+        delay = int.from_bytes(digest[:8]) % (self.seconds * 1_000)
+        if room is not None and delay * MILLISECOND >= room:
+            delay %= max(1, room // MILLISECOND)
+        return timedelta(milliseconds=delay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,11 @@ class Bounds:
         if place < 0 or at >= self.holes[place][1]:
             return None
         return self.holes[place]
+
+    def until_hole(self, at: int) -> int | None:
+        """How long it is from this instant, which lies in none, to the next hole."""
+        place = bisect_right(self.holes, (at, LAST))
+        return self.holes[place][0] - at if place < len(self.holes) else None
 
 
 def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -151,6 +161,10 @@ class Rule:
             return None
         return crontab.of(self.recurrence_type, self.config, self.anchor.astimezone(self.zone))
 
+    def is_excluded(self, at: datetime) -> bool:
+        """Whether this instant lies on an excluded date."""
+        return self.bounds.hole_around(micros(at)) is not None
+
     def interval_seconds(self) -> int | None:
         if self.recurrence_type != "interval":
             return None
@@ -160,7 +174,7 @@ class Rule:
         nominal = moment(at)
         return Occurrence(
             at=nominal,
-            due=nominal + self.jitter.delay(at),
+            due=nominal + self.jitter.delay(at, self.bounds.until_hole(at)),
             local=nominal.astimezone(self.zone),
             note=notes.of(self.series, at),
         )

@@ -80,7 +80,7 @@ def task_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     context = {
         "task": task,
         "runs": _next_runs(task, now),
-        "waits": turns.waits(task, now),
+        "waits": turns.why(task, now),
         "summary": targets.summaries([task], user)[task.pk],
         "reach": targets.reach(task.device_ids, task.group_ids),
         "payload": payload_rows(task.task_type, task.task_payload, user),

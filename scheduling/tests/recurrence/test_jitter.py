@@ -11,6 +11,8 @@ from scheduling.recurrence.instants import SECOND
 from scheduling.recurrence.rule import Jitter
 from scheduling.tests.recurrence.given import BERLIN, cron, errors, rule, utc
 
+EVERY_OTHER_DAY = [f"2027-03-{day:02}" for day in range(2, 32, 2)]
+
 
 def _delays(key: str, seconds: int = 600) -> list[timedelta]:
     given = cron("0 * * * *", jitter_seconds=seconds, jitter_key=key)
@@ -36,6 +38,19 @@ def test_the_delay_of_an_occurrence_never_changes() -> None:
 
 def test_two_tasks_have_delays_of_their_own() -> None:
     assert _delays("a") != _delays("b")
+
+
+def test_the_delay_does_not_reach_into_an_excluded_date() -> None:
+    given = rule(
+        "daily", {"time": "23:50"}, BERLIN, jitter_seconds=3_600, excluded_dates=EVERY_OTHER_DAY
+    )
+    runs = given.next_runs(utc("2027-03-01"), 15)
+    assert {one.due.astimezone(given.zone).date() for one in runs} == {
+        one.local.date() for one in runs
+    }
+    delays = {one.due - one.at for one in runs}
+    assert len(delays) == 15
+    assert max(delays) > timedelta(minutes=5) > min(delays)
 
 
 def test_without_jitter_it_is_due_at_once() -> None:
