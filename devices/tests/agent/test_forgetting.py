@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from devices.agent.protocol import (
 
 from .conftest import AgentProcess, eventually
 from .fake_runs import Run, new_id
-from .fake_server import FakeServer
+from .fake_server import DEADLINE_SECONDS, FakeServer
 
 RELEASED = datetime(2027, 1, 1, tzinfo=UTC)
 UNTIL = RELEASED + timedelta(days=30)
@@ -193,7 +194,8 @@ async def until_told(server: FakeServer, run: Run, wanted: dict[str, JournalStat
         return bool(answers) and {one.run: one.state for one in answers[-1].journal} == wanted
 
     server.seen = [frame for frame in server.seen if not isinstance(frame, Recalled)]
-    while not is_it():
-        asked = len(server.frames(Recalled))
-        await server.send(Recall((run.id,)))
-        await eventually(lambda count=asked: len(server.frames(Recalled)) > count)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not is_it():
+            asked = len(server.frames(Recalled))
+            await server.send(Recall((run.id,)))
+            await eventually(lambda count=asked: len(server.frames(Recalled)) > count)
