@@ -24,10 +24,10 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Loss:
     """What goes with a deleted task: runs under way are cancelled, `dependents` no longer start
-    after it. Its executions stay readable."""
+    after it. Its executions stay readable. That it runs meanwhile makes no other loss of it."""
 
-    executions: int
-    runs_under_way: int
+    executions: int = field(compare=False)
+    runs_under_way: int = field(compare=False)
     dependents: tuple[str, ...]
 
 

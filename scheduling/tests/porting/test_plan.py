@@ -356,6 +356,16 @@ def test_a_plan_that_does_not_hold_any_more_is_not_carried_out(
     assert task.timeout_seconds == 3_600
 
 
+def test_that_a_task_runs_meanwhile_makes_no_other_plan_of_its_deletion(
+    admin: User, task: ScheduledTask
+) -> None:
+    factories.execution(task, status="success")
+    plan = planned(of(), task.user, prune=True)
+    factories.run(factories.execution(task))
+    apply.carry_out(plan, task.user)
+    assert not ScheduledTask.objects.filter(pk=task.pk).exists()
+
+
 def test_an_import_is_whole_or_not_at_all(
     admin: User, web_group: DeviceGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
