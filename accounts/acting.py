@@ -6,15 +6,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from django.contrib import messages
+from django.core.exceptions import ObjectDoesNotExist
 from django.http import HttpResponseRedirect
+from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
+    from django.shortcuts import SupportsGetAbsoluteUrl
 
 T = TypeVar("T")
+_REFUSED = "was_refused"
 
 
 def attempt(request: HttpRequest, verb: Callable[[], T], success: str) -> T | None:
@@ -22,9 +28,12 @@ def attempt(request: HttpRequest, verb: Callable[[], T], success: str) -> T | No
     try:
         answer = verb()
     except (StateConflict, NotAllowed) as refusal:
-        messages.error(request, refusal.detail)
+        refuse(request, refusal.detail)
     except InvalidInput as refusal:
-        messages.error(request, " ".join(sentences(refusal)))
+        refuse(request, " ".join(sentences(refusal)))
+    except ObjectDoesNotExist:
+        # Somebody was quicker: it was still there when the page looked for it.
+        refuse(request, _("Somebody has deleted it."))
     else:
         messages.success(request, success)
         return answer
@@ -41,9 +50,27 @@ def succeeds(request: HttpRequest, verb: Callable[[], object], success: str) -> 
     return attempt(request, done, success) is True
 
 
+def refuse(request: HttpRequest, said: str) -> None:
+    """Nothing was done, and this is why; the same form may be sent again."""
+    messages.error(request, said)
+    vars(request)[_REFUSED] = True
+
+
+def was_refused(request: HttpRequest) -> bool:
+    return _REFUSED in vars(request)
+
+
 def sentences(refusal: InvalidInput) -> list[str]:
     """What was refused, for a place with no field to say it beside."""
     return [said for messages_ in refusal.errors.values() for said in messages_]
+
+
+def led(request: HttpRequest, to: SupportsGetAbsoluteUrl | str) -> HttpResponse:
+    """To another page, from a script's form as well: a script does not see where a redirect leads."""
+    answer = redirect(to)
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponseClientRedirect(answer["Location"])
+    return answer
 
 
 def back(request: HttpRequest, otherwise: str) -> HttpResponseRedirect:

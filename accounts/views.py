@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts import tokens
 from accounts.acting import attempt
@@ -19,6 +20,7 @@ from accounts.expiry import parse_expiry
 from accounts.forms import TokenForm
 from accounts.models import ApiToken
 from accounts.pages import paginate, person, render_page
+from accounts.pressing import button, leads_to, once
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -30,11 +32,14 @@ if TYPE_CHECKING:
 @require_http_methods(["GET", "POST"])
 @login_required
 @never_cache
+@once
 def token_list(request: HttpRequest) -> HttpResponse:
     """Answers a POST with the key itself: it is kept nowhere, so no redirect could show it."""
     user = person(request)
     form = TokenForm(request.POST or None)
     key = _issue(user, form) if request.method == "POST" and form.is_valid() else None
+    if key:
+        leads_to(request, reverse("token-list"))
     context = {
         "form": TokenForm() if key else form,
         "key": key,
@@ -45,8 +50,7 @@ def token_list(request: HttpRequest) -> HttpResponse:
     return render_page(request, "accounts/tokens.html", context, regions=regions)
 
 
-@require_POST
-@login_required
+@button("token-list", of_object=False)
 def token_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
     token = get_object_or_404(ApiToken, pk=pk, user=person(request))
     attempt(request, partial(tokens.revoke, token), _("“%s” opens nothing now.") % token.name)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from django.db import connection, transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework import status
 from rest_framework.renderers import JSONRenderer
@@ -21,17 +17,17 @@ from rest_framework.response import Response
 
 from accounts.api.authentication import person
 from accounts.errors import InvalidInput
-from accounts.models import IdempotencyKey
+from accounts.once import MAX_PATH_LENGTH, Once, UnderWay
+
+if TYPE_CHECKING:
+    from accounts.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 MAX_KEY_LENGTH = 200
-MAX_PATH_LENGTH = 300
-KEPT_FOR = timedelta(hours=24)
-WAIT_SECONDS = 10.0
-LOOK_EVERY_SECONDS = 0.1
 RETRY_AFTER_SECONDS = 5
 
 Handler = TypeVar("Handler", bound=Callable[..., Response])
+Answer = TypeVar("Answer", bound=Response | None)
 
 
 def idempotent(handler: Handler) -> Handler:
@@ -39,87 +35,91 @@ def idempotent(handler: Handler) -> Handler:
 
     @functools.wraps(handler)
     def answering(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
-        if HEADER not in request.headers:
-            return handler(self, request, *args, **kwargs)
-        once = _Once.of(request)
-        return once.answer(lambda: handler(self, request, *args, **kwargs))
+        keyed = Keyed.of(request, lambda: request.data)
+        return keyed.answer(lambda: handler(self, request, *args, **kwargs))
 
-    answering.is_idempotent = True  # type: ignore[attr-defined]
-    return answering  # type: ignore[return-value]
+    return takes_key(answering)  # type: ignore[return-value]
+
+
+def takes_key(handler: Handler) -> Handler:
+    """For one that asks `Keyed` itself."""
+    handler.is_idempotent = True  # type: ignore[attr-defined]
+    return handler
 
 
 @dataclass(frozen=True, slots=True)
-class _Once:
-    user_id: int
-    method: str
-    path: str
-    key: str
-    body_sha256: str
+class Keyed:
+    """A request with a key, or one without, which is answered anew each time."""
+
+    once: Once | None
+    headers: tuple[str, ...] = ()
+    """Those that are the answer, where it has no body."""
 
     @classmethod
-    def of(cls, request: Request) -> _Once:
-        """Raises InvalidInput where the key is not one."""
-        key = request.headers[HEADER]
-        if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
-            message = _("must have from %(low)s to %(high)s characters.")
-            raise InvalidInput({HEADER: [message % {"low": 1, "high": MAX_KEY_LENGTH}]})
-        body = json.dumps(request.data, sort_keys=True, separators=(",", ":")).encode()
-        return cls(
-            person(request).pk,
-            str(request.method),
-            request.path[:MAX_PATH_LENGTH],
-            key,
-            hashlib.sha256(body).hexdigest(),
-        )
+    def of(
+        cls, request: Request, said: Callable[[], object], headers: tuple[str, ...] = ()
+    ) -> Self:
+        """`said` answers what makes it this request, as JSON takes it; without a key it is not asked.
+        Raises InvalidInput where the key is not one."""
+        once = _once(request, said) if HEADER in request.headers else None
+        return cls(once, headers)
+
+    def before(self) -> Response | None:
+        """What it was answered, for a handler that prepares something in no transaction."""
+        return None if self.once is None else self._answered(self.once, lambda: None)
 
     def answer(self, act: Callable[[], Response]) -> Response:
-        """Waits for whoever is at it. The connection goes back to the pool between two looks."""
-        deadline = time.monotonic() + WAIT_SECONDS
-        while True:
-            with transaction.atomic():
-                if self._is_mine():
-                    return self._remembered() or self._remember(act())
-            if time.monotonic() >= deadline:
-                return _conflict(
-                    _("The first request with this key is still under way."),
-                    headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-                )
-            if not connection.in_atomic_block:
-                connection.close()
-            time.sleep(LOOK_EVERY_SECONDS)
+        """What `act` answers, in one transaction with its being remembered, or was answered before."""
+        if self.once is None:
+            return act()
+        once = self.once
 
-    def _is_mine(self) -> bool:
-        """Takes this key for the rest of the transaction, or says that another one has it."""
-        scope = "\0".join((str(self.user_id), self.method, self.path, self.key)).encode()
-        number = int.from_bytes(hashlib.sha256(scope).digest()[:8], signed=True)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
-            return bool(cursor.fetchone()[0])
+        def acted() -> Response:
+            response = act()
+            # A refusal raised, and takes the transaction with it.
+            once.remember(response.status_code, self._kept(response))
+            return response
 
-    def _remembered(self) -> Response | None:
-        mine = IdempotencyKey.objects.filter(
-            user=self.user_id, method=self.method, path=self.path, key=self.key
-        )
-        mine.filter(created_at__lte=timezone.now() - KEPT_FOR).delete()
-        first = mine.first()
-        if first is None:
-            return None
-        if first.body_sha256 != self.body_sha256:
+        return self._answered(once, acted)
+
+    def _answered(self, once: Once, act: Callable[[], Answer]) -> Answer | Response:
+        def again(first: IdempotencyKey) -> Answer | Response:
+            return self._again(once, first)
+
+        try:
+            return once.answer(act, again)
+        except UnderWay:
+            return _conflict(
+                _("The first request with this key is still under way."),
+                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+            )
+
+    def _kept(self, response: Response) -> Any:
+        if self.headers:
+            return {name: response[name] for name in self.headers if name in response}
+        return json.loads(JSONRenderer().render(response.data))
+
+    def _again(self, once: Once, first: IdempotencyKey) -> Response:
+        if first.body_sha256 != once.body_sha256:
             return _conflict(_("This key was used with another body."))
+        if self.headers:
+            return Response(status=first.response_status, headers=first.response_body)
         return Response(first.response_body, status=first.response_status)
 
-    def _remember(self, response: Response) -> Response:
-        """Only what succeeded is kept: a refusal raised, and took the transaction with it."""
-        IdempotencyKey.objects.create(
-            user_id=self.user_id,
-            method=self.method,
-            path=self.path,
-            key=self.key,
-            body_sha256=self.body_sha256,
-            response_status=response.status_code,
-            response_body=json.loads(JSONRenderer().render(response.data)),
-        )
-        return response
+
+def _once(request: Request, said: Callable[[], object]) -> Once:
+    key = request.headers[HEADER]
+    if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
+        message = _("must have from %(low)s to %(high)s characters.")
+        raise InvalidInput({HEADER: [message % {"low": 1, "high": MAX_KEY_LENGTH}]})
+    body = json.dumps(said(), sort_keys=True, separators=(",", ":")).encode()
+    return Once(
+        person(request).pk,
+        str(request.method),
+        request.path[:MAX_PATH_LENGTH],
+        key,
+        hashlib.sha256(body).hexdigest(),
+    )
 
 
 def _conflict(detail: str, headers: dict[str, str] | None = None) -> Response:

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from lucide.templatetags.lucide import lucide
 
+from accounts import pressing
 from accounts.moments import distance
 
 register = template.Library()
@@ -38,6 +39,13 @@ def icon(name: str, size: int = 16, css: str = "") -> SafeString:
     """A lucide icon; it only ever stands beside words, so a screen reader is spared it."""
     extra = {"class": css} if css else {}
     return mark_safe(lucide(name, size=size, aria_hidden="true", **extra))  # noqa: S308
+
+
+@register.simple_tag
+def once() -> SafeString:
+    """In a form that acts, so that it does so once however often it is sent; new each time it shows."""
+    field = '<input type="hidden" name="{}" value="{}" autocomplete="off">'
+    return format_html(field, pressing.FIELD, pressing.new_key())
 
 
 @register.inclusion_tag("_badge.html")

@@ -11,11 +11,12 @@ from django.db.models import F, Prefetch, Q
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.acting import attempt
-from accounts.errors import InvalidInput
+from accounts.errors import InvalidInput, NotAllowed
 from accounts.pages import administrator, identifier, paginate, person, render_page
+from accounts.pressing import button
 from devices import agent_updates, fleet, presence
 from devices.forms import MORE_GROUPS, DeviceForm, offered, typed_tags
 from devices.models import Device, DeviceGroup
@@ -85,8 +86,7 @@ def device_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "devices/edit.html", {"device": device, "form": form})
 
 
-@require_POST
-@login_required
+@button("device")
 def device_update_agent(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = administrator(request)
     device = get_object_or_404(Device.objects.visible_to(user), pk=pk)
@@ -101,6 +101,9 @@ def _describe(device: Device, user: User, form: DeviceForm) -> bool:
         fleet.describe(device, user, given)
     except InvalidInput as refusal:
         form.refuse(refusal)
+        return False
+    except NotAllowed as refusal:
+        form.add_error(None, refusal.detail)
         return False
     return True
 

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.acting import attempt
 from accounts.errors import InvalidInput
 from accounts.expiry import parse_expiry
 from accounts.pages import administrator, paginate, render_page
+from accounts.pressing import button, leads_to, once
 from devices import arrivals, enrollment, installing, keys
 from devices.agent import protocol
 from devices.forms import EnrollmentForm
@@ -32,11 +34,14 @@ if TYPE_CHECKING:
 @require_http_methods(["GET", "POST"])
 @login_required
 @never_cache
+@once
 def device_new(request: HttpRequest) -> HttpResponse:
     """Answers a POST with the token itself: it is kept nowhere, so no redirect could show it."""
     user = administrator(request)
     form = EnrollmentForm(request.POST or None, user=user, initial=_asked(request))
     token = _issue(user, form) if request.method == "POST" and form.is_valid() else None
+    if token:
+        leads_to(request, reverse("device-new"))
     issued = EnrollmentToken.objects.visible_to(user).select_related("group", "created_by")
     fingerprint = _fingerprint()
     context = {
@@ -56,8 +61,7 @@ def device_new(request: HttpRequest) -> HttpResponse:
     return render_page(request, "devices/new.html", context, regions=regions)
 
 
-@require_POST
-@login_required
+@button("device-new", of_object=False)
 def enrollment_token_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = administrator(request)
     token = get_object_or_404(EnrollmentToken.objects.visible_to(user), pk=pk)

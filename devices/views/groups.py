@@ -10,11 +10,12 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.acting import attempt, back
+from accounts.acting import attempt, back, refuse
 from accounts.errors import InvalidInput
 from accounts.pages import administrator, identifier, paginate, person, render_page
+from accounts.pressing import button, by_script, once
 from devices import groups, membership
 from devices.forms import GroupForm
 from devices.models import Device, DeviceGroup
@@ -43,6 +44,7 @@ def group_list(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def group_new(request: HttpRequest) -> HttpResponse:
     user = administrator(request)
     form = GroupForm(request.POST or None)
@@ -97,8 +99,7 @@ def group_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "groups/form.html", {"form": form, "group": group})
 
 
-@require_POST
-@login_required
+@by_script
 def group_preview(request: HttpRequest) -> HttpResponse:
     """What the query that is being typed finds, or what is wrong with it."""
     context: dict[str, object] = {}
@@ -111,8 +112,7 @@ def group_preview(request: HttpRequest) -> HttpResponse:
     return render(request, "groups/_preview.html", context)
 
 
-@require_POST
-@login_required
+@button("group")
 def group_devices(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Puts the ticked devices in, or with `remove` takes them out."""
     user = person(request)
@@ -129,8 +129,7 @@ def group_devices(request: HttpRequest, pk: UUID) -> HttpResponse:
     return back(request, group.get_absolute_url())
 
 
-@require_POST
-@login_required
+@button("group")
 def group_people(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Gives the group to the person `add` names, or takes it from the one `remove` names by id."""
     user = administrator(request)
@@ -141,7 +140,7 @@ def group_people(request: HttpRequest, pk: UUID) -> HttpResponse:
     else:
         named = get_user_model().objects.filter(username=request.POST.get("add", "").strip())
         if not named:
-            messages.error(request, _("There is no person of this name."))
+            refuse(request, _("There is no person of this name."))
             return redirect("group", group.pk)
         people |= {named[0].pk}
     change = partial(groups.update, group, user, {"people": list(people)}, partial=True)

@@ -6,19 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponseRedirect
+from django.http import HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from accounts.acting import back, sentences, way_back
+from accounts.acting import back, refuse, sentences, way_back
 from accounts.errors import InvalidInput
 from accounts.pages import person
+from accounts.pressing import in_parts, new_key, part
 from scheduling import bulk, schedules
 from scheduling.forms import values
 from scheduling.forms.bulk_edit import BulkEditForm
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 50
 MOST_TOLD = 5
+_LEFT = "tasks_left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +101,17 @@ EDITED = ngettext_lazy("%(n)s task is changed.", "%(n)s tasks are changed.", "n"
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@in_parts
 def task_bulk(request: HttpRequest, verb: str) -> HttpResponse:
     """Says how many tasks and devices it is about and what cannot be done; confirmed, it does it."""
     user = person(request)
     what = VERBS[verb]
     try:
-        tasks = bulk.selected(user, request.POST or request.GET)
+        tasks = bulk.selected(user, _sent(request))
     except InvalidInput as refusal:
         return _not_chosen(request, refusal)
     if "confirmed" in request.POST:
-        outcome = bulk.carry_out(tasks, lambda task: what.act(task, user))
-        _tell(request, outcome, what.said)
-        if not outcome.left:
-            return back(request, reverse("task-list"))
-        tasks = outcome.left
+        return _carried_out(request, tasks, lambda task: what.act(task, user), what.said)
     refused = what.foresee(tasks, user)
     left = {one.task.pk for one in refused}
     doable = [task for task in tasks if task.pk not in left]
@@ -128,29 +128,52 @@ def task_bulk(request: HttpRequest, verb: str) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@in_parts
 def task_bulk_edit(request: HttpRequest) -> HttpResponse:
     """The fields that make sense for many, each left as it is unless something was chosen. Where
     groups are added, it asks until it was confirmed for as many devices as the tasks would target."""
     user = person(request)
+    sent = _sent(request)
     try:
-        tasks = bulk.selected(user, request.POST or request.GET)
+        tasks = bulk.selected(user, sent)
     except InvalidInput as refusal:
         return _not_chosen(request, refusal)
-    typed = request.POST if "shown" in request.POST else None
-    form = BulkEditForm(typed, user=user, tasks=tasks)
+    form = BulkEditForm(sent if "shown" in sent else None, user=user, tasks=tasks)
     about = _about(request, tasks)
     if "confirmed" in request.POST and form.is_valid():
         after = form.reach(tasks)
         if after.devices > _confirmed(request) and form.cleaned_data["add_groups"]:
             about |= {"extent": replace(about["extent"], reach=after), "reaches_more": True}
             return _show_edit(request, form, tasks, about)
-        outcome = bulk.carry_out(tasks, partial(_edit, form, user))
-        _tell(request, outcome, EDITED)
-        if not outcome.left:
-            return back(request, reverse("task-list"))
-        tasks = outcome.left
-        about = _about(request, tasks)
+        return _carried_out(request, tasks, partial(_edit, form, user), EDITED)
     return _show_edit(request, form, tasks, about)
+
+
+def _sent(request: HttpRequest) -> QueryDict:
+    """What came with the request; where there was no time for all of it, the same for what is left."""
+    left = request.session.get(_LEFT)
+    if request.method == "GET" and left and left["key"] == request.GET.get("left"):
+        return QueryDict(left["form"])
+    return request.POST or request.GET
+
+
+def _carried_out(
+    request: HttpRequest, tasks: Sequence[ScheduledTask], change: bulk.Change, said: Any
+) -> HttpResponse:
+    """Leads back, or to the page of those there was no time for."""
+    outcome = bulk.carry_out(tasks, lambda task: part(request, task.pk, partial(change, task)))
+    _tell(request, outcome, said)
+    origin = way_back(request, reverse("task-list"))
+    if not outcome.left:
+        return HttpResponseRedirect(origin)
+    form = request.POST.copy()
+    for name in ("all", "confirmed", "task"):
+        form.pop(name, None)
+    form["tasks"] = " ".join(str(task.pk) for task in outcome.left)
+    left = {"key": new_key(), "form": form.urlencode()}
+    request.session[_LEFT] = left
+    query = urlencode({"left": left["key"], "next": origin})
+    return HttpResponseRedirect(f"{request.path}?{query}")
 
 
 def _confirmed(request: HttpRequest) -> int:
@@ -181,7 +204,7 @@ def _about(request: HttpRequest, tasks: Sequence[ScheduledTask]) -> dict[str, An
 
 
 def _not_chosen(request: HttpRequest, refusal: InvalidInput) -> HttpResponseRedirect:
-    messages.error(request, " ".join(sentences(refusal)))
+    refuse(request, " ".join(sentences(refusal)))
     return back(request, reverse("task-list"))
 
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.acting import attempt
 from accounts.pages import administrator, newest_first, paginate, person, render_page
+from accounts.pressing import once
 from devices import agent_updates, fleet, groups
 from devices.models import Device, DeviceGroup
 from scheduling import alarms, recovery
@@ -75,6 +76,7 @@ def device_software(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def device_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
     """GET says what ends with it; POST revokes."""
     user = administrator(request)
@@ -87,6 +89,7 @@ def device_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def device_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     """GET says what would be destroyed; POST does it."""
     user = administrator(request)
@@ -99,6 +102,7 @@ def device_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def group_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     """GET says what would be destroyed; POST does it."""
     user = administrator(request)

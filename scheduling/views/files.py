@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.acting import succeeds
 from accounts.errors import InvalidInput, Unavailable
 from accounts.pages import paginate, person, render_page
+from accounts.pressing import once
 from scheduling.catalogue import files, uploads, uses
 from scheduling.forms.files import FileForm, UploadForm
 from scheduling.models import DeviceRun, Execution, StoredFile
@@ -117,6 +118,7 @@ def file_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def file_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     """GET says what uses it, or what would be destroyed; POST deletes."""
     user = person(request)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from django.contrib.auth.decorators import login_required
 from django.http import Http404
 from django.shortcuts import render
-from django.views.decorators.http import require_POST
 
 from accounts.pages import person
+from accounts.pressing import by_script
 from scheduling.forms import picking
 
 if TYPE_CHECKING:
@@ -20,8 +19,7 @@ _NAME = re.compile(r"[a-z0-9_-]{1,80}")
 MOST_TITLE = 100
 
 
-@require_POST
-@login_required
+@by_script
 def catalogue_picker(request: HttpRequest) -> HttpResponse:
     """The picker that `what` and `name` in the address describe, as it is after what was typed."""
     what, name = request.GET.get("what", ""), request.GET.get("name", "")

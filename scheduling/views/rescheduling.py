@@ -12,12 +12,13 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
-from accounts.acting import back, sentences, way_back
+from accounts.acting import back, led, refuse, sentences, way_back
 from accounts.errors import InvalidInput
 from accounts.pages import person, render_page
+from accounts.pressing import once
 from scheduling import bulk, clock, rescheduling, zones
 from scheduling.forms.recurrence import RecurrenceForm, typed
-from scheduling.views.submitting import led, preview_of
+from scheduling.views.submitting import preview_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,13 +34,14 @@ MOST_LISTED = 100
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def task_reschedule(request: HttpRequest) -> HttpResponse:
     """Lists what changes in each; confirmed as it was listed, it is done in all of them or none."""
     user = person(request)
     try:
         tasks = bulk.selected(user, request.POST or request.GET)
     except InvalidInput as refusal:
-        messages.error(request, " ".join(sentences(refusal)))
+        refuse(request, " ".join(sentences(refusal)))
         return back(request, reverse("task-list"))
     form = RecurrenceForm(_typed(request, tasks[0]))
     listed = _listed(request, form, tasks, user)

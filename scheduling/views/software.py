@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.acting import succeeds
 from accounts.errors import InvalidInput
 from accounts.pages import administrator, paginate, person, render_page
+from accounts.pressing import once
 from devices.agent.software_formats import FORMATS
 from devices.models import InstalledSoftware
 from scheduling.catalogue import software, sources, uses
@@ -87,6 +88,7 @@ def software_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def software_new(request: HttpRequest) -> HttpResponse:
     return _form(request, administrator(request), None)
 
@@ -100,6 +102,7 @@ def software_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def software_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     """GET says what needs it, or on how many devices it stays; POST deletes."""
     user = administrator(request)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
-from accounts.acting import attempt, back
+from accounts.acting import attempt, back, refuse
 from accounts.pages import person
+from accounts.pressing import button, once
 from scheduling import executions, restoring, rollbacks, steering
 from scheduling.models import DeviceRun, Execution
 from scheduling.views.executions import visible_execution
@@ -29,26 +29,24 @@ if TYPE_CHECKING:
 MOST_WAVES = 50_000
 
 
-@require_POST
-@login_required
+@button("execution")
 def rollout_pause(request: HttpRequest, pk: UUID) -> HttpResponse:
     return _steered(request, pk, executions.pause_rollout, _("The rollout is paused."))
 
 
-@require_POST
-@login_required
+@button("execution")
 def rollout_resume(request: HttpRequest, pk: UUID) -> HttpResponse:
     return _steered(request, pk, executions.resume_rollout, _("The rollout goes on."))
 
 
-@require_POST
-@login_required
+@button("execution")
 def rollout_promote(request: HttpRequest, pk: UUID) -> HttpResponse:
     return _steered(request, pk, executions.promote, _("The next wave may go."))
 
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def rollout_abort(request: HttpRequest, pk: UUID) -> HttpResponse:
     """GET says how many devices are skipped, how many finish and where it is undone; POST aborts."""
     if request.method == "POST":
@@ -64,6 +62,7 @@ def rollout_abort(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def execution_cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     """GET says how many devices it touches; POST cancels. `wave` limits both to one wave."""
     user = person(request)
@@ -85,6 +84,7 @@ def execution_cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def execution_retry(request: HttpRequest, pk: UUID) -> HttpResponse:
     """GET offers the end states there are, with how many devices are in each; POST retries those
     in the ticked ones."""
@@ -95,7 +95,7 @@ def execution_retry(request: HttpRequest, pk: UUID) -> HttpResponse:
         return render(request, "executions/retry.html", context)
     ticked = request.POST.getlist("statuses")
     if not ticked:
-        messages.error(request, _("Tick at least one state."))
+        refuse(request, _("Tick at least one state."))
         return redirect("execution-retry", pk)
     verb = partial(executions.retry, execution, user, ticked)
     again = attempt(request, verb, _("Started again."))
@@ -104,6 +104,7 @@ def execution_retry(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def run_cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     """GET says what becomes of the run; POST cancels it."""
     user = person(request)
@@ -121,6 +122,7 @@ def run_cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def execution_restore(request: HttpRequest, pk: UUID) -> HttpResponse:
     """GET says how many devices get back what was there; POST starts that."""
     user = person(request)
@@ -138,6 +140,7 @@ def execution_restore(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def run_restore(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The same for the one device of a run."""
     user = person(request)

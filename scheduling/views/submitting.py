@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.http import Http404
-from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts.acting import led
 from accounts.errors import InvalidInput, NotAllowed
 from accounts.pages import identifier, person
+from accounts.pressing import act
 from scheduling import clock, schedules, zones
 from scheduling.forms import payload
 from scheduling.forms.targets import pickers
@@ -38,6 +39,10 @@ def submitted(request: HttpRequest, form: TaskForm, show: Show) -> HttpResponse:
     """Runs it at once, schedules it or saves it, as the button says; what is refused shows again."""
     if any(name in request.POST for name in LOOKS):
         return show(request, form)
+    return act(request, lambda: _done(request, form, show), request.get_full_path())
+
+
+def _done(request: HttpRequest, form: TaskForm, show: Show) -> HttpResponse:
     try:
         made, said = _made(request, form)
     except InvalidInput as refusal:
@@ -48,14 +53,6 @@ def submitted(request: HttpRequest, form: TaskForm, show: Show) -> HttpResponse:
         messages.success(request, said)
         return led(request, made)
     return show(request, form)
-
-
-def led(request: HttpRequest, to: Execution | ScheduledTask | str) -> HttpResponse:
-    """To another page, from the dialog as well: its script does not see where a redirect leads."""
-    answer = redirect(to)
-    if request.headers.get("HX-Request") == "true":
-        return HttpResponseClientRedirect(answer["Location"])
-    return answer
 
 
 def asked_for(request: HttpRequest) -> Typed:

@@ -9,10 +9,11 @@ from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.acting import attempt, back
 from accounts.pages import person
+from accounts.pressing import button, once
 from scheduling import bulk, schedules
 from scheduling.views.tasks import visible_task
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 
-@require_POST
-@login_required
+@button("task")
 def task_pause(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = person(request)
     task = visible_task(user, pk)
@@ -31,8 +31,7 @@ def task_pause(request: HttpRequest, pk: UUID) -> HttpResponse:
     return back(request, task.get_absolute_url())
 
 
-@require_POST
-@login_required
+@button("task")
 def task_resume(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = person(request)
     task = visible_task(user, pk)
@@ -40,8 +39,7 @@ def task_resume(request: HttpRequest, pk: UUID) -> HttpResponse:
     return back(request, task.get_absolute_url())
 
 
-@require_POST
-@login_required
+@button("task")
 def task_execute(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = person(request)
     task = visible_task(user, pk)
@@ -53,6 +51,7 @@ def task_execute(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def task_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     """GET says what would be destroyed and how many devices it touches; POST does it."""
     user = person(request)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.acting import succeeds
 from accounts.errors import InvalidInput, NotAllowed
 from accounts.pages import paginate, person, render_page
+from accounts.pressing import once
 from scheduling import templates
 from scheduling.forms.template import NewTemplateForm, TemplateForm
 from scheduling.models import TaskTemplate
@@ -68,6 +69,7 @@ def template_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def template_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = person(request)
     template = visible_template(user, pk)
@@ -80,6 +82,7 @@ def template_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@once
 def task_template(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Keeps a task as a template."""
     task = visible_task(person(request), pk)

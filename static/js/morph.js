@@ -2,8 +2,9 @@
 // and what a person has typed or ticked stay.
 
 const KEPT_BY_THE_READER = new Set(["open"]);
-// By these, of two forms or sections, the one is told from the other.
+// By these and the beginning of its text, of two elements the one is told from the other.
 const SAYING = ["action", "aria-label", "aria-labelledby", "href", "name"];
+const MOST_TEXT = 80;
 
 export function morph(from, to) {
   if (from.isEqualNode(to)) return;
@@ -76,7 +77,9 @@ function counterparts(old, wanted) {
 function traits(node) {
   const of = (name) => node.getAttribute?.(name) ?? "";
   const is = `${node.nodeName} ${node.id ?? ""}`;
-  return { is, looks: of("class"), says: SAYING.map(of).join(), weighs: node.id ? 3 : 1 };
+  const text = node.childElementCount === 0 ? node.firstChild?.data?.slice(0, MOST_TEXT) : "";
+  const says = [...SAYING.map(of), text].join();
+  return { is, looks: of("class"), says, weighs: node.id ? 3 : 1 };
 }
 
 // 0 is no likeness. An element, though it looks and says another thing, outweighs the blanks beside it.

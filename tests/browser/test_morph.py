@@ -36,6 +36,8 @@ HEAD = '<header title="head"></header>'
 NOTE = '<p class="note"></p>'
 FORM = '<form action="/a" title="a"></form>'
 OTHER = '<form action="/b" title="b"></form>'
+HOST = "<dt>Host</dt><dd>web-1</dd>"
+AGENT = '<dt>Agent</dt><dd title="agent"><b>1.0</b></dd>'
 LINES = '<ul title="list"><li></li></ul>'
 
 
@@ -60,6 +62,8 @@ def bare(chromium: Browser) -> Iterator[Page]:
         ([NOTE, FORM, LINES], [LINES, FORM, NOTE], "a"),
         ([FORM, OTHER], [OTHER], "b"),
         ([OTHER], [FORM, OTHER], "b"),
+        ([AGENT], [HOST, AGENT], "agent"),
+        ([HOST, AGENT], [AGENT], "agent"),
         (['<p id="x" title="x"></p>', HEAD], [HEAD], "head"),
         ([HEAD, '<p id="x" title="x"></p>'], ['<p id="x" title="x"></p>', HEAD], "x"),
         (['<p id="x" title="x"></p>', HEAD], ['<ul id="x"></ul>', HEAD], "head"),
@@ -102,6 +106,26 @@ def test_a_note_that_goes_leaves_what_is_below_it_as_it_was(
     expect(search).to_be_focused()
     expect(page.locator("#payload dl")).to_be_visible()
     assert output.evaluate("view => view.scrollTop") == 100
+
+
+def test_who_goes_from_a_list_takes_no_tick_and_no_focus_of_others_along(
+    visitor: Visitor, admin: User, operator: User, web_group: DeviceGroup
+) -> None:
+    first, second = factories.device("app-1"), factories.device("app-2")
+    web_group.people.set([factories.person("anna"), operator])
+    visitor.signs_in("admin")
+    page = visitor.opens(web_group.get_absolute_url())
+    visitor.waits_for_line()
+    page.get_by_label("app-2").check()
+    button = page.get_by_role("button", name="Take it away: operator")
+    button.focus()
+    groups.add_devices(web_group, admin, [first.pk])
+    expect(page.get_by_role("link", name="app-1")).to_be_visible()
+    expect(page.get_by_label("app-2")).to_be_checked()
+    groups.update(web_group, admin, {"people": [operator.pk]}, partial=True)
+    expect(page.get_by_role("button", name="Take it away: anna")).to_have_count(0)
+    expect(button).to_be_focused()
+    assert page.get_by_label("app-2").get_attribute("value") == str(second.pk)
 
 
 def test_a_group_that_gets_its_first_person_keeps_what_is_typed_beside(

@@ -13,7 +13,7 @@ from django.db import connection, connections
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.api import idempotency
+from accounts import once
 from accounts.models import IdempotencyKey
 from scheduling import schedules
 from scheduling.models import Execution, ScheduledTask
@@ -100,7 +100,7 @@ def test_a_key_that_is_none_is_refused(api: APIClient, body: dict[str, Any], key
 def test_two_at_once_act_once_and_both_get_the_first_answer(
     operator: Any, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idempotency, "WAIT_SECONDS", 60.0)
+    monkeypatch.setattr(once, "WAIT_SECONDS", 60.0)
     clients = [client_of(operator), client_of(operator)]
     together = threading.Barrier(2)
 
@@ -146,8 +146,8 @@ def test_who_waits_too_long_is_told_to_come_back_and_holds_no_connection_meanwhi
 
     monkeypatch.setattr(schedules, "create", slowly)
     clock = SimpleNamespace(monotonic=lambda: slept[0], sleep=sleep)
-    monkeypatch.setattr(idempotency, "time", clock)
-    monkeypatch.setattr(idempotency, "WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(once, "time", clock)
+    monkeypatch.setattr(once, "WAIT_SECONDS", 0.5)
     with ThreadPoolExecutor(1) as threads:
         going = threads.submit(first)
         assert is_at_it.wait(60)

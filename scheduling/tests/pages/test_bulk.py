@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from devices.models import Device, DeviceGroup
 from scheduling import bulk, schedules
 from scheduling.models import Execution, ScheduledTask
 from scheduling.tests import factories
+from scheduling.views import bulk as views
 
 pytestmark = pytest.mark.django_db
 VERBS = ("pause", "resume", "execute", "delete", "edit")
@@ -169,11 +171,58 @@ def test_what_takes_too_long_goes_on_where_it_stopped(
     as_operator: Client, three: list[ScheduledTask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "MOST_SECONDS", -1.0)
-    page = looks(as_operator, "pause", *three, confirmed="1")
-    assert "1 task is paused." in page
+    data = {"task": [str(one.pk) for one in three], "confirmed": "1", "next": "/tasks/?page=2"}
+    answer = as_operator.post("/tasks/bulk/execute", data)
+    page = as_operator.get(answer["Location"]).content.decode()
+    assert "1 task was started." in page
     assert "There was no time for 2 tasks: go on with them here." in page
-    assert "Pause 2 tasks?" in page
-    assert ScheduledTask.objects.filter(is_paused=True).count() == 1
+    anew = as_operator.get(answer["Location"]).content.decode()
+    for shown in (page, anew):
+        assert "Execute 2 tasks now?" in shown
+        assert 'href="/tasks/?page=2"' in shown
+    assert Execution.objects.count() == 1
+
+
+def test_what_is_left_is_not_there_for_others(
+    as_operator: Client,
+    as_admin: Client,
+    three: list[ScheduledTask],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bulk, "MOST_SECONDS", -1.0)
+    data = {"task": [str(one.pk) for one in three], "confirmed": "1"}
+    left = as_operator.post("/tasks/bulk/pause", data)["Location"]
+    assert as_admin.get(left)["Location"] == "/tasks/"
+
+
+def test_sent_twice_each_starts_once(as_operator: Client, three: list[ScheduledTask]) -> None:
+    for _press in range(2):
+        assert does(as_operator, "execute", *three, once="a")
+    assert Execution.objects.count() == 3
+    assert does(as_operator, "delete", *three, once="b")[-1] == "3 tasks are deleted."
+    assert does(as_operator, "delete", *three, once="b")[-1].startswith(
+        "It was sent more than once"
+    )
+
+
+def test_what_was_broken_off_goes_on_where_it_is_sent_again(
+    as_operator: Client, three: list[ScheduledTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute, asked = schedules.execute, []
+
+    def breaks(task: ScheduledTask, user: User) -> Execution:
+        asked.append(task)
+        if len(asked) == 2:
+            raise RuntimeError
+        return execute(task, user)
+
+    verb = replace(views.VERBS["execute"], act=breaks)
+    monkeypatch.setitem(views.VERBS, "execute", verb)
+    with pytest.raises(RuntimeError):
+        does(as_operator, "execute", *three, once="a")
+    assert Execution.objects.count() == 1
+    assert does(as_operator, "execute", *three, once="a") == ["3 tasks were started."]
+    assert Execution.objects.count() == 3
 
 
 def test_of_many_refusals_some_are_told(

@@ -10,6 +10,7 @@ from django.contrib.messages import get_messages
 from django.test import Client
 
 from devices.models import DeviceGroup
+from scheduling import bulk
 from scheduling.models import ScheduledTask, TaskChange
 from scheduling.tests import factories
 
@@ -45,6 +46,20 @@ def test_only_what_was_chosen_changes(as_operator: Client, two: list[ScheduledTa
     assert [one.tags for one in two] == [["night", "fleet"], ["daily", "fleet", "night"]]
     assert [one.timeout_seconds for one in two] == [60, 3600]
     assert [one.offline_policy for one in two] == ["queue", "fail"]
+
+
+def test_what_there_was_no_time_for_is_shown_with_what_was_typed(
+    as_operator: Client, two: list[ScheduledTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "MOST_SECONDS", -1.0)
+    answer = edits(as_operator, two, overlap_policy="queue_one", add_tags="fleet")
+    assert [one.overlap_policy for one in two] == ["queue_one", "skip"]
+    for _look in range(2):
+        page = as_operator.get(answer["Location"]).content.decode()
+        assert "Change 1 task</button>" in page
+        assert f'name="tasks" value="{two[1].pk}"' in page
+        assert '<option value="queue_one" selected>' in page
+        assert 'value="fleet"' in page
 
 
 def test_lengths_are_typed_with_their_unit(as_operator: Client, two: list[ScheduledTask]) -> None:
