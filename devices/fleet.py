@@ -12,9 +12,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import fields, telling
-from accounts.errors import InvalidInput, StateConflict
+from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from accounts.rights import require_administrator
-from devices.models import Device
+from devices import membership
+from devices.models import Device, DeviceGroup
 from devices.upward import upward
 
 if TYPE_CHECKING:
@@ -30,19 +31,35 @@ _HOLD = "SELECT id FROM devices_device WHERE id = ANY(%s) ORDER BY id FOR KEY SH
 @transaction.atomic
 def describe(device: Device, user: User, data: Mapping[str, Any]) -> Device:
     """Writes the `name` and `tags` (an object of texts) given for a device this person sees.
-    Raises InvalidInput."""
+
+    Raises InvalidInput, and NotAllowed where a group by query that this person may not use would
+    find the device by it, or find it no more.
+    """
     errors: fields.Errors = {}
     changes = fields.checked(CHECKS, data, errors)
     if errors:
         raise InvalidInput(errors)
     if changes:
         device = _locked(device.pk)
+        others = _groups_of_others(user)
+        before = membership.finding(device.pk, others)
         for name, value in changes.items():
             setattr(device, name, value)
         device.save(update_fields=list(changes))
+        if membership.finding(device.pk, others) != before:
+            # Not which: that there is such a group is all they are told.
+            raise NotAllowed(
+                _("This would move the device into or out of a group of other people.")
+            )
         telling.changed("device", [device.pk])
         log.info("device_described", device=str(device.pk), user=user.pk, fields=sorted(changes))
     return device
+
+
+def _groups_of_others(user: User) -> list[DeviceGroup]:
+    """By query, and not this person's to use: who adds a device to a group needs the right on both."""
+    mine = DeviceGroup.objects.visible_to(user)
+    return list(DeviceGroup.objects.by_query().exclude(pk__in=mine.values("pk")))
 
 
 @transaction.atomic

@@ -51,6 +51,19 @@ def refresh_stale(now: datetime | None = None) -> int:
     return changed
 
 
+def finding(device_id: UUID, groups: Iterable[DeviceGroup]) -> set[UUID]:
+    """Those of these groups by query that find this device now, whoever their members are."""
+    return {group.pk for group in groups if _finds(group, device_id)}
+
+
+def _finds(group: DeviceGroup, device_id: UUID) -> bool:
+    try:
+        with transaction.atomic():
+            return bool(found(group.query).filter(pk=device_id).exists())
+    except (queries.BadQuery, DataError):
+        return False
+
+
 def found(query: str) -> Any:
     """The devices a query finds, as a queryset. Raises queries.BadQuery."""
     return Device.objects.present().filter(queries.parse(query))

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
-from devices import fleet
+from devices import fleet, groups, membership
 from devices.models import Device, DeviceGroup
 from devices.tests.conftest import Told, make_device
 from devices.tests.fakes import FakeLedger
@@ -62,6 +62,48 @@ def test_a_wrong_description_is_refused_whole(
     assert set(refused.value.errors) == wrong
     device.refresh_from_db()
     assert (device.name, device.tags) == ("web-1", {})
+
+
+BERLIN = {"tags": {"site": "berlin"}}
+
+
+def by_query(admin: User, query: str, *people: User) -> DeviceGroup:
+    given = {"name": "Secret", "kind": "dynamic", "query": query}
+    return groups.create(admin, {**given, "people": [one.pk for one in people]})
+
+
+@pytest.mark.parametrize("query", ["tag.site = berlin", "not tag.site", 'name = "web-1"'])
+def test_nobody_moves_a_device_into_or_out_of_a_group_of_others(
+    device: Device, operator: User, admin: User, query: str
+) -> None:
+    group = by_query(admin, query)
+    before = set(group.devices.all())
+    with pytest.raises(NotAllowed, match="into or out of a group of other people") as refused:
+        fleet.describe(device, operator, {"name": "db 1", **BERLIN})
+    assert "Secret" not in refused.value.detail
+    device.refresh_from_db()
+    assert (device.name, device.tags) == ("web-1", {})
+    fleet.describe(device, admin, {"name": "db 1", **BERLIN})
+    membership.refresh_named([group.pk])
+    assert set(group.devices.all()) != before
+
+
+def test_whoever_may_use_the_group_as_well_moves_the_device_there(
+    device: Device, operator: User, admin: User
+) -> None:
+    group = by_query(admin, "tag.site = berlin", operator)
+    fleet.describe(device, operator, BERLIN)
+    membership.refresh_named([group.pk])
+    assert list(group.devices.all()) == [device]
+
+
+def test_what_moves_it_nowhere_is_as_before(device: Device, operator: User, admin: User) -> None:
+    by_query(admin, 'tag.site = berlin or name = "web-1"')
+    fleet.describe(device, operator, BERLIN)
+    DeviceGroup.objects.filter(name="Secret").update(query="(of another version")
+    fleet.describe(device, operator, {"name": "db 1"})
+    device.refresh_from_db()
+    assert (device.name, device.tags) == ("db 1", BERLIN["tags"])
 
 
 def test_a_revoked_device_stays_with_its_name_and_its_runs_are_ended(

@@ -10,7 +10,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts import tokens
-from devices import fleet
+from devices import fleet, groups
 from devices.models import Device, DeviceGroup
 from devices.tests.api.conftest import As
 from devices.tests.conftest import make_device
@@ -102,6 +102,15 @@ def test_a_device_is_named_and_tagged(as_: As, operator: User, device: Device) -
     assert answer.status_code == 200
     assert (answer.json()["name"], answer.json()["tags"]) == ("web 1", {"site": "Hamburg"})
     assert answer.json() == as_(operator).get(url).json()
+
+
+def test_a_device_is_not_moved_into_a_group_of_others(
+    as_: As, admin: User, operator: User, device: Device
+) -> None:
+    given = {"name": "Secret", "kind": "dynamic", "query": "tag.site = berlin"}
+    groups.create(admin, given)
+    answer = as_(operator).patch(f"/api/devices/{device.pk}", {"tags": {"site": "berlin"}})
+    assert (answer.status_code, "Secret" in answer.json()["detail"]) == (403, False)
 
 
 def test_what_get_answered_may_be_sent_back(as_: As, operator: User, device: Device) -> None:

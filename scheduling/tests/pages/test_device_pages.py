@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from accounts import uuid7
-from devices import enrollment, forms
+from devices import enrollment, forms, groups
 from devices.models import Device, DeviceGroup, EnrollmentToken
 from scheduling import health, schedules
 from scheduling.models import ScheduledTask
@@ -105,6 +105,17 @@ def test_a_name_that_is_refused_stays_and_says_why(
     answer = as_operator.post(address, {"name": "", "tags": "site=Hamburg"})
     assert answer.context["form"].errors["name"]
     assert "site=Hamburg" in answer.content.decode()
+
+
+def test_a_tag_that_would_move_it_into_a_group_of_others_stays_and_says_why(
+    as_operator: Client, admin: User, web_group: DeviceGroup, web_device: Device
+) -> None:
+    given = {"name": "Secret", "kind": "dynamic", "query": "tag.site = berlin"}
+    groups.create(admin, given)
+    given = {"name": "web-1", "tags": "site=berlin"}
+    page = as_operator.post(f"/devices/{web_device.pk}/edit", given).content.decode()
+    assert "a group of other people" in page
+    assert ("site=berlin" in page, "Secret" in page) == (True, False)
 
 
 def test_revoke_names_what_ends_with_it_and_then_revokes(
