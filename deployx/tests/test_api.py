@@ -84,6 +84,8 @@ def test_every_operation_says_which_scopes_it_needs(described: dict[str, Any]) -
         "/api/schedule/tasks/{id}/execute",
         "/api/schedule/executions",
         "/api/schedule/executions/{id}/retry",
+        "/api/files",
+        "/api/files/uploads",
     ],
 )
 def test_what_takes_an_idempotency_key_says_so(described: dict[str, Any], path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -93,12 +94,19 @@ def _sum(rows: QuerySet[Any], number: Combinable) -> int:
 def create(user: User, data: Mapping[str, Any], pieces: Iterator[bytes], size: int) -> StoredFile:
     """A file out of a body of `size` bytes. Raises InvalidInput, TooLarge, Unavailable."""
     values = check(data)
+    with drafted(user, pieces, size) as draft:
+        return adopt(user, values, draft)
+
+
+@contextmanager
+def drafted(user: User, pieces: Iterator[bytes], size: int) -> Iterator[Draft]:
+    """A body of `size` bytes, to be adopted before the end. Raises InvalidInput, TooLarge, Unavailable."""
     with transaction.atomic():
         require_room(user, size)
     path = store.draft(str(uuid7()))
     try:
         store.append(path, 0, pieces)
-        return adopt(user, values, Draft.at(path))
+        yield Draft.at(path)
     finally:
         path.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, ClassVar
 
 from django.core.files.uploadedfile import UploadedFile
@@ -17,6 +18,7 @@ from accounts.api.authentication import person
 from accounts.api.bodies import body, refuse_unknown
 from accounts.api.doors import Door
 from accounts.api.etags import tagged
+from accounts.api.idempotency import Keyed, takes_key
 from accounts.api.parsers import ObjectParser
 from accounts.api.refusals import TooLarge
 from accounts.errors import InvalidInput
@@ -81,6 +83,7 @@ class FileDoor(Door):
     @extend_schema(
         request={"multipart/form-data": FileUploadInput}, responses={201: FileSerializer}
     )
+    @takes_key
     def create(self, request: Request) -> Response:
         """Stores one file of moderate size; larger ones come in pieces, at `/api/files/uploads`."""
         form: Any = request.data
@@ -89,11 +92,18 @@ class FileDoor(Door):
         part = request.FILES.get("file")
         if not isinstance(part, UploadedFile):
             raise InvalidInput({"file": [_("A part named file is required.")]})
-        values = {"name": part.name or "file", **given}
+        values = files.check({"name": part.name or "file", **given})
+        keyed = Keyed.of(request, lambda: [values, _sha256(part)])
+        if (answered := keyed.before()) is not None:
+            return answered
         try:
-            stored = files.create(person(request), values, part.chunks(), part.size or 0)
+            with files.drafted(person(request), part.chunks(), part.size or 0) as draft:
+                return keyed.answer(lambda: self._adopted(values, draft))
         except files.TooLarge as error:
             raise TooLarge(str(error)) from None
+
+    def _adopted(self, values: dict[str, str], draft: files.Draft) -> Response:
+        stored = files.adopt(person(self.request), values, draft)
         return tagged(self.shown(self.again(stored)), status=201)
 
     @extend_schema(request=FileInput)
@@ -108,3 +118,10 @@ class FileDoor(Door):
         """409 while a task or a software in the catalogue uses it."""
         self.removed(lambda file: files.delete(file, person(request)))
         return Response(status=204)
+
+
+def _sha256(part: UploadedFile[Any]) -> str:
+    digest = hashlib.sha256()
+    for piece in part.chunks():
+        digest.update(piece)
+    return digest.hexdigest()

@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.authentication import person
+from accounts.api.idempotency import Keyed, takes_key
 from accounts.api.refusals import PreconditionFailed, TooLarge
 from accounts.errors import InvalidInput
 from scheduling.catalogue import files, uploads
@@ -29,6 +30,7 @@ from scheduling.models import Upload
 
 VERSION = "1.0.0"
 FILE_HEADER = "X-DeployX-File"
+STATE_HEADERS = ("Upload-Offset", "Upload-Expires", FILE_HEADER)
 
 
 class PieceParser(BaseParser):
@@ -78,14 +80,19 @@ class Uploads(_Tus):
         return Response(status=204, headers=headers)
 
     @extend_schema(request=None, responses={201: None})
+    @takes_key
     def post(self, request: Request) -> Response:
         """Begins an upload: `Upload-Length`, and `Upload-Metadata` with filename and description."""
+        said = [request.headers.get(name, "") for name in ("Upload-Length", "Upload-Metadata")]
+        keyed = Keyed.of(request, lambda: said, headers=("Location", *STATE_HEADERS))
         try:
-            upload = uploads.begin(
-                person(request), _metadata(request), _number(request, "Upload-Length")
-            )
+            return keyed.answer(lambda: self._begun(request))
         except files.TooLarge as error:
             raise TooLarge(str(error)) from None
+
+    def _begun(self, request: Request) -> Response:
+        metadata, size = _metadata(request), _number(request, "Upload-Length")
+        upload = uploads.begin(person(request), metadata, size)
         place = request.build_absolute_uri(reverse("api-upload", args=[upload.pk]))
         return Response(status=201, headers={"Location": place, **_state(upload)})
 

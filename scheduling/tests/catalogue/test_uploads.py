@@ -168,12 +168,12 @@ def client_of(user: User) -> APIClient:
     return client
 
 
-def begin(api: APIClient, size: int, **metadata: str) -> Any:
+def begin(api: APIClient, size: int, *, key: str = "", **metadata: str) -> Any:
     pairs = {"filename": "big.bin", **metadata}
     text = ",".join(f"{n} {base64.b64encode(v.encode()).decode()}" for n, v in pairs.items())
-    return api.post(
-        "/api/files/uploads", HTTP_UPLOAD_LENGTH=str(size), HTTP_UPLOAD_METADATA=text, **TUS
-    )
+    headers = {**TUS, "HTTP_UPLOAD_LENGTH": str(size), "HTTP_UPLOAD_METADATA": text}
+    headers |= {"HTTP_IDEMPOTENCY_KEY": key} if key else {}
+    return api.post("/api/files/uploads", **headers)
 
 
 def piece(api: APIClient, url: str, offset: int, content: bytes) -> Any:
@@ -272,3 +272,29 @@ def test_a_small_file_comes_as_a_form(api: APIClient, outsider: User) -> None:
     assert client_of(outsider).delete(url).status_code == 404
     assert api.patch(url, {"name": "issue"}, format="json").json()["name"] == "issue"
     assert api.delete(url).status_code == 204
+
+
+def test_a_form_sent_again_under_its_key_stores_one_file(api: APIClient, settings: Any) -> None:
+    settings.DEPLOYX_FILES_QUOTA_BYTES = 8
+
+    def send(content: bytes, **fields: str) -> Any:
+        given = {"file": SimpleUploadedFile("motd", content), **fields}
+        return api.post("/api/files", given, format="multipart", HTTP_IDEMPOTENCY_KEY="one")
+
+    first, again = send(b"hello\n"), send(b"hello\n")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert send(b"hallo\n").status_code == 409
+    assert send(b"hello\n", description="x").status_code == 409
+    assert StoredFile.objects.count() == 1
+
+
+@pytest.mark.parametrize("size", [0, 10])
+def test_an_upload_begun_again_under_its_key_is_the_same(api: APIClient, size: int) -> None:
+    first, again = begin(api, size, key="one"), begin(api, size, key="one")
+    assert (first.status_code, again.status_code) == (201, 201)
+    for name in ("Location", "Upload-Offset", "Upload-Expires", "X-DeployX-File"):
+        assert first.get(name) == again.get(name)
+    assert begin(api, size + 1, key="one").status_code == 409
+    assert begin(api, size, filename="other", key="one").status_code == 409
+    assert Upload.objects.count() == 1
