@@ -103,7 +103,8 @@ def page(request: HttpRequest, execution: Execution, standing: Standing) -> Page
 
 def _rows(execution: Execution, ids: Sequence[UUID]) -> list[DeviceRun]:
     # By their ids alone: asked for those of the execution, PostgreSQL may walk through all of them.
-    by_id = DeviceRun.objects.select_related("device").defer(*_UNSHOWN).in_bulk(ids)
+    found = waiting.with_words(DeviceRun.objects.all(), [execution.pk])
+    by_id = found.select_related("device").defer(*_UNSHOWN).in_bulk(ids)
     rows = [by_id[pk] for pk in ids if pk in by_id]
     for run in rows:
         run.execution = execution

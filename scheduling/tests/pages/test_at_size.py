@@ -23,7 +23,7 @@ DEVICES = 50_000
 STATUS = "(ARRAY['running', 'queued', 'pending'])[1 + n / 10 % 3]"
 HAS_ENDED = "n % 10 > 0"
 OUTPUT = b"Done: 42.\n"
-MOST_QUERIES, MOST_BYTES = 13, 300_000
+MOST_QUERIES, MOST_BYTES = 12, 300_000
 
 
 @pytest.fixture
