@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -17,7 +18,6 @@ from accounts.errors import StateConflict
 from accounts.models import IdempotencyKey
 
 MAX_PATH_LENGTH = 300
-KEPT_FOR = timedelta(hours=24)
 WAIT_SECONDS = 10.0
 LOOK_EVERY_SECONDS = 0.1
 
@@ -81,5 +81,6 @@ class Once:
         mine = IdempotencyKey.objects.filter(
             user=self.user_id, method=self.method, path=self.path, key=self.key
         )
-        mine.filter(created_at__lte=timezone.now() - KEPT_FOR).delete()
+        kept_for = timedelta(days=settings.DEPLOYX_KEEP_IDEMPOTENCY_KEYS_DAYS)
+        mine.filter(created_at__lte=timezone.now() - kept_for).delete()
         return mine.first()

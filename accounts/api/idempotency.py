@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same request sent twice acts once and is answered alike for 24 hours."""
+"""`Idempotency-Key`: the same request sent twice acts once and is answered alike for a day at least."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from celery.app import app_or_default
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
@@ -244,3 +246,13 @@ def test_what_is_kept_for_a_day_or_a_week_goes_after_it(admin: User) -> None:
         )
     done = pruning.prune()
     assert (done["idempotency_keys"], done["results"], done["heartbeats"]) == (2, 1, 2)
+
+
+def test_celerys_records_are_kept_for_as_long_as_is_set(db: None, settings: Any) -> None:
+    settings.DEPLOYX_KEEP_RESULTS_DAYS = 30
+    TaskResult.objects.create(task_id="of another app")
+    TaskResult.objects.update(date_done=timezone.now() - timedelta(days=29))
+    app_or_default().backend.cleanup()
+    assert pruning.prune()["results"] == 0
+    TaskResult.objects.update(date_done=timezone.now() - timedelta(days=31))
+    assert pruning.prune()["results"] == 1

@@ -16,7 +16,7 @@ EVERY = timedelta(seconds=10)
 # So long a machine that does much else may take from the test's clock to the last task made.
 AHEAD = timedelta(seconds=45)
 
-_SET_UP = "SELECT FROM django_celery_beat_periodictask WHERE name = 'celery.backend_cleanup'"
+_SET_UP = "SELECT FROM django_celery_beat_periodictask WHERE name = 'deployx.prune'"
 _MIRROR = """
 SELECT task.name, crontab_id IS NOT NULL, interval_id IS NOT NULL, clocked.clocked_time,
        task.next_run_time

@@ -90,6 +90,15 @@ def test_a_key_is_forgotten_after_a_day(api: APIClient, body: dict[str, Any]) ->
     assert api.post(TASKS, body, headers=KEY).json()["id"] != first["id"]
 
 
+def test_a_key_is_remembered_for_as_long_as_is_set(
+    api: APIClient, body: dict[str, Any], settings: Any
+) -> None:
+    settings.DEPLOYX_KEEP_IDEMPOTENCY_KEYS_DAYS = 3
+    first = api.post(TASKS, body, headers=KEY).json()
+    IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(hours=71))
+    assert api.post(TASKS, body, headers=KEY).json() == first
+
+
 @pytest.mark.parametrize("key", ["", "x" * 201, "tab\there"])
 def test_a_key_that_is_none_is_refused(api: APIClient, body: dict[str, Any], key: str) -> None:
     answer = api.post(TASKS, body, headers={"Idempotency-Key": key})
