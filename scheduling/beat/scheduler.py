@@ -13,6 +13,7 @@ import structlog
 from celery.schedules import schedstate
 from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 from kombu.exceptions import OperationalError
@@ -74,6 +75,14 @@ class FleetScheduler(DatabaseScheduler):
         super().__init__(*args, **kwargs)
         if not kwargs.get("lazy"):  # made once more only to show its settings
             log.info("Task scheduler started", beat=self.name)
+
+    def setup_schedule(self) -> None:
+        """What the settings schedule and nothing has run yet counts from the first start: the parent
+        writes its row anew at each, and counts from there. Whoever starts by day alone would never
+        come to what is due at night."""
+        super().setup_schedule()
+        named = PeriodicTask.objects.filter(name__in=list(self.app.conf.beat_schedule))
+        named.filter(last_run_at=None).update(last_run_at=Now())
 
     def enabled_models_qs(self) -> Any:
         """Every other app's periodic tasks; ours never enter the parent's heap."""
@@ -149,6 +158,8 @@ class FleetScheduler(DatabaseScheduler):
             return True
         ((self._is_leader,),) = self._fetch("SELECT pg_try_advisory_lock(%s)", [LEADERSHIP])
         if self._is_leader:
+            self._flag_at = 0.0
+            self.schedule_changed()  # whatever changes from now on is one more
             self._initial_read, self._heap = True, None
             log.info("beat_leads", beat=self.name)
         return self._is_leader

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 import pytest
 from celery.app import app_or_default
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from scheduling import health
 from scheduling.beat import FleetScheduler, scheduler
+from scheduling.tasks import prune
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OTHER = "other.work"
@@ -33,12 +36,18 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-@pytest.fixture
-def beat() -> Iterator[FleetScheduler]:
+@contextmanager
+def started() -> Iterator[FleetScheduler]:
     one = FleetScheduler(app=app_or_default())
     yield one
     one.close()
     one._finalize.cancel()
+
+
+@pytest.fixture
+def beat() -> Iterator[FleetScheduler]:
+    with started() as one:
+        yield one
 
 
 @pytest.fixture
@@ -98,6 +107,19 @@ def test_a_change_is_seen_within_seconds(
     monkeypatch.setattr(time, "monotonic", lambda: later)
     rounds(beat)
     assert sent.count(OTHER) == 1
+
+
+def test_what_is_due_at_night_is_done_where_a_beat_runs_by_day_alone(sent: list[str]) -> None:
+    with started() as one:
+        rounds(one)
+    assert prune.name not in sent
+    a_day_ago = F("last_run_at") - timedelta(days=1)
+    PeriodicTask.objects.filter(task=prune.name).update(last_run_at=a_day_ago)
+    with started() as another:
+        rounds(another)
+    with started() as third:
+        rounds(third)
+    assert sent.count(prune.name) == 1
 
 
 def test_the_parents_part_is_never_run_in_a_transaction(
