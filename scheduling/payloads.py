@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from devices.agent import kinds
+
 
 def to_bytes(payload: Any) -> bytes:
     """The exact bytes of a payload, which are digested, signed for and sent; once an execution has
@@ -13,3 +15,11 @@ def to_bytes(payload: Any) -> bytes:
 def from_bytes(data: bytes) -> Any:
     """The meaning of an execution's stored payload."""
     return json.loads(data)
+
+
+def summary(task_type: str, payload: kinds.JsonObject) -> str:
+    """A task's payload in a few words; its type alone where this server has none of that name."""
+    try:
+        return kinds.get(task_type).summary(payload)
+    except kinds.UnknownKind:
+        return task_type

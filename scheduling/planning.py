@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from scheduling import progress
 from scheduling.models import Execution, ScheduledTask, TaskDependency
-from scheduling.recurrence import Occurrence
+from scheduling.recurrence import Occurrence, RuleError
 
 FAILED = frozenset({Execution.Status.FAILED, Execution.Status.PARTIAL, Execution.Status.MISSED})
 
@@ -37,6 +37,19 @@ def is_due(task: ScheduledTask, now: datetime) -> bool:
 
 def is_used_up(task: ScheduledTask) -> bool:
     return task.max_runs is not None and task.scheduled_run_count >= task.max_runs
+
+
+def next_runs(task: ScheduledTask, number: int, now: datetime) -> list[Occurrence]:
+    """So many of its plan at most, from now on: none where it is paused, has come to its end, or its
+    rule is none any more."""
+    if task.next_scheduled_for is None:
+        return []
+    if task.max_runs is not None:
+        number = min(number, task.max_runs - task.scheduled_run_count)
+    try:
+        return task.rule.next_runs(now, max(number, 0))
+    except RuleError:
+        return []
 
 
 def has_something_left(task: ScheduledTask) -> bool:

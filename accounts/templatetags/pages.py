@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django import template
 from django.utils import timezone
@@ -16,7 +15,7 @@ from django.utils.translation import gettext as _
 from lucide.templatetags.lucide import lucide
 
 from accounts import pressing
-from accounts.moments import distance
+from accounts.moments import distance, place
 
 register = template.Library()
 
@@ -78,7 +77,7 @@ def when(moment: datetime | None, zone: str = "UTC") -> str:
 @register.simple_tag
 def local(moment: datetime, zone: str) -> str:
     """A moment in a zone that stands beside it already."""
-    shown = date_format(moment.astimezone(ZoneInfo(zone)), EXACT)
+    shown = date_format(moment.astimezone(place(zone)), EXACT)
     return format_html('<time datetime="{}">{}</time>', _machine(moment), shown)
 
 
@@ -141,4 +140,5 @@ def _machine(moment: datetime) -> str:
 
 def exact(moment: datetime, zone: str) -> str:
     """A moment in a zone, which is named, as plain text."""
-    return f"{date_format(moment.astimezone(ZoneInfo(zone)), EXACT)} {zone}"
+    where = place(zone)
+    return f"{date_format(moment.astimezone(where), EXACT)} {where.key}"

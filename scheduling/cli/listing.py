@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from scheduling import clock, progress, waiting
+from scheduling import progress, waiting
 from scheduling.api.serializers import ExecutionSerializer, RunSerializer
 from scheduling.cli import finding
 from scheduling.models import DeviceRun, Execution, ScheduledTask
-from scheduling.recurrence import Occurrence
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -43,15 +42,6 @@ def executions(
     if status:
         found = found.filter(status=status)
     return progress.with_results(found[: _limit(limit)])
-
-
-def next_runs(task: ScheduledTask, number: int) -> list[Occurrence]:
-    """Nothing for a task that is paused, or whose plan has come to its end."""
-    if task.next_scheduled_for is None:
-        return []
-    if task.max_runs is not None:
-        number = min(number, task.max_runs - task.scheduled_run_count)
-    return task.rule.next_runs(clock.now(), max(number, 0))
 
 
 def execution_json(execution: Execution) -> dict[str, Any]:

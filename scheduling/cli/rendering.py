@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO, Any
-from zoneinfo import ZoneInfo
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.translation import gettext as _
@@ -15,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from devices.agent import kinds
-from scheduling import terminal
+from accounts.moments import place
+from scheduling import payloads, terminal
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.targets import Summary
 
@@ -66,7 +65,7 @@ def state(row: ScheduledTask | Execution | DeviceRun) -> Text:
 def when(moment: datetime | None, zone: str = "UTC") -> str:
     if moment is None:
         return "—"
-    local = moment.astimezone(UTC if zone == "UTC" else ZoneInfo(zone))
+    local = moment.astimezone(UTC if zone == "UTC" else place(zone))
     return f"{local:%Y-%m-%d %H:%M:%S %Z}"
 
 
@@ -99,7 +98,7 @@ def task(row: ScheduledTask, summary: Summary) -> Table:
         (_("Next"), when(row.next_run_time, zone)),
         (_("Last"), f"{when(row.last_run_time, zone)} {row.last_execution_status}".strip()),
         (_("Executions"), str(row.execution_count)),
-        (_("What"), text(kinds.get(row.task_type).summary(row.task_payload))),
+        (_("What"), text(payloads.summary(row.task_type, row.task_payload))),
         (_("Where"), text(_where(summary))),
         (_("Tags"), text(", ".join(row.tags))),
         (_("Owner"), text(row.user.get_username())),

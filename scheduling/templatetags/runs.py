@@ -8,7 +8,7 @@ from django import template
 from django.utils.translation import gettext as _
 
 from accounts.templatetags.pages import badge_of
-from devices.agent import kinds
+from scheduling import payloads
 from scheduling.forms.picking import Choice
 from scheduling.models import DeviceRun
 
@@ -30,7 +30,7 @@ BAR: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 @register.filter
 def payload_summary(task: ScheduledTask) -> str:
-    return kinds.get(task.task_type).summary(task.task_payload)
+    return payloads.summary(task.task_type, task.task_payload)
 
 
 @register.filter

@@ -17,6 +17,7 @@ from scheduling import (
     clock,
     dependencies,
     executions,
+    planning,
     schedules,
     targets,
     task_filters,
@@ -27,7 +28,6 @@ from scheduling.models import Execution, ScheduledTask, TaskChange
 from scheduling.views import change_words
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from uuid import UUID
 
     from django.contrib.auth.models import User
@@ -79,7 +79,7 @@ def task_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     executions.with_results(history.rows)
     context = {
         "task": task,
-        "runs": _next_runs(task, now),
+        "runs": planning.next_runs(task, NEXT_RUNS, now),
         "waits": turns.why(task, now),
         "summary": targets.summaries([task], user)[task.pk],
         "reach": targets.reach(task.device_ids, task.group_ids),
@@ -118,8 +118,11 @@ def visible_task(user: User, pk: UUID) -> ScheduledTask:
 
 def payload_rows(task_type: str, payload: dict[str, Any], user: User) -> list[tuple[str, Any]]:
     """A payload as (label, value), in the order of the kind's form, what is empty left out; ids of
-    the catalogue as what they stand for."""
-    kind = kinds.get(task_type)
+    the catalogue as what they stand for. Nothing of a kind that this server does not have."""
+    try:
+        kind = kinds.get(task_type)
+    except kinds.UnknownKind:
+        return []
     values = kind.form_values(payload)
     rows = []
     for field in kind.form_fields():
@@ -149,13 +152,3 @@ def _filters(query: QueryDict) -> dict[str, Any]:
 
 def _latest_changes(task: ScheduledTask) -> QuerySet[TaskChange]:
     return task.changes.select_related("user")[:LATEST_CHANGES]
-
-
-def _next_runs(task: ScheduledTask, now: datetime) -> list[Any]:
-    """Nothing for a task that is paused, or whose plan has come to its end."""
-    if task.next_scheduled_for is None:
-        return []
-    left = NEXT_RUNS
-    if task.max_runs is not None:
-        left = min(left, task.max_runs - task.scheduled_run_count)
-    return task.rule.next_runs(now, max(left, 0))

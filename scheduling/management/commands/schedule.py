@@ -9,7 +9,7 @@ from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from scheduling import dependencies, executions, restoring, schedules, targets
+from scheduling import clock, dependencies, executions, planning, restoring, schedules, targets
 from scheduling.api.calendar import CalendarSerializer
 from scheduling.api.serializers import PreviewSerializer, StatsSerializer, TaskSerializer
 from scheduling.cli import (
@@ -59,7 +59,7 @@ class Command(VerbCommand):
         self._show_task(task, user, options)
         if options["as_json"]:
             return
-        for run in listing.next_runs(task, NEXT_RUNS)[1:]:
+        for run in planning.next_runs(task, NEXT_RUNS, clock.now())[1:]:
             self._out.print(_("then %s") % rendering.when(run.due, task.time_zone))
         latest = listing.executions(user, task=task, limit=LATEST_EXECUTIONS)
         if latest:
