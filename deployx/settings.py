@@ -109,7 +109,7 @@ DEPLOYX_DOWNLOAD_BYTES_PER_SECOND: int = env.int("DEPLOYX_DOWNLOAD_BYTES_PER_SEC
 DEPLOYX_ROLLOUT_BYTES_PER_SECOND: int = env.int("DEPLOYX_ROLLOUT_BYTES_PER_SECOND", 0)
 # Where nginx serves DEPLOYX_FILES_DIR as an internal location; empty: this process sends the bytes.
 DEPLOYX_ACCEL_LOCATION: str = env.str("DEPLOYX_ACCEL_LOCATION", "")
-EMAIL_CONFIG: dict[str, Any] = env.dj_email_url("EMAIL_URL", "console:")
+EMAIL_CONFIG: dict[str, Any] = env.dj_email_url("EMAIL_URL", "dummy:")
 DEFAULT_FROM_EMAIL: str = env.str("DEPLOYX_MAIL_FROM", "DeployX <deployx@localhost>")
 _log_format: str = env.str("DEPLOYX_LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
 _log_level: str = env.str(

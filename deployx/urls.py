@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
+from accounts import resetting
 from deployx import api, errors, views
 
 # Here and not as Django starts: a beat or a worker has no use for the admin's forms and their memory.
@@ -22,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", views.readyz, name="readyz"),
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}img/favicon.svg")),
     path("admin/", admin.site.urls),
+    path("accounts/password/reset/", resetting.reset, name="account_reset_password"),
     path("accounts/", include("allauth.urls")),
     path("", include("accounts.page_urls")),
     path("", include("devices.file_urls")),

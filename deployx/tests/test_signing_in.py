@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
 from django.test import Client
+
+from deployx import settings as product_settings
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +58,17 @@ def test_a_forgotten_password_is_reset_by_mail(person: User, client: Client) -> 
     done = client.post(address, new, follow=True)
     assert "Your password is changed" in done.content.decode()
     assert client.login(username="operator", password="another-one-9")
+
+
+def test_by_default_no_link_to_a_new_password_is_made(
+    person: User, client: Client, settings: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings.EMAIL_BACKEND = product_settings.EMAIL_BACKEND
+    assert "Ask an administrator" in client.get("/accounts/password/reset/").content.decode()
+    answer = client.post("/accounts/password/reset/", {"email": "operator@example.net"})
+    assert "Ask an administrator" in answer.content.decode()
+    said = capfd.readouterr()
+    assert "/password/reset/key/" not in said.out + said.err
 
 
 def test_an_address_nobody_has_is_answered_alike(person: User, client: Client) -> None:
