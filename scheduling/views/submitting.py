@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import messages
 from django.http import Http404
 from django.utils.translation import gettext as _
-from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.acting import led
 from accounts.errors import InvalidInput, NotAllowed
