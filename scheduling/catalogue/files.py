@@ -169,7 +169,7 @@ def delete(file: StoredFile, user: User) -> None:
     opened with it keep its bytes."""
     with transaction.atomic():
         StoredFile.objects.select_for_update().get(pk=file.pk)
-        if users := used_by(file):
+        if users := used_by(file, user):
             raise StateConflict(_("In use by %s.") % ", ".join(users), "in_use")
         pk = file.pk
         try:
@@ -180,11 +180,10 @@ def delete(file: StoredFile, user: User) -> None:
     log.info("file_deleted", file=str(pk), user=user.pk)
 
 
-def used_by(file: StoredFile) -> list[str]:
-    """What refers to a file, in words, a few of each."""
-    tasks = uses.tasks_naming("file_ids", [file.pk])[: uses.MOST_NAMED]
+def used_by(file: StoredFile, user: User) -> list[str]:
+    """What refers to a file, in words for this person, a few of each."""
     software = file.sources.select_related("software").order_by("software__name")
-    return [_("the task %s") % task.name for task in tasks] + [
+    return uses.tasks_in_words("file_ids", file.pk, user) + [
         _("the software %s") % source.software for source in software[: uses.MOST_NAMED]
     ]
 

@@ -50,18 +50,17 @@ def delete(software: Software, user: User) -> None:
     """Raises NotAllowed, and StateConflict where a task or another entry needs it."""
     require_administrator(user)
     Software.objects.select_for_update().get(pk=software.pk)
-    if users := used_by(software):
+    if users := used_by(software, user):
         raise StateConflict(_("In use by %s.") % ", ".join(users), "in_use")
     live.changed("software", [software.pk], known_to=[live.EVERYBODY])
     log.info("software_deleted", software=str(software.pk), user=user.pk)
     software.delete()
 
 
-def used_by(software: Software) -> list[str]:
-    """What needs an entry, in words, a few of each."""
-    tasks = uses.tasks_naming("software_ids", [software.pk])[: uses.MOST_NAMED]
+def used_by(software: Software, user: User) -> list[str]:
+    """What needs an entry, in words for this person, a few of each."""
     dependents = software.dependents.order_by("name")[: uses.MOST_NAMED]
-    return [_("the task %s") % task.name for task in tasks] + [
+    return uses.tasks_in_words("software_ids", software.pk, user) + [
         _("the software %s") % other for other in dependents
     ]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from scheduling.models import Execution, ScheduledTask, Software, SoftwareSource, StoredFile
 from scheduling.models.scheduled_task import ScheduledTaskQuerySet
@@ -64,6 +65,17 @@ def tasks_naming(name: str, pks: Sequence[UUID]) -> ScheduledTaskQuerySet:
     unended = Execution.objects.unended().exclude(task=None).values("task")
     rows = ScheduledTask.objects.filter(Q(ad_hoc=False) | Q(pk__in=unended))
     return rows.filter(**named).order_by("name", "pk")
+
+
+def tasks_in_words(name: str, pk: UUID, user: User) -> list[str]:
+    """The tasks whose payload names this under `name`, a few by what they are called; those that this
+    person may not see without."""
+    naming = tasks_naming(name, [pk])
+    visible = naming.visible_to(user)
+    said = [_("the task %s") % task.name for task in visible[:MOST_NAMED]]
+    if naming.exclude(pk__in=visible.order_by().values("pk")).exists():
+        said.append(_("another person's task"))
+    return said
 
 
 def _tasks(name: str, pks: Sequence[UUID], user: User) -> ScheduledTaskQuerySet:

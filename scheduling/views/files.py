@@ -127,8 +127,9 @@ def file_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
         verb = partial(files.delete, file, user)
         done = succeeds(request, verb, _("“%s” is deleted.") % file.name)
         return redirect("file-list") if done else redirect("file", pk)
-    fetching = DeviceRun.objects.unended().filter(execution__blobs__blob=file.blob_id)
-    context = {"file": file, "used_by": files.used_by(file), "fetching": fetching.count()}
+    runs = DeviceRun.objects.visible_to(user).unended()
+    fetching = runs.filter(execution__blobs__blob=file.blob_id).count()
+    context = {"file": file, "used_by": files.used_by(file, user), "fetching": fetching}
     return render(request, "files/delete.html", context)
 
 

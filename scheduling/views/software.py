@@ -112,7 +112,7 @@ def software_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
         done = succeeds(request, verb, _("“%s” is deleted.") % entry)
         return redirect("software-list") if done else redirect("software", pk)
     there = _installed(user).filter(lower=entry.name.lower(), version=entry.version)
-    context = {"entry": entry, "used_by": software.used_by(entry), "devices": there.count()}
+    context = {"entry": entry, "used_by": software.used_by(entry, user), "devices": there.count()}
     return render(request, "software/delete.html", context)
 
 

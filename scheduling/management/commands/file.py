@@ -51,7 +51,7 @@ class Command(VerbCommand):
         self._show(rows.files_json(listed), options, lambda: rows.files(listed))
 
     def do_show(self, user: User, options: Mapping[str, Any]) -> None:
-        self._show_file(finding.file(user, options["file"]), options)
+        self._show_file(finding.file(user, options["file"]), user, options)
 
     def do_upload(self, user: User, options: Mapping[str, Any]) -> None:
         path = _readable(options["path"])
@@ -61,7 +61,7 @@ class Command(VerbCommand):
                 made = files.create(user, _described(path, options), _pieces(source, at), size)
         except files.TooLarge as refusal:
             raise InvalidInput({"file": [str(refusal)]}) from None
-        self._show_file(finding.file(user, str(made.pk)), options)
+        self._show_file(finding.file(user, str(made.pk)), user, options)
 
     def do_download(self, user: User, options: Mapping[str, Any]) -> int | None:
         file = finding.file(user, options["file"])
@@ -113,9 +113,9 @@ class Command(VerbCommand):
             task = bar.add_task(str(rendering.text(name)), total=size)
             yield lambda done: bar.update(task, completed=done)
 
-    def _show_file(self, file: StoredFile, options: Mapping[str, Any]) -> None:
+    def _show_file(self, file: StoredFile, user: User, options: Mapping[str, Any]) -> None:
         (shown,) = rows.files_json([file])
-        self._show(shown, options, lambda: rows.file(file, files.used_by(file)))
+        self._show(shown, options, lambda: rows.file(file, files.used_by(file, user)))
 
 
 def _pieces(source: Any, at: tus.Progress) -> Iterator[bytes]:

@@ -47,15 +47,15 @@ class Command(VerbCommand):
         self._show(rows.software_json(listed), options, lambda: rows.software(listed))
 
     def do_show(self, user: User, options: Mapping[str, Any]) -> None:
-        self._show_entry(finding.software(user, options["software"]), options)
+        self._show_entry(finding.software(user, options["software"]), user, options)
 
     def do_add(self, user: User, options: Mapping[str, Any]) -> None:
-        self._show_entry(software.create(user, _given(options, user)), options)
+        self._show_entry(software.create(user, _given(options, user)), user, options)
 
     def do_edit(self, user: User, options: Mapping[str, Any]) -> None:
         entry = finding.software(user, options["software"])
         given = _given(options, user)
-        self._show_entry(software.update(entry, user, given, partial=True), options)
+        self._show_entry(software.update(entry, user, given, partial=True), user, options)
 
     def do_delete(self, user: User, options: Mapping[str, Any]) -> int | None:
         entry = finding.software(user, options["software"])
@@ -67,9 +67,9 @@ class Command(VerbCommand):
         self._said(row, options, _("“%s” is deleted.") % row["name"])
         return None
 
-    def _show_entry(self, entry: Software, options: Mapping[str, Any]) -> None:
+    def _show_entry(self, entry: Software, user: User, options: Mapping[str, Any]) -> None:
         (shown,) = rows.software_json([entry])
-        self._show(shown, options, lambda: rows.entry(entry, software.used_by(entry)))
+        self._show(shown, options, lambda: rows.entry(entry, software.used_by(entry, user)))
 
 
 def _given(options: Mapping[str, Any], user: User) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def test_two_and_two_are_no_majority(as_operator: Client, task: ScheduledTask) -
     execution = factories.execution(task)
     runs = [wrote(execution, f"{text}\n") for text in "aabb"]
     run = next(one for one in runs if alike.groups(execution).differs(one))
-    page = as_operator.get(execution.get_absolute_url(), {"run": run.pk}).content.decode()
+    page = as_operator.get(execution.get_absolute_url(), {"run": str(run.pk)}).content.decode()
     assert "Most devices" not in page
     assert "from most" not in page
     assert "Largest group" in page

@@ -9,7 +9,7 @@ from django.test import Client
 
 from devices import keys
 from devices.models import Device
-from scheduling.models import ScheduledTask, StoredFile
+from scheduling.models import Execution, ExecutionBlob, ScheduledTask, StoredFile
 from scheduling.tests import factories
 from scheduling.tests.catalogue.conftest import Store, sha256
 
@@ -151,6 +151,28 @@ def test_a_file_in_use_says_by_what_and_stays(
     assert "the task Greeting" in as_operator.get(address).content.decode()
     assert "In use by" in as_operator.post(address, follow=True).content.decode()
     assert StoredFile.objects.exists()
+
+
+def test_a_task_of_somebody_else_keeps_a_file_and_its_name_to_itself(
+    as_operator: Client, stored: Store, operator: User, admin: User
+) -> None:
+    file = stored()
+    task = deploying(admin, file, devices=[_usable(admin)])
+    address = f"/files/{file.pk}/delete"
+    answer = as_operator.delete(f"/api/files/{file.pk}")
+    assert answer.status_code == 409
+    said = [answer.content.decode(), as_operator.get(address).content.decode()]
+    said.append(as_operator.post(address, follow=True).content.decode())
+    for one in said:
+        assert "another person" in one
+        assert "Greeting" not in one
+    assert StoredFile.objects.exists()
+    run = factories.run(factories.execution(task))
+    ExecutionBlob.objects.create(execution=run.execution, blob=file.blob)
+    ScheduledTask.objects.filter(pk=task.pk).update(task_payload={"file_ids": []})
+    assert "under way" not in as_operator.get(address).content.decode()
+    Execution.objects.filter(pk=run.execution_id).update(owner=operator)
+    assert "1 run under way goes on with it." in as_operator.get(address).content.decode()
 
 
 def _usable(user: User) -> Device:
