@@ -89,12 +89,12 @@ def choices(what: str, ids: Sequence[str], user: User) -> list[Choice]:
     shelf = SHELVES[what]
     wanted = [one for one in ids if identifier(one)]
     known = {str(one.pk): one for one in shelf.visible(user).filter(pk__in=wanted)}
-    return [
-        _choice(shelf, known[one])
-        if one in known
-        else Choice(one, one, _("gone, or not yours"), "")
-        for one in ids
-    ]
+    return [_choice(shelf, known[one]) if one in known else unknown(one) for one in ids]
+
+
+def unknown(one: str) -> Choice:
+    """An id that stands for nothing here."""
+    return Choice(one, one, _("gone, or not yours"), "")
 
 
 def _found(

@@ -1,7 +1,8 @@
 """Choosing groups and devices: what is chosen, and a page of what a search found.
 
 Works by re-rendering: whatever is chosen travels in the form itself, so a search loses nothing. Of many
-chosen devices only some are shown as boxes; the others' ids travel in one hidden field.
+chosen devices only some are shown as boxes; the others' ids travel in one hidden field. What is gone, or
+not this person's any more, shows among the first: to leave it out is theirs to say.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from django.core.paginator import Page, Paginator
 from accounts.pages import identifier
 from devices.models import Device, DeviceGroup
 from scheduling import targets
+from scheduling.forms import picking
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -54,13 +56,13 @@ def chosen_ids(data: Typed, kind: str) -> list[str]:
 
 
 def pickers(data: Typed, user: User) -> TargetPickers:
-    devices = Device.objects.visible_to(user).present()
+    devices = Device.objects.visible_to(user)
     groups = DeviceGroup.objects.visible_to(user)
-    device_ids = _visible_ids(devices, _ids(data, "device"))
+    device_ids = _visible_ids(devices.present(), _ids(data, "device"))
     group_ids = _visible_ids(groups, _ids(data, "group"))
     return TargetPickers(
-        groups=_picker("group", groups, data),
-        devices=_picker("device", devices, data),
+        groups=_picker("group", groups, groups, data),
+        devices=_picker("device", devices, devices.present(), data),
         reach=targets.reach(device_ids, group_ids),
         chosen_groups=len(group_ids),
         chosen_devices=len(device_ids),
@@ -68,25 +70,33 @@ def pickers(data: Typed, user: User) -> TargetPickers:
 
 
 def _ids(data: Typed, kind: str) -> list[str]:
-    return [one for one in chosen_ids(data, kind) if identifier(one)]
+    return [str(pk) for one in chosen_ids(data, kind) if (pk := identifier(one))]
+
+
+def _unknown_first(visible: Any, ids: list[str]) -> list[str]:
+    """In the order chosen where all of them show."""
+    if len(ids) <= MOST_SHOWN:
+        return ids
+    known = {str(pk) for pk in _visible_ids(visible, ids)}
+    return sorted(ids, key=lambda one: one in known)
 
 
 def _visible_ids(visible: Any, ids: list[str]) -> list[Any]:
     return list(visible.filter(pk__in=ids).values_list("pk", flat=True)) if ids else []
 
 
-def _picker(kind: str, visible: Any, data: Typed) -> Picker:
-    ids = _ids(data, kind)
+def _picker(kind: str, visible: Any, offered: Any, data: Typed) -> Picker:
+    ids = _unknown_first(visible, _ids(data, kind))
     search = data.get(f"{kind}_search", "").strip()
-    chosen = list(visible.filter(pk__in=ids[:MOST_SHOWN]))
-    found = visible.exclude(pk__in=ids).order_by("name", "pk")
+    shown, kept = ids[:MOST_SHOWN], ids[MOST_SHOWN:]
+    known = {str(pk): one for pk, one in visible.in_bulk(shown).items()}
+    found = offered.exclude(pk__in=ids).order_by("name", "pk")
     if search:
         found = found.filter(name__icontains=search)
-    kept = ids[MOST_SHOWN:]
     return Picker(
         kind=kind,
         search=search,
-        chosen=chosen,
+        chosen=[known.get(one) or picking.unknown(one) for one in shown],
         kept=" ".join(kept),
         kept_count=len(kept),
         found=Paginator(found, FOUND_AT_ONCE).get_page(data.get(f"{kind}_page")),
