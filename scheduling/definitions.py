@@ -52,14 +52,9 @@ CHECKS: dict[str, fields.Check] = {
     "user_id": fields.whole_number(1, 2**31 - 1),
 }
 RECURRENCE_FIELDS = (
-    "recurrence_type",
-    "recurrence_config",
-    "time_zone",
-    "start_at",
-    "end_at",
-    "excluded_dates",
+    "recurrence_type", "recurrence_config", "time_zone", "start_at", "end_at", "excluded_dates",
     "jitter_seconds",
-)
+)  # fmt: skip
 # A change to one of these makes a new plan from now; any other edit leaves the plan alone.
 PLAN_FIELDS = (*RECURRENCE_FIELDS, "max_runs")
 DEFAULTS: dict[str, Callable[[], Any]] = {
@@ -150,9 +145,13 @@ def check_some(
 
 
 def parse_rule(
-    data: Mapping[str, Any], *, now: datetime, errors: Errors | None = None
+    data: Mapping[str, Any],
+    *,
+    now: datetime,
+    errors: Errors | None = None,
+    task: ScheduledTask | None = None,
 ) -> recurrence.Rule:
-    """The rule in the recurrence fields of `data`, as a new task would have it.
+    """The rule in the recurrence fields of `data`, as a new task would have it, or this one.
 
     Raises InvalidInput, with the `errors` the caller found already.
     """
@@ -164,7 +163,7 @@ def parse_rule(
     for name in ("recurrence_type", "recurrence_config"):
         if name not in given:
             errors[name] = [_("This field is required.")]
-    rule = _check_rule(values, None, now, errors)
+    rule = _check_rule(values, task, now, errors)
     if errors or rule is None:
         raise InvalidInput(errors)
     return rule

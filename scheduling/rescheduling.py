@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from accounts.acting import sentences
 from accounts.errors import InvalidInput, NotAllowed
-from scheduling import bulk, definitions, recurrence, schedules
+from scheduling import bulk, definitions, schedules
 from scheduling.models import ScheduledTask
 
 if TYPE_CHECKING:
@@ -49,9 +49,14 @@ def changes(
 ) -> list[Change]:
     """What `rule` (recurrence_type, recurrence_config, time_zone) makes of each task; its bounds and
     everything else stay its own. Raises InvalidInput where it is no rule."""
-    definitions.parse_rule(rule, now=now)
+    definitions.parse_rule(rule, now=now, task=tasks[0] if len(tasks) == 1 else None)
     barred = {one.task.pk: one.why for one in bulk.cannot_execute(tasks, user)}
     return [_change(task, rule, now, barred.get(task.pk, "")) for task in tasks]
+
+
+def own(task: ScheduledTask) -> dict[str, Any]:
+    """Its recurrence fields, which the rule leaves alone but for those it names."""
+    return {name: getattr(task, name) for name in definitions.RECURRENCE_FIELDS}
 
 
 def digest(listed: Sequence[Change]) -> str:
@@ -80,11 +85,9 @@ def reschedule(tasks: Sequence[ScheduledTask], user: User, rule: Mapping[str, An
 
 
 def _change(task: ScheduledTask, rule: Mapping[str, Any], now: datetime, problem: str) -> Change:
-    own = {name: getattr(task, name) for name in definitions.RECURRENCE_FIELDS}
     try:
-        new = definitions.rule_of({**own, **rule}, task, task.created_at, now=now)
-    except recurrence.RuleError as error:
-        said = " ".join(one for messages in error.errors.values() for one in messages)
-        return Change(task, task.schedule_text, "", problem or said)
+        new = definitions.parse_rule(own(task) | dict(rule), now=now, task=task)
+    except InvalidInput as refusal:
+        return Change(task, task.schedule_text, "", problem or " ".join(sentences(refusal)))
     warnings = tuple(new.warnings(now))
     return Change(task, task.schedule_text, new.sentence(), problem, warnings)

@@ -48,9 +48,12 @@ NO_RIGHTS = _("You may not use every target of this task.")
 
 @dataclass(frozen=True, slots=True)
 class Preview:
+    """`is_counted` where the runs are those of one task alone, since they count from its start."""
+
     text: str
     runs: list[recurrence.Occurrence]
     warnings: list[str]
+    is_counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +179,12 @@ def execute_now(user: User, data: Mapping[str, Any]) -> Execution:
     return execution
 
 
-def preview(data: Mapping[str, Any], *, now: datetime) -> Preview:
-    """The rule in words and its next runs. Takes the recurrence fields of a task, `after` (default
-    now, exclusive) and `count` (1 to 100, default 10). Raises InvalidInput."""
+def preview(
+    data: Mapping[str, Any], *, now: datetime, task: ScheduledTask | None = None
+) -> Preview:
+    """The rule in words and its next runs, as a new task or this one would have them. Takes the
+    recurrence fields of a task, `after` (default now, exclusive) and `count` (1 to 100, default 10).
+    Raises InvalidInput."""
     given = dict(data)
     errors: definitions.Errors = {}
     count, after = given.pop("count", 10), given.pop("after", None)
@@ -190,8 +196,9 @@ def preview(data: Mapping[str, Any], *, now: datetime) -> Preview:
         after = fields.instant(after) or now
     except ValueError as error:
         errors["after"] = [str(error)]
-    rule = definitions.parse_rule(given, now=now, errors=errors)
-    return Preview(rule.sentence(), rule.next_runs(after, count), rule.warnings(now))
+    rule = definitions.parse_rule(given, now=now, errors=errors, task=task)
+    runs = rule.next_runs(after, count)
+    return Preview(rule.sentence(), runs, rule.warnings(now), rule.is_counted)
 
 
 def stats(user: User, *, ad_hoc: bool = False) -> dict[str, Any]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from scheduling.forms import values
 from scheduling.models import ScheduledTask
+
+if TYPE_CHECKING:
+    from scheduling.forms.payload import Typed
 
 TIME_UNITS = (
     ("seconds", _("seconds")),
@@ -77,14 +80,18 @@ class OptionsForm(forms.Form):
     backoff_multiplier = _text(_("Each further pause times"), inputmode="decimal")
     on_exit_codes = _text(_("Only after these exit codes"), _("Empty: after any failure."))
 
+    def __init__(self, data: Typed, *, task: ScheduledTask | None = None) -> None:
+        super().__init__(data)
+        self._task = task
+
     def lengths(self) -> list[tuple[forms.BoundField, forms.BoundField]]:
         """Each length of time with its unit."""
         return [(self[name], self[f"{name}_unit"]) for name in LENGTHS]
 
     def definition(self, zone: str) -> dict[str, Any]:
         return {
-            "start_at": values.instant(self._typed("start_at"), zone),
-            "end_at": values.instant(self._typed("end_at"), zone),
+            "start_at": self._instant("start_at", zone),
+            "end_at": self._instant("end_at", zone),
             "max_runs": values.number(self._typed("max_runs")),
             "excluded_dates": values.words(self._typed("excluded_dates")),
             **{name: self._length(name) for name in LENGTHS if self._typed(name)},
@@ -95,6 +102,14 @@ class OptionsForm(forms.Form):
 
     def _typed(self, name: str) -> str:
         return str(self.data.get(name, "")).strip()
+
+    def _instant(self, name: str, zone: str) -> str | None:
+        """The task's own where it was left as shown: a wall time does not say its offset."""
+        task, typed = self._task, self._typed(name)
+        stored = getattr(task, name) if task is not None and task.time_zone == zone else None
+        if stored is not None and typed == values.as_wall(stored, zone):
+            return str(stored.isoformat())
+        return values.instant(typed, zone)
 
     def _length(self, name: str) -> Any:
         return values.seconds(self._typed(name), self._typed(f"{name}_unit"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from accounts.moments import place
 from scheduling.forms import values
 from scheduling.models import ScheduledTask
 
@@ -255,5 +255,5 @@ def _typed_run_at(run_at: str | None, zone: str) -> dict[str, list[str]]:
         return {"by_hand": ["on"]}
     moment = datetime.fromisoformat(run_at)
     if moment.tzinfo is not None:
-        moment = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        moment = moment.astimezone(place(zone)).replace(tzinfo=None)
     return {"run_at": [moment.isoformat(timespec="minutes" if not moment.second else "seconds")]}

@@ -66,7 +66,7 @@ class TaskForm:
         self.only_kind = kinds.get(task.task_type) if task is not None else kind
         self.basics = BasicsForm(data)
         self.recurrence = recurrence.RecurrenceForm(data, task=task)
-        self.options = options.OptionsForm(data)
+        self.options = options.OptionsForm(data, task=task)
         self.payloads = [self._payload_of(kind) for kind in self._kinds()]
         self.parents: picking.Picker | None = None
         self.parent_errors: list[str] = []
@@ -112,6 +112,13 @@ class TaskForm:
         return {
             name: definition[name] for name in definitions.RECURRENCE_FIELDS if name in definition
         }
+
+    @property
+    def runs_left(self) -> int | None:
+        """How many more runs there can be by the bound that was typed; None where there is none."""
+        most = values.number(self.data.get("max_runs", ""))
+        done = self.task.scheduled_run_count if self.task is not None else 0
+        return max(most - done, 0) if isinstance(most, int) else None
 
     def refuse(self, errors: Mapping[str, list[str]]) -> None:
         """Puts what a verb refused beside its fields."""

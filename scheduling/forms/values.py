@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.utils.translation import gettext_lazy as _
+
+from accounts.moments import place
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,12}\.[0-9]{1,12}")
@@ -88,7 +90,7 @@ def as_wall(moment: datetime | None, zone: str) -> str:
     """What clocks in the zone show at an instant, as a `datetime-local` input takes it."""
     if moment is None:
         return ""
-    wall = moment.astimezone(UTC if zone == "UTC" else ZoneInfo(zone)).replace(tzinfo=None)
+    wall = moment.astimezone(place(zone)).replace(tzinfo=None)
     return wall.isoformat(timespec="minutes" if wall.second == 0 else "seconds")
 
 

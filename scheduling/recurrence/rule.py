@@ -112,6 +112,11 @@ class Rule:
         """Whether it has no time of its own."""
         return self.recurrence_type == "once" and self.config["run_at"] is None
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether its anchor decides when it runs: two tasks with this rule run at different times."""
+        return self.recurrence_type == "interval" or self.config.get("every", 1) != 1
+
     def next_after(self, after: datetime) -> Occurrence | None:
         """The first occurrence whose nominal time is later than `after`."""
         at = self._next(micros(after))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import ngettext
@@ -43,7 +44,10 @@ def task_reschedule(request: HttpRequest) -> HttpResponse:
     except InvalidInput as refusal:
         refuse(request, " ".join(sentences(refusal)))
         return back(request, reverse("task-list"))
-    form = RecurrenceForm(_typed(request, tasks[0]))
+    only = tasks[0] if len(tasks) == 1 else None
+    form = RecurrenceForm(_typed(request, tasks[0]), task=only)
+    if request.headers.get("HX-Target") == "preview":
+        return render(request, "tasks/_preview.html", _preview(form, only))
     listed = _listed(request, form, tasks, user)
     if _is_confirmed(request, listed):
         try:
@@ -94,7 +98,8 @@ def _show(
     context = {
         "recurrence": form,
         "zones": zones.names(),
-        **preview_of(form, form.definition()),
+        "preview_at": request.path,
+        **_preview(form, tasks[0] if len(tasks) == 1 else None),
         "ids": " ".join(str(task.pk) for task in tasks),
         "extent": bulk.extent(tasks),
         "listed": [*refused, *(one for one in listed if not one.problem)][:MOST_LISTED],
@@ -106,6 +111,18 @@ def _show(
     }
     regions = {"task-form": "tasks/_reschedule.html", "changes": "tasks/_reschedule_changes.html"}
     return render_page(request, "tasks/reschedule.html", context, regions=regions)
+
+
+def _preview(form: RecurrenceForm, only: ScheduledTask | None) -> dict[str, Any]:
+    """When the `only` task would run by the new rule; of several, no time at which but some of them do."""
+    rule = form.definition()
+    if only is not None:
+        left = None if only.max_runs is None else max(only.max_runs - only.scheduled_run_count, 0)
+        return preview_of(form, rescheduling.own(only) | rule, task=only, most=left)
+    found = preview_of(form, rule)
+    if varies := found["preview"] is not None and found["preview"].is_counted:
+        found["preview"].runs.clear()
+    return {**found, "preview_varies": varies}
 
 
 def _said(count: int) -> str:

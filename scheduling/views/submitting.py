@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.http import Http404
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.acting import led
@@ -79,16 +80,35 @@ def context_of(request: HttpRequest, form: TaskForm) -> dict[str, Any]:
         "task": form.task,
         "pickers": pickers(form.data, user),
         "zones": zones.names(),
-        **preview_of(form.recurrence, form.recurrence_definition()),
+        "preview_at": reverse("task-preview") + (f"?task={form.task.pk}" if form.task else ""),
+        **preview_of_task(form),
     }
 
 
-def preview_of(form: RecurrenceForm, rule: dict[str, Any]) -> dict[str, Any]:
-    """The rule in words and its next runs, or what is wrong with it."""
+def preview_of_task(form: TaskForm) -> dict[str, Any]:
+    """When the task would run, as the form is filled in."""
+    rule = form.recurrence_definition()
+    return preview_of(form.recurrence, rule, task=form.task, most=form.runs_left)
+
+
+def preview_of(
+    form: RecurrenceForm,
+    rule: dict[str, Any],
+    *,
+    task: ScheduledTask | None = None,
+    most: int | None = None,
+) -> dict[str, Any]:
+    """The rule in words and its next runs, or what is wrong with it; those of a `task` that gets it,
+    and at `most` so many."""
     try:
-        preview = schedules.preview({**rule, "count": PREVIEW_RUNS}, now=clock.now())
+        preview = schedules.preview({**rule, "count": PREVIEW_RUNS}, now=clock.now(), task=task)
     except InvalidInput as refusal:
         return {"preview": None, "preview_errors": form.sentences(refusal.errors)}
+    del preview.runs[PREVIEW_RUNS if most is None else most :]
+    if task is not None and task.is_paused:
+        preview.warnings.insert(
+            0, _("It is paused: none of these runs starts until it is resumed.")
+        )
     return {"preview": preview, "preview_zone": rule["time_zone"]}
 
 

@@ -15,7 +15,7 @@ from scheduling.forms import TaskForm, template
 from scheduling.forms.targets import pickers
 from scheduling.forms.task import Original, filled
 from scheduling.models import ScheduledTask, TaskTemplate
-from scheduling.views.submitting import asked_for, context_of, preview_of, submitted
+from scheduling.views.submitting import asked_for, context_of, preview_of_task, submitted
 from scheduling.views.tasks import visible_task
 from scheduling.views.templates import visible_template
 
@@ -46,10 +46,11 @@ def task_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @by_script
 def task_preview(request: HttpRequest) -> HttpResponse:
-    form = TaskForm(request.POST)
-    return render(
-        request, "tasks/_preview.html", preview_of(form.recurrence, form.recurrence_definition())
-    )
+    """Of a new task, or of the one that `?task=` names."""
+    chosen = identifier(request.GET.get("task", ""))
+    task = visible_task(person(request), chosen) if chosen else None
+    form = TaskForm(request.POST, task=task)
+    return render(request, "tasks/_preview.html", preview_of_task(form))
 
 
 @by_script

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -11,8 +12,10 @@ from playwright.sync_api import expect
 from accounts import tokens
 from devices.models import DeviceGroup
 from scheduling.models import ScheduledTask
+from scheduling.tests import factories
 from tests.browser.conftest import Visitor
 
+RESCHEDULE = "/tasks/bulk/reschedule?task="
 KEY = "-----BEGIN-----\nabc\n-----END-----\n"
 
 
@@ -74,3 +77,28 @@ def test_there_is_one_more_pair_whenever_one_is_asked_for(
     page.get_by_text("Saved.").wait_for()
     task.refresh_from_db()
     assert task.task_payload["environment"] == {f"N{n}": f"{n}\n{n}" for n in range(1, 5)}
+
+
+def test_a_task_is_previewed_as_it_will_run_where_it_is_edited_and_rescheduled(
+    visitor: Visitor, operator: User, web_group: DeviceGroup
+) -> None:
+    task = factories.task(
+        operator,
+        groups=[web_group],
+        recurrence_type="interval",
+        recurrence_config={"every": 1, "unit": "weeks"},
+        time_zone="Europe/Berlin",
+    )
+    week, made = timedelta(weeks=1), task.created_at
+    ScheduledTask.objects.filter(pk=task.pk).update(created_at=made - week / 2)
+    visitor.signs_in("operator")
+    for address, every in ((f"/tasks/{task.pk}/edit", 2), (RESCHEDULE + str(task.pk), 3)):
+        page = visitor.opens(address)
+        first = page.locator("#preview li > span:first-child time").first
+        expect(first).to_have_attribute("datetime", as_shown(made + week / 2))
+        page.get_by_label("Every", exact=True).fill(str(every))
+        expect(first).to_have_attribute("datetime", as_shown(made + (every - 0.5) * week))
+
+
+def as_shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -146,7 +146,7 @@ def test_a_task_becomes_a_template_and_that_another_task(
     page.get_by_role("button", name="Schedule task").click()
     page.get_by_text("“Disk check” is scheduled.").wait_for()
     made = ScheduledTask.objects.get(name="Disk check")
-    assert made.task_payload["commands"] == ["echo hello"]
+    assert made.task_payload == tasks[0].task_payload
     assert made.recurrence_config == tasks[0].recurrence_config
 
 
