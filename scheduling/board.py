@@ -28,6 +28,7 @@ class Listener:
     def __init__(self, session_digest: str) -> None:
         self.session_digest = session_digest
         self.is_signed_out = False
+        self.has_missed = False
         self.woken = asyncio.Event()
         self._changes: dict[tuple[str, str], Change] = {}
 
@@ -38,6 +39,11 @@ class Listener:
                 self._changes[key] = Change(change.version, before.known_to | change.known_to)
             elif len(self._changes) < MOST_CHANGES:
                 self._changes[key] = change
+        self.woken.set()
+
+    def look_again(self) -> None:
+        """What changed may not have been heard here: the page is to look at all it shows."""
+        self.has_missed = True
         self.woken.set()
 
     def take(self) -> dict[tuple[str, str], Change]:
@@ -60,14 +66,16 @@ class Board:
         self._listeners.add(listener)
         if self._hearing is None or self._hearing.done():
             self._hearing = asyncio.create_task(
-                hear(live.GROUP, on_message=self.hear, on_gap=self.is_listening.set)
+                hear(live.GROUP, on_message=self.hear, on_gap=self._begin_listening)
             )
 
-    async def is_joined(self) -> None:
-        """Returns once whatever is said is heard, or where that takes too long to wait for."""
+    async def is_joined(self, listener: Listener) -> None:
+        """Returns once whatever is said is heard, or where that takes too long to wait for. What was
+        missed by then, the page sees as it opens."""
         with suppress(TimeoutError):
             async with asyncio.timeout(JOIN_SECONDS):
                 await self.is_listening.wait()
+        listener.has_missed = False
 
     def leave(self, listener: Listener) -> None:
         self._listeners.discard(listener)
@@ -75,6 +83,11 @@ class Board:
             self._hearing.cancel()
             self._hearing = None
             self.is_listening.clear()
+
+    def _begin_listening(self) -> None:
+        self.is_listening.set()
+        for listener in self._listeners:
+            listener.look_again()
 
     def hear(self, message: dict[str, Any]) -> None:
         for listener in self._listeners:

@@ -22,6 +22,8 @@ from scheduling.board import Board, Listener
 log = structlog.get_logger(__name__)
 PATH = "/ws/live"
 CLOSE_SIGNED_OUT = 4401
+MISSED = {"missed": True}
+"""Something changed and nobody can say what: the page looks as it does when it opens."""
 PAUSE_SECONDS = 0.25
 CHECK_SESSION_SECONDS = 30.0
 """A session may end without a word: it expires, its owner is deactivated, a password changes."""
@@ -52,7 +54,7 @@ class LiveConsumer(AsyncConsumer):
         self._board.join(listener)
         try:
             # An open line promises to hear of every change: the page looks once more as it opens.
-            await self._board.is_joined()
+            await self._board.is_joined(listener)
             await send({"type": "websocket.accept"})
             await _gone(receive, asyncio.create_task(self._tell(session_key, listener, send)))
         except SignedOut:
@@ -73,9 +75,13 @@ class LiveConsumer(AsyncConsumer):
                 pass
             if listener.is_signed_out:
                 raise SignedOut
+            has_missed, listener.has_missed = listener.has_missed, False
             changes = listener.take()
             known_to = {key: change.known_to for key, change in changes.items()}
-            for kind, one in sorted(await self._heard(session_key, known_to)):
+            heard = sorted(await self._heard(session_key, known_to))
+            if has_missed:
+                await send({"type": "websocket.send", "text": json.dumps(MISSED)})
+            for kind, one in heard:
                 change = {"object": kind, "id": one, "version": changes[kind, one].version}
                 await send({"type": "websocket.send", "text": json.dumps(change)})
             await asyncio.sleep(PAUSE_SECONDS)

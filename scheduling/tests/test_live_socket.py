@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
+from channels_redis.core import RedisChannelLayer
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.test import Client
@@ -215,9 +216,30 @@ async def test_a_channel_layer_that_is_away_closes_nothing_and_is_found_again(
         await in_thread(lambda: live.changed("task", [task.pk]))
         assert await page.hears_nothing()
         settings.CHANNEL_LAYERS = there
-        await _joined(notices)
+        assert await page.hears() == consumers.MISSED
         await in_thread(lambda: live.changed("task", [task.pk]))
         assert (await page.hears())["object"] == "task"
+
+
+async def test_who_was_cut_off_from_the_layer_for_a_while_tells_its_pages_to_look_again(
+    notices: board.Board, operator: User, task: ScheduledTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_cut = asyncio.Event()
+
+    async def cut_off(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        is_cut.set()
+        raise ConnectionError("Redis was started again, and knows no group any more")
+
+    async with page_of(operator, notices) as page, page_of(operator, notices) as other:
+        monkeypatch.setattr(RedisChannelLayer, "receive", cut_off)
+        await in_thread(lambda: live.changed("task", [task.pk]))
+        for one in (page, other):
+            assert (await one.hears())["id"] == str(task.pk)
+        await is_cut.wait()
+        await in_thread(lambda: schedules.pause(task, operator))
+        for one in (page, other):
+            assert await one.hears() == consumers.MISSED
 
 
 async def test_a_line_opens_once_it_hears_and_misses_nothing_from_then_on(

@@ -1,7 +1,7 @@
-// The socket says what changed ({object, id, version}); the page then asks again over HTTP, at most
-// twice a second, and once a minute whether or not it heard anything. Where somebody waits for one
-// thing to happen (data-live-awaits), it asks more often while the socket is down. What is not the
-// page's own (data-live-from) is asked for where it says.
+// The socket says what changed ({object, id, version}), or that the server may not have heard of all that
+// did ({missed}); the page then asks again over HTTP, at most twice a second, and once a minute whether or
+// not it heard anything. Where somebody waits for one thing to happen (data-live-awaits), it asks more
+// often while the socket is down. What is not the page's own (data-live-from) is asked for where it says.
 
 import { morph } from "./morph.js";
 
@@ -96,7 +96,7 @@ function connect() {
   });
   socket.addEventListener("message", ({ data }) => {
     const change = JSON.parse(data);
-    regions().filter((region) => concerns(region, change)).forEach(ask);
+    regions().filter((region) => change.missed || concerns(region, change)).forEach(ask);
   });
   socket.addEventListener("close", ({ code }) => {
     if (code === SIGNED_OUT) return openAnew();

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, WebSocketRoute, expect
 
 from accounts import tokens
 from devices import enrollment, keys
@@ -48,6 +48,23 @@ def test_a_file_that_comes_shows_at_once_and_what_is_ticked_stays_so(
     expect(page.get_by_text("Of the day")).to_be_visible()
     expect(tick).to_be_checked()
     expect(tick).to_be_focused()
+
+
+def test_a_page_whose_server_missed_something_asks_for_all_it_shows(
+    visitor: Visitor, operator: User, motd: StoredFile
+) -> None:
+    lines: list[WebSocketRoute] = []
+
+    def opens(line: WebSocketRoute) -> None:
+        lines.append(line)
+
+    visitor.page.route_web_socket("**/ws/live", opens)
+    visitor.signs_in("operator")
+    page = visitor.opens("/files/")
+    visitor.waits_for_line()
+    files.create(operator, {"name": "issue"}, iter([b"hi"]), 2)
+    lines[0].send('{"missed": true}')
+    expect(page.get_by_role("link", name="issue")).to_be_visible()
 
 
 def test_what_uses_a_file_shows_on_its_page_and_once_it_is_gone_the_page_says_so(
