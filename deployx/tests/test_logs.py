@@ -23,8 +23,8 @@ logging.getLogger("celery.app.trace").error("error of Celery")
 OF_WORKER_AND_BEAT = f"""
 from deployx.celery import app
 
-app.log.setup("INFO", redirect_stdouts=True)
 app.loader.import_default_modules()
+app.log.setup("INFO", redirect_stdouts=True)
 {SAID}
 """
 OF_WEB = f"""
