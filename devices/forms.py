@@ -44,6 +44,10 @@ def offered(groups: DeviceGroupQuerySet, chosen: UUID | None) -> Offer:
 class AskingForm(forms.Form):
     """A form whose fields a verb checks."""
 
+    def label(self, name: str) -> object:
+        """What people call a field."""
+        return self.fields[name].label if name in self.fields else name
+
     def refuse(self, refusal: InvalidInput) -> None:
         for name, messages in refusal.errors.items():
             for message in messages:

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.acting import attempt
 from accounts.errors import InvalidInput, NotAllowed
+from accounts.meanwhile import ChangedMeanwhile, Known
 from accounts.pages import administrator, identifier, paginate, person, render_page
 from accounts.pressing import button
 from devices import agent_updates, fleet, presence
@@ -77,13 +78,12 @@ def device_list(request: HttpRequest) -> HttpResponse:
 def device_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = person(request)
     device = get_object_or_404(Device.objects.visible_to(user), pk=pk)
-    form = DeviceForm(
-        request.POST or None, initial={"name": device.name, "tags": typed_tags(device.tags)}
-    )
-    if request.method == "POST" and form.is_valid() and _describe(device, user, form):
+    form = DeviceForm(request.POST or None, initial=_typed(device))
+    known = Known(request, device, _typed, form.label)
+    if request.method == "POST" and form.is_valid() and _describe(device, user, form, known):
         messages.success(request, _("Saved."))
         return redirect("device", pk)
-    return render(request, "devices/edit.html", {"device": device, "form": form})
+    return render(request, "devices/edit.html", {"device": device, "form": form, "known": known})
 
 
 @button("device")
@@ -95,10 +95,17 @@ def device_update_agent(request: HttpRequest, pk: UUID) -> HttpResponse:
     return redirect("device", pk)
 
 
-def _describe(device: Device, user: User, form: DeviceForm) -> bool:
+def _typed(device: Device) -> dict[str, str]:
+    return {"name": device.name, "tags": typed_tags(device.tags)}
+
+
+def _describe(device: Device, user: User, form: DeviceForm, known: Known) -> bool:
     given = {"name": form.cleaned_data["name"], "tags": form.tags_given()}
     try:
-        fleet.describe(device, user, given)
+        with known.held():
+            fleet.describe(device, user, given)
+    except ChangedMeanwhile:
+        return False
     except InvalidInput as refusal:
         form.refuse(refusal)
         return False

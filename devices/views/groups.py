@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.acting import attempt, back, refuse
 from accounts.errors import InvalidInput
+from accounts.meanwhile import ChangedMeanwhile, Known
 from accounts.pages import administrator, identifier, paginate, person, render_page
 from accounts.pressing import button, by_script, once
 from devices import groups, membership
@@ -86,17 +87,20 @@ def group_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
 def group_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = administrator(request)
     group = visible_group(user, pk)
-    initial = {name: getattr(group, name) for name in ("name", "description", "query")}
-    form = GroupForm(request.POST or None, initial=initial)
+    form = GroupForm(request.POST or None, initial=_typed(group))
+    known = Known(request, group, _typed, form.label)
     if request.method == "POST" and form.is_valid():
         try:
-            groups.update(group, user, form.given(), partial=True)
+            with known.held():
+                groups.update(group, user, form.given(), partial=True)
         except InvalidInput as refusal:
             form.refuse(refusal)
+        except ChangedMeanwhile:
+            pass  # the page says so
         else:
             messages.success(request, _("Saved."))
             return redirect("group", group.pk)
-    return render(request, "groups/form.html", {"form": form, "group": group})
+    return render(request, "groups/form.html", {"form": form, "group": group, "known": known})
 
 
 @by_script
@@ -151,6 +155,10 @@ def group_people(request: HttpRequest, pk: UUID) -> HttpResponse:
 def visible_group(user: User, pk: UUID) -> DeviceGroup:
     """Raises Http404 for what is not there and what is not theirs alike."""
     return get_object_or_404(DeviceGroup.objects.visible_to(user), pk=pk)
+
+
+def _typed(group: DeviceGroup) -> dict[str, str]:
+    return {name: getattr(group, name) for name in ("name", "description", "query")}
 
 
 def _others(group: DeviceGroup) -> list[str]:

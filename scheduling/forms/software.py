@@ -72,6 +72,19 @@ class BasicsForm(AskingForm):
         }
 
 
+OTHER_LABELS = {
+    "requirements": gettext_lazy("What it needs"),
+    "dependency_ids": gettext_lazy("Software that is installed before it"),
+    "sources": gettext_lazy("Sources"),
+}
+
+
+def label(name: str) -> object:
+    """What people call a field of an entry."""
+    typed = BasicsForm.base_fields.get(name)
+    return typed.label if typed else OTHER_LABELS.get(name, name)
+
+
 class SourceForm(AskingForm):
     """One source; its prefix is `source-` and its number, from 0."""
 

@@ -17,6 +17,7 @@ from scheduling.options import Retry, Rollout
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+    from accounts.meanwhile import Known
     from scheduling.forms.payload import PayloadForm, Typed
     from scheduling.models import ScheduledTask
 
@@ -72,6 +73,7 @@ class TaskForm:
         self.parent_errors: list[str] = []
         self.target_errors: list[str] = []
         self.other_errors: list[str] = []
+        self.known: Known | None = None
 
     @property
     def chosen_kind(self) -> str:

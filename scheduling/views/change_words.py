@@ -49,6 +49,7 @@ NAMED: dict[str, Callable[[Any], Any]] = {
     "task_payload.file_ids": StoredFile.objects.visible_to,
     "task_payload.software_ids": Software.objects.visible_to,
 }
+MOST_LOOKED_AT = 50
 Names = Mapping[str, str]
 
 
@@ -77,12 +78,26 @@ def lines(task: ScheduledTask, change: TaskChange, names: Names) -> list[Line]:
     return [_line(task, one, names) for one in change.fields]
 
 
+def latest(
+    task: ScheduledTask, paths: Iterable[str], user: User
+) -> list[tuple[TaskChange, list[Line]]]:
+    """The newest change of each of these fields, and what it made of them alone."""
+    wanted, found = set(paths), []
+    for change in task.changes.select_related("user").exclude(fields=[])[:MOST_LOOKED_AT]:
+        change.fields = [one for one in change.fields if one["field"] in wanted]
+        wanted -= {one["field"] for one in change.fields}
+        if change.fields:
+            found.append(change)
+    names = names_of(found, user)
+    return [(one, lines(task, one, names)) for one in found]
+
+
 def _line(task: ScheduledTask, one: Mapping[str, Any], names: Names) -> Line:
     path = one["field"]
     if "added" in one:
         added, removed = (_part(path, one[name], names) for name in ("added", "removed"))
-        return Line(_label(task, path), added=added, removed=removed)
-    return Line(_label(task, path), _value(path, one["old"]), _value(path, one["new"]))
+        return Line(label(task, path), added=added, removed=removed)
+    return Line(label(task, path), _value(path, one["old"]), _value(path, one["new"]))
 
 
 def _part(path: str, given: Mapping[str, Any], names: Names) -> Part | None:
@@ -98,14 +113,15 @@ def _item(path: str, item: str, names: Names) -> str:
     return names.get(pk, "") if identifier(pk) else item
 
 
-def _label(task: ScheduledTask, path: str) -> str:
+def label(task: ScheduledTask, path: str) -> str:
+    """What people call a field."""
     group, _dot, rest = path.partition(".")
     if group != "task_payload":
         return str(LABELS.get(rest or group, path))
     name, _dot, inner = rest.partition(".")
     fields = {field.name: field.label for field in kinds.get(task.task_type).form_fields()}
-    label = _(fields[name]) if name in fields else name
-    return f"{label}: {inner}" if inner else label
+    said = _(fields[name]) if name in fields else name
+    return f"{said}: {inner}" if inner else said
 
 
 def _value(path: str, value: Any) -> str:

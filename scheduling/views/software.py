@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,20 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.acting import succeeds
 from accounts.errors import InvalidInput
+from accounts.meanwhile import ChangedMeanwhile, Known
 from accounts.pages import administrator, paginate, person, render_page
 from accounts.pressing import once
 from devices.agent.software_formats import FORMATS
 from devices.models import InstalledSoftware
 from scheduling.catalogue import software, sources, uses
-from scheduling.forms.software import SoftwareForm, filled, fresh, with_one_more, without
+from scheduling.forms.software import (
+    SoftwareForm,
+    filled,
+    fresh,
+    label,
+    with_one_more,
+    without,
+)
 from scheduling.models import Software, StoredFile
 
 if TYPE_CHECKING:
@@ -121,9 +130,10 @@ def visible_software(user: User, pk: UUID) -> Software:
 
 
 def _form(request: HttpRequest, user: User, entry: Software | None) -> HttpResponse:
+    known = Known(request, entry, software.as_input, label) if entry else None
     if request.method == "GET":
         data = fresh() if entry is None else filled(entry)
-        return _show(request, SoftwareForm(data, user, entry=entry))
+        return _show(request, SoftwareForm(data, user, entry=entry), known)
     data = request.POST
     if "add_source" in data:
         data = with_one_more(data)
@@ -131,12 +141,15 @@ def _form(request: HttpRequest, user: User, entry: Software | None) -> HttpRespo
         data = without(data, data["remove_source"])
     form = SoftwareForm(data, user, entry=entry)
     if any(name in request.POST for name in LOOKS):
-        return _show(request, form)
+        return _show(request, form, known)
     try:
-        saved = _saved(form, user)
+        with known.held() if known else nullcontext():
+            saved = _saved(form, user)
     except InvalidInput as refusal:
         form.refuse(refusal)
-        return _show(request, form)
+        return _show(request, form, known)
+    except ChangedMeanwhile:
+        return _show(request, form, known)
     messages.success(request, _("Saved. Executions under way keep what they began with."))
     return redirect(saved)
 
@@ -147,9 +160,10 @@ def _saved(form: SoftwareForm, user: User) -> Software:
     return software.update(form.entry, user, form.definition(), partial=False)
 
 
-def _show(request: HttpRequest, form: SoftwareForm) -> HttpResponse:
+def _show(request: HttpRequest, form: SoftwareForm, known: Known | None) -> HttpResponse:
     context = {
         "form": form,
+        "known": known,
         "entry": form.entry,
         "categories": _categories(),
         "has_room": len(form.sources) < sources.MOST_SOURCES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -11,16 +12,19 @@ from django.utils.translation import gettext as _
 
 from accounts.acting import led
 from accounts.errors import InvalidInput, NotAllowed
+from accounts.meanwhile import ChangedMeanwhile
 from accounts.pages import identifier, person
 from accounts.pressing import act
 from scheduling import clock, schedules, zones
 from scheduling.forms import payload
 from scheduling.forms.targets import pickers
 from scheduling.forms.task import choose, fresh
+from scheduling.views import change_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from django.contrib.auth.models import User
     from django.http import HttpRequest, HttpResponse
 
     from scheduling.forms import TaskForm
@@ -49,6 +53,8 @@ def _done(request: HttpRequest, form: TaskForm, show: Show) -> HttpResponse:
         form.refuse(refusal.errors)
     except NotAllowed as refusal:
         form.other_errors.append(refusal.detail)
+    except ChangedMeanwhile:
+        pass  # the form says so
     else:
         messages.success(request, said)
         return led(request, made)
@@ -80,6 +86,8 @@ def context_of(request: HttpRequest, form: TaskForm) -> dict[str, Any]:
         "task": form.task,
         "pickers": pickers(form.data, user),
         "zones": zones.names(),
+        "known": form.known,
+        "changes": _changes(form, user),
         "preview_at": reverse("task-preview") + (f"?task={form.task.pk}" if form.task else ""),
         **preview_of_task(form),
     }
@@ -112,11 +120,19 @@ def preview_of(
     return {"preview": preview, "preview_zone": rule["time_zone"]}
 
 
+def _changes(form: TaskForm, user: User) -> list[Any]:
+    """What others made meanwhile of the fields that they changed."""
+    if form.task is None or form.known is None or not form.known.changed:
+        return []
+    return change_words.latest(form.task, form.known.changed, user)
+
+
 def _made(request: HttpRequest, form: TaskForm) -> tuple[Execution | ScheduledTask, str]:
     """What the pressed button made of the form, and what to say of it."""
     user = person(request)
     if form.task is not None:
-        task = schedules.update(form.task, user, form.definition(), partial=True)
+        with form.known.held() if form.known else nullcontext():
+            task = schedules.update(form.task, user, form.definition(), partial=True)
         return task, _("Saved. An execution under way keeps what it began with.")
     if "execute_now" in request.POST:
         return schedules.execute_now(user, form.run_definition()), _("Started.")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from accounts.meanwhile import Known
 from accounts.pages import identifier, person, render_page
 from accounts.pressing import by_script
+from scheduling import changes
 from scheduling.forms import TaskForm, template
 from scheduling.forms.targets import pickers
 from scheduling.forms.task import Original, filled
 from scheduling.models import ScheduledTask, TaskTemplate
+from scheduling.views import change_words
 from scheduling.views.submitting import asked_for, context_of, preview_of_task, submitted
 from scheduling.views.tasks import visible_task
 from scheduling.views.templates import visible_template
@@ -39,9 +44,11 @@ def task_new(request: HttpRequest) -> HttpResponse:
 @login_required
 def task_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     task = visible_task(person(request), pk)
+    form = TaskForm(filled(task) if request.method == "GET" else request.POST, task=task)
+    form.known = Known(request, task, _typed_of, partial(change_words.label, task))
     if request.method == "GET":
-        return _show(request, TaskForm(filled(task), task=task))
-    return submitted(request, TaskForm(request.POST, task=task), _show)
+        return _show(request, form)
+    return submitted(request, form, _show)
 
 
 @by_script
@@ -57,6 +64,11 @@ def task_preview(request: HttpRequest) -> HttpResponse:
 def task_targets(request: HttpRequest) -> HttpResponse:
     context = {"pickers": pickers(request.POST, person(request))}
     return render(request, "tasks/_targets.html", context)
+
+
+def _typed_of(task: ScheduledTask) -> Mapping[str, Any]:
+    """What can be typed of it."""
+    return {name: one for name, one in changes.snapshot(task).items() if name != "user_id"}
 
 
 def _at_first(request: HttpRequest) -> Typed:

@@ -11,9 +11,11 @@ from playwright.sync_api import expect
 
 from accounts import tokens
 from devices.models import DeviceGroup
+from scheduling import schedules
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
 from tests.browser.conftest import Visitor
+from tests.browser.test_every_page import hard_to_read
 
 RESCHEDULE = "/tasks/bulk/reschedule?task="
 KEY = "-----BEGIN-----\nabc\n-----END-----\n"
@@ -102,3 +104,24 @@ def test_a_task_is_previewed_as_it_will_run_where_it_is_edited_and_rescheduled(
 
 def as_shown(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_what_others_changed_meanwhile_is_said_before_it_is_undone(
+    visitor: Visitor, operator: User, admin: User, web_group: DeviceGroup
+) -> None:
+    task = factories.task(operator, groups=[web_group])
+    visitor.signs_in("operator")
+    page = visitor.opens(f"/tasks/{task.pk}/edit")
+    page.get_by_label("Name", exact=True).fill("Disks")
+    changed = {"recurrence_config": {"time": "03:30"}, "tags": ["night"]}
+    schedules.update(task, admin, changed, partial=True)
+    page.get_by_role("button", name="Save").click()
+    said = page.get_by_role("alert").filter(has_text="this was changed meanwhile")
+    expect(said).to_contain_text("by admin")
+    expect(said).to_contain_text("Every day at 03:30, UTC")
+    assert not hard_to_read(visitor)
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Disks")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    task.refresh_from_db()
+    assert (task.name, task.recurrence_config["time"]) == ("Disks", "02:00")

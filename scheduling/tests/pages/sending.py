@@ -10,18 +10,19 @@ from django.utils.datastructures import MultiValueDict
 Sent = dict[str, list[str]]
 
 
-def sent(answer: Any, form_id: str = "task-form") -> Sent:
+def sent(answer: Any) -> Sent:
     """What its fields send; its buttons send nothing."""
-    reader = _Form(form_id)
+    reader = _Form()
     reader.feed(answer.content.decode())
     return dict(reader.found.lists())
 
 
 class _Form(HTMLParser):
-    def __init__(self, form_id: str) -> None:
+    """Reads the form that is the page's matter: others search, or sign out."""
+
+    def __init__(self) -> None:
         super().__init__()
         self.found: MultiValueDict[str, str] = MultiValueDict()
-        self._form_id = form_id
         self._is_inside = False
         self._select: str | None = None
         self._options: list[tuple[str, bool]] = []
@@ -31,7 +32,7 @@ class _Form(HTMLParser):
     def handle_starttag(self, tag: str, given: list[tuple[str, str | None]]) -> None:
         attributes = {name: text or "" for name, text in given}
         if tag == "form":
-            self._is_inside = attributes.get("id") == self._form_id
+            self._is_inside = attributes.get("class") == "form"
         elif not self._is_inside:
             return
         elif tag == "input":
