@@ -81,10 +81,10 @@ def test_a_retry_is_done_again_on_its_devices_alone_and_as_often_as_one_likes(
 def test_a_task_as_it_was_is_run_itself_and_after_an_edit_what_ran_before(
     admin: User, both: ScheduledTask, tmp_path: Path
 ) -> None:
-    first = in_a_shell(factories.execution(both), admin, tmp_path)
-    assert first.task == both
-    assert devices_of(first) == {"web-1", "web-2"}
-    before = first.definition
+    first = factories.execution(both)
+    lines, before = shell_lines.of_execution(first, admin), first.definition
+    assert lines is not None
+    assert lines.cli == f"python manage.py schedule run --wait --user admin -- {both.pk}"
     schedules.update(both, admin, {"task_payload": {"command": "rm -r /tmp/x"}}, partial=True)
     second = in_a_shell(first, admin, tmp_path)
     assert second.task != both
