@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Min, Q
 from django.utils.translation import gettext as _
 
+from accounts.database import is_away
 from devices import keys
 from scheduling import (
     attempts,
@@ -240,9 +241,14 @@ def _wave_is_closed(execution: Execution, rollout: Rollout) -> bool:
 
 
 def advance_all(execution_ids: Iterable[UUID], *, skip_locked: bool = False) -> None:
-    """Advances each; one that another process changed at the same moment is left to it."""
+    """Advances each; one that another process changed at the same moment is left to it, and one that
+    cannot be advanced keeps no other from it."""
     for execution_id in execution_ids:
         try:
             advance(execution_id, skip_locked=skip_locked)
         except IntegrityError as error:
             log.warning("advance_lost_a_race", execution=str(execution_id), error=str(error))
+        except Exception as error:
+            if is_away(error):
+                raise
+            log.exception("execution_not_advanced", execution=str(execution_id))

@@ -273,3 +273,15 @@ def test_evidence_leaves_a_cancelled_execution_cancelled(admin: User) -> None:
     factories.ledger.results([factories.result_of(run)])
     execution.refresh_from_db()
     assert (execution.status, execution.result["devices_succeeded"]) == ("cancelled", 1)
+
+
+def test_an_execution_that_cannot_be_advanced_keeps_no_other_from_it(
+    admin: User, web_device: Device
+) -> None:
+    bad, good = (
+        schedules.execute(factories.by_hand(admin, devices=[web_device]), admin) for _n in range(2)
+    )
+    Execution.objects.filter(pk=bad.pk).update(definition={})
+    rollout.advance_all([bad.pk, good.pk])
+    assert [run.status for run in good.runs.all()] == ["queued"]
+    assert [run.status for run in bad.runs.all()] == ["pending"]
