@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.templatetags.pages import exact
+from scheduling import progress
 from scheduling.models import Execution
 from scheduling.options import Rollout
 from scheduling.waiting import WaitingFor
@@ -39,17 +39,12 @@ def _earlier_wave(n: int, execution: Execution) -> str:
 
 
 def _soaking(n: int, execution: Execution) -> str:
+    soaked_at = progress.soaked_at(execution, execution.wave_closed_at or timezone.now())
     return ngettext(
         "%(n)d waits while wave %(wave)d is watched, until %(moment)s.",
         "%(n)d wait while wave %(wave)d is watched, until %(moment)s.",
         n,
-    ) % {"n": n, "wave": execution.open_wave, "moment": _soaks_until(execution)}
-
-
-def _soaks_until(execution: Execution) -> str:
-    soak = Rollout.parse(execution.definition["rollout"]).soak_seconds
-    closed_at = execution.wave_closed_at or timezone.now()
-    return exact(closed_at + timedelta(seconds=soak), "UTC")
+    ) % {"n": n, "wave": execution.open_wave, "moment": exact(soaked_at, "UTC")}
 
 
 def _held(n: int, execution: Execution) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from django.db.models.functions import Cast, Now
 
 from scheduling.models import DeviceRun, Execution
 from scheduling.models.device_run import DeviceRunQuerySet
+from scheduling.options import Rollout
 
 # It waits for a device that is away: takes no slot, keeps no wave open, is not under way.
 WAITS_OFFLINE = Q(status__in=DeviceRun.UNSTARTED, device__is_online=False)
@@ -57,6 +58,12 @@ def under_way(task_id: UUID | None) -> list[Execution]:
         .order_by("id")
         .defer(*BULKY)
     )
+
+
+def soaked_at(execution: Execution, closed_at: datetime) -> datetime:
+    """When its next wave may go, the open one having closed then."""
+    rollout = Rollout.parse(execution.definition["rollout"])
+    return closed_at + timedelta(seconds=rollout.soak_seconds)
 
 
 def soaks_until() -> Expression:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -192,7 +192,7 @@ def _has_soaked(execution: Execution, rollout: Rollout, now: datetime) -> bool:
         return False
     closed_at = execution.wave_closed_at or now
     _mark_closed(execution, closed_at)
-    return now >= closed_at + timedelta(seconds=rollout.soak_seconds)
+    return now >= progress.soaked_at(execution, closed_at)
 
 
 def _note_the_end_of_the_wave(execution: Execution, now: datetime) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Max, Q, TextChoices
@@ -220,5 +220,4 @@ def _soaks_until(execution: Execution, can: Possible) -> datetime | None:
         return None
     if execution.rollout_paused_at is not None:
         return None
-    rollout = Rollout.parse(execution.definition["rollout"])
-    return execution.wave_closed_at + timedelta(seconds=rollout.soak_seconds)
+    return progress.soaked_at(execution, execution.wave_closed_at)

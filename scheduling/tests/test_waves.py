@@ -110,14 +110,20 @@ def test_a_soak_is_a_time_in_the_database_that_reconcile_looks_at(admin: User) -
     assert released(execution) == [2]
 
 
-def test_a_wave_that_ends_while_the_rollout_is_paused_is_watched_from_then_on(admin: User) -> None:
-    execution = begun(admin, some(2), strategy="rolling", batch_size=1, soak_seconds=60)
+def paused_in_the_first_wave(execution: Execution, user: User) -> DeviceRun:
+    """Pauses the rollout while the one run of that wave is at work."""
     run = execution.runs.get(status="queued")
     assert run.device is not None
     session = factories.session_of(run.device)
     ledger.claim([session])
     ledger.start([(session, run.pk)])
-    executions.pause_rollout(execution, admin)
+    executions.pause_rollout(execution, user)
+    return run
+
+
+def test_a_wave_that_ends_while_the_rollout_is_paused_is_watched_from_then_on(admin: User) -> None:
+    execution = begun(admin, some(2), strategy="rolling", batch_size=1, soak_seconds=60)
+    run = paused_in_the_first_wave(execution, admin)
     assert moved_on(execution).wave_closed_at is None
     ledger.results([factories.result_of(run)])
     closed_at = moved_on(execution).wave_closed_at
@@ -134,12 +140,7 @@ def test_a_first_wave_that_fails_while_the_rollout_is_paused_is_judged_when_it_g
     admin: User,
 ) -> None:
     execution = begun(admin, some(2), strategy="canary", canary_size=1)
-    run = execution.runs.get(status="queued")
-    assert run.device is not None
-    session = factories.session_of(run.device)
-    ledger.claim([session])
-    ledger.start([(session, run.pk)])
-    executions.pause_rollout(execution, admin)
+    run = paused_in_the_first_wave(execution, admin)
     ledger.results([factories.result_of(run, "failed")])
     assert moved_on(execution).abort_requested_at is None
     executions.resume_rollout(execution, admin)
