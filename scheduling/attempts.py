@@ -20,7 +20,8 @@ WITH before AS (
     UPDATE scheduled_task_device_runs AS run SET is_last_attempt = true
       FROM scheduled_task_device_runs AS never
      WHERE never.execution_id = ANY(%(executions)s) AND never.status IN ('skipped', 'cancelled')
-       AND never.started_at IS NULL AND never.is_last_attempt AND never.rolls_back_id IS NULL
+       AND never.started_at IS NULL AND never.is_last_attempt AND never.attempt > 1
+       AND never.rolls_back_id IS NULL
        AND never.device_id = coalesce(%(device)s, never.device_id)
        AND run.execution_id = never.execution_id AND run.device_id = never.device_id
        AND run.attempt = never.attempt - 1 AND run.rolls_back_id IS NULL
