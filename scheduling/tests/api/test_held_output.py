@@ -18,6 +18,7 @@ from django.db import connections
 from django.test import Client
 
 from accounts import tokens
+from accounts.api.asgi import Message, Scope
 from devices.tests.conftest import in_thread
 from scheduling.api.held_output import ASKED_AT_ONCE, HeldOutput
 from scheduling.models import DeviceRun
@@ -186,23 +187,35 @@ async def test_who_leaves_is_forgotten(
     await until(lambda: not held._watch._waiters and held._held == 0)
 
 
+class CountedAsking(HeldOutput):
+    wishing = 0
+    """How many have come to the point where they ask Django, whether they are let in or not."""
+
+    async def _ask(self, scope: Scope) -> list[Message]:
+        self.wishing += 1
+        return await super()._ask(scope)
+
+
 async def test_many_who_watch_one_run_ask_a_few_at_a_time(run: DeviceRun) -> None:
-    asked, most = 0, 0
+    asked = 0
+    answered = asyncio.Event()
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:
-        nonlocal asked, most
+        nonlocal asked
         asked += 1
-        most = max(most, asked)
-        await asyncio.sleep(0)
-        asked -= 1
+        await answered.wait()
         await send({"type": "http.response.start", "status": 404, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    transport = httpx.ASGITransport(HeldOutput(inner))
+    held = CountedAsking(inner)
+    transport = httpx.ASGITransport(held)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as many:
-        answers = await asyncio.gather(*(many.get(output(run, wait=25)) for _ in range(40)))
-    assert {answer.status_code for answer in answers} == {404}
-    assert 1 < most <= ASKED_AT_ONCE
+        asking = [asyncio.create_task(many.get(output(run, wait=25))) for _ in range(40)]
+        await until(lambda: held.wishing == 40)
+        assert asked == ASKED_AT_ONCE
+        answered.set()
+        answers = await asyncio.gather(*asking)
+    assert [answer.status_code for answer in answers] == [404] * 40
 
 
 async def test_a_wrong_wait_is_refused_by_the_view(
