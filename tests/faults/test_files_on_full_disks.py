@@ -29,6 +29,7 @@ from tests.faults.disks import SmallDisk, small_disk
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.usefixtures("root")]
 MIB = 1024 * 1024
 CONTENT = os.urandom(3 * MIB)
+UNTOLD = "?untold"
 
 
 @pytest.fixture
@@ -39,7 +40,13 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
         yield disk
 
 
-class _Silent(SimpleHTTPRequestHandler):
+class _Host(SimpleHTTPRequestHandler):
+    """Says how long the file is, but where it is asked to keep that to itself."""
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword != "Content-Length" or not self.path.endswith(UNTOLD):
+            super().send_header(keyword, value)
+
     def log_message(self, *args: Any) -> None: ...
 
 
@@ -48,24 +55,28 @@ def address(tmp_path: Path) -> Iterator[str]:
     folder = tmp_path / "hosted"
     folder.mkdir()
     (folder / "file").write_bytes(CONTENT)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Silent, directory=folder)) as host:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Host, directory=folder)) as host:
         threading.Thread(target=host.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{host.server_address[1]}/file"
         host.shutdown()
 
 
 @pytest.mark.parametrize(
-    ("size", "said"),
-    [(len(CONTENT), "has no room for it"), (None, "No space left on device")],
-    ids=["whose size is known", "whose size nobody signed"],
+    ("size", "asked", "said"),
+    [
+        (len(CONTENT), UNTOLD, "has no room for it"),
+        (None, "", "has no room for it"),
+        (None, UNTOLD, "No space left on device"),
+    ],
+    ids=["whose size is signed", "whose size its host says", "whose size nobody says"],
 )
 def test_a_download_says_so_and_takes_away_what_had_come(
-    disk: SmallDisk, address: str, size: int | None, said: str
+    disk: SmallDisk, address: str, size: int | None, asked: str, said: str
 ) -> None:
     free = disk.free_bytes
     wanted = Wanted("0" * 64, size)
     with pytest.raises(Never, match=said):
-        download(address, disk.folder / "file", wanted, headers={}, go_on=lambda: True)
+        download(address + asked, disk.folder / "file", wanted, headers={}, go_on=lambda: True)
     assert disk.free_bytes == free
     assert [path.name for path in disk.folder.iterdir()] == [".ballast"]
 
