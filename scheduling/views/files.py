@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.acting import succeeds
 from accounts.errors import InvalidInput, Unavailable
+from accounts.meanwhile import ChangedMeanwhile, Known
 from accounts.pages import paginate, person, render_page
 from accounts.pressing import once
 from scheduling.catalogue import files, uploads, uses
@@ -102,18 +103,21 @@ def file_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
 def file_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = person(request)
     file = visible_file(user, pk)
-    form = FileForm(
-        request.POST or None, initial={"name": file.name, "description": file.description}
-    )
+    form = FileForm(request.POST or None, initial=_typed(file))
+    known = Known(request, file, _typed, form.label)
     if request.method == "POST" and form.is_valid():
         try:
-            files.update(file, user, form.cleaned_data)
+            with known.held():
+                files.update(file, user, form.cleaned_data)
         except InvalidInput as refusal:
             form.refuse(refusal)
+        except ChangedMeanwhile:
+            pass  # the page says so
         else:
             messages.success(request, _("Saved."))
             return redirect(file)
-    return render(request, "files/edit.html", {"form": form, "file": visible_file(user, pk)})
+    context = {"form": form, "file": visible_file(user, pk), "known": known}
+    return render(request, "files/edit.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -137,6 +141,10 @@ def visible_file(user: User, pk: UUID) -> StoredFile:
     """Raises Http404 for what is not there and what is not theirs alike."""
     visible = StoredFile.objects.visible_to(user).select_related("blob", "user")
     return get_object_or_404(visible, pk=pk)
+
+
+def _typed(file: StoredFile) -> dict[str, str]:
+    return {"name": file.name, "description": file.description}
 
 
 def _stored(form: UploadForm, user: User) -> StoredFile | None:

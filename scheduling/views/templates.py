@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.acting import succeeds
 from accounts.errors import InvalidInput, NotAllowed
+from accounts.meanwhile import ChangedMeanwhile, Known
 from accounts.pages import paginate, person, render_page
 from accounts.pressing import once
 from scheduling import templates
@@ -52,13 +53,15 @@ def template_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = person(request)
     template = visible_template(user, pk)
     form = TemplateForm(request.POST or None, initial=_own(template))
-    if request.method == "POST" and form.is_valid() and _saved(request, form, template):
+    known = Known(request, template, _own, form.label)
+    if request.method == "POST" and form.is_valid() and _saved(request, form, template, known):
         return redirect(template)
     definition = template.definition
     payload = definition.get("task_payload")
     context = {
         "template": visible_template(user, pk),
         "form": form,
+        "known": known,
         "may_change": templates.may_change(template, user),
         "schedule": change_words.sentence(definition) if "recurrence_config" in definition else "",
         "payload": payload_rows(template.task_type, payload, user) if payload else [],
@@ -106,13 +109,15 @@ def _own(template: TaskTemplate) -> dict[str, object]:
     return {name: getattr(template, name) for name in OWN_FIELDS}
 
 
-def _saved(request: HttpRequest, form: TemplateForm, template: TaskTemplate) -> bool:
-    """Whether the page is done with; where a field is refused, the form says why."""
-    verb = partial(templates.update, template, person(request), form.cleaned_data, partial=True)
+def _saved(request: HttpRequest, form: TemplateForm, template: TaskTemplate, known: Known) -> bool:
+    """Whether the page is done with; where nothing was saved yet, the form says why."""
     try:
-        verb()
+        with known.held():
+            templates.update(template, person(request), form.cleaned_data, partial=True)
     except InvalidInput as refusal:
         form.refuse(refusal)
+        return False
+    except ChangedMeanwhile:
         return False
     except NotAllowed as refusal:
         messages.error(request, refusal.detail)

@@ -11,10 +11,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from devices import fleet, groups
-from scheduling import opening, schedules
-from scheduling.catalogue import software
+from scheduling import opening, schedules, templates
+from scheduling.catalogue import files, software
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
+from scheduling.tests.catalogue.conftest import Store
 from scheduling.tests.pages.sending import Sent, sent
 
 pytestmark = pytest.mark.django_db
@@ -138,9 +139,43 @@ def an_entry(admin: User) -> tuple[str, Callable[[], Any], str, Callable[[], str
     return f"/software/{entry.pk}/edit", change, "Publisher", lambda: _fresh(entry).publisher
 
 
-@pytest.mark.parametrize("make", [a_device, a_group, an_entry])
+def a_template(admin: User) -> tuple[str, Callable[[], Any], str, Callable[[], str]]:
+    template = templates.create(admin, {"name": "Disk", "task_type": "command"})
+
+    def change() -> None:
+        templates.update(template, admin, {"description": "Berlin"}, partial=True)
+
+    return (
+        template.get_absolute_url(),
+        change,
+        "Description",
+        lambda: _fresh(template).description,
+    )
+
+
+@pytest.mark.parametrize("make", [a_device, a_group, an_entry, a_template])
 def test_other_forms_say_so_too(as_admin: Client, admin: User, make: Any) -> None:
-    address, change, label, now = make(admin)
+    says_so(as_admin, *make(admin))
+
+
+def test_the_form_of_a_file_says_so_too(as_admin: Client, admin: User, stored: Store) -> None:
+    file = stored()
+
+    def change() -> None:
+        files.update(file, admin, {"description": "Berlin"})
+
+    says_so(
+        as_admin,
+        f"/files/{file.pk}/edit",
+        change,
+        "Description",
+        lambda: _fresh(file).description,
+    )
+
+
+def says_so(
+    as_admin: Client, address: str, change: Callable[[], Any], label: str, now: Callable[[], str]
+) -> None:
     data = opened(as_admin, address)
     change()
     answer = as_admin.post(address, data)
