@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -29,6 +30,14 @@ class UnderWay(StateConflict):
 
     def __init__(self) -> None:
         super().__init__(_("It was sent before, and that is still under way."), "under_way")
+
+
+def sha256_of(part: UploadedFile[Any]) -> str:
+    """Of a file that is sent twice, its name and size may be the same and its content not."""
+    digest = hashlib.sha256()
+    for piece in part.chunks():
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

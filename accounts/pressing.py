@@ -16,8 +16,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from accounts.acting import led, was_refused, way_back
-from accounts.once import MAX_PATH_LENGTH, Once, UnderWay
+from accounts.acting import led, refuse, was_refused, way_back
+from accounts.once import MAX_PATH_LENGTH, Once, UnderWay, sha256_of
 from accounts.pages import person
 
 if TYPE_CHECKING:
@@ -93,20 +93,23 @@ def act(request: HttpRequest, do: Callable[[], HttpResponse], otherwise: str) ->
     try:
         return press.answer(first, functools.partial(_lead_again, request))
     except UnderWay as refusal:
-        messages.warning(request, refusal.detail)
-        return led(request, otherwise)
+        return _wait(request, refusal, otherwise)
 
 
 def in_parts(view: View) -> View:
     """As `once`, for what takes too long for one transaction: it does each thing as a `part`, and goes
-    on with what is left where it was broken off and is sent again."""
+    on with what is left where it was broken off and is sent again; or it only prepares what `act` does."""
 
     @functools.wraps(view)
     def answering(request: HttpRequest, *args: Any, **named: Any) -> HttpResponse:
         press = _press(request)
         if press is None:
             return view(request, *args, **named)
-        if again := press.answer(lambda: None, functools.partial(_lead_again, request)):
+        try:
+            again = press.answer(lambda: None, functools.partial(_lead_again, request))
+        except UnderWay as refusal:
+            again = _wait(request, refusal, request.get_full_path())
+        if again is not None:
             return again
         answer = view(request, *args, **named)
         press.answer(lambda: _remember(request, press, answer), lambda first: None)
@@ -145,7 +148,12 @@ def _press(request: HttpRequest, part: str = "") -> Once | None:
     if not key:
         return None
     typed = sorted(item for item in request.POST.lists() if item[0] not in _NOT_TYPED)
-    digest = hashlib.sha256(json.dumps(typed).encode()).hexdigest()
+    sent = sorted(
+        (name, part.name, sha256_of(part))
+        for name, parts in request.FILES.lists()
+        for part in parts
+    )
+    digest = hashlib.sha256(json.dumps([typed, sent]).encode()).hexdigest()
     mine = hashlib.sha256(f"{key}\0{digest}\0{part}".encode()).hexdigest()
     path = request.path[:MAX_PATH_LENGTH]
     return Once(person(request).pk, "POST", path, mine, digest)
@@ -155,6 +163,11 @@ def _remember(request: HttpRequest, press: Once, answer: HttpResponse) -> None:
     to = answer.get("Location") or answer.get("HX-Redirect") or vars(request).get(_LEADS_TO)
     if to and not was_refused(request):
         press.remember(answer.status_code, {"leads_to": to})
+
+
+def _wait(request: HttpRequest, refusal: UnderWay, otherwise: str) -> HttpResponse:
+    refuse(request, refusal.detail)
+    return led(request, otherwise)
 
 
 def _lead_again(request: HttpRequest, first: IdempotencyKey) -> HttpResponse:

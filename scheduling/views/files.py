@@ -18,7 +18,7 @@ from accounts.acting import succeeds
 from accounts.errors import InvalidInput, Unavailable
 from accounts.meanwhile import ChangedMeanwhile, Known
 from accounts.pages import paginate, person, render_page
-from accounts.pressing import once
+from accounts.pressing import act, in_parts, once
 from scheduling.catalogue import files, uploads, uses
 from scheduling.forms.files import FileForm, UploadForm
 from scheduling.models import DeviceRun, Execution, StoredFile
@@ -65,14 +65,14 @@ def file_list(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@in_parts
 def file_new(request: HttpRequest) -> HttpResponse:
     """Takes one file of moderate size whole; the page's script brings any file in pieces instead."""
     form = UploadForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
-        file = _stored(form, person(request))
-        if file is not None:
-            messages.success(request, _("“%s” is stored.") % file.name)
-            return redirect(file)
+        answer = _stored(request, form)
+        if answer is not None:
+            return answer
     context = {
         "form": form,
         "form_bytes": settings.DEPLOYX_UPLOAD_FORM_BYTES,
@@ -147,8 +147,8 @@ def _typed(file: StoredFile) -> dict[str, str]:
     return {"name": file.name, "description": file.description}
 
 
-def _stored(form: UploadForm, user: User) -> StoredFile | None:
-    """The file, or None and the form says why not."""
+def _stored(request: HttpRequest, form: UploadForm) -> HttpResponse | None:
+    """Leads to the file, or None and the form says why not."""
     part = form.cleaned_data["file"]
     if not isinstance(part, UploadedFile):
         form.add_error("file", _("Choose a file."))
@@ -158,7 +158,9 @@ def _stored(form: UploadForm, user: User) -> StoredFile | None:
         "description": form.cleaned_data["description"],
     }
     try:
-        return files.create(user, given, part.chunks(), part.size or 0)
+        values = files.check(given)
+        with files.drafted(person(request), part.chunks(), part.size or 0) as draft:
+            return act(request, partial(_adopted, request, values, draft), request.path)
     except InvalidInput as refusal:
         form.refuse(refusal)
     except files.TooLarge as refusal:
@@ -166,3 +168,9 @@ def _stored(form: UploadForm, user: User) -> StoredFile | None:
     except Unavailable as refusal:
         form.add_error("file", refusal.detail)
     return None
+
+
+def _adopted(request: HttpRequest, values: dict[str, str], draft: files.Draft) -> HttpResponse:
+    file = files.adopt(person(request), values, draft)
+    messages.success(request, _("“%s” is stored.") % file.name)
+    return redirect(file)

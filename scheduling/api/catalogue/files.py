@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, ClassVar
 
 from django.core.files.uploadedfile import UploadedFile
@@ -22,6 +21,7 @@ from accounts.api.idempotency import Keyed, takes_key
 from accounts.api.parsers import ObjectParser
 from accounts.api.refusals import TooLarge
 from accounts.errors import InvalidInput
+from accounts.once import sha256_of
 from scheduling.api.filters import FileFilters
 from scheduling.catalogue import files
 from scheduling.models import StoredFile
@@ -93,7 +93,7 @@ class FileDoor(Door):
         if not isinstance(part, UploadedFile):
             raise InvalidInput({"file": [_("A part named file is required.")]})
         values = files.check({"name": part.name or "file", **given})
-        keyed = Keyed.of(request, lambda: [values, _sha256(part)])
+        keyed = Keyed.of(request, lambda: [values, sha256_of(part)])
         if (answered := keyed.before()) is not None:
             return answered
         try:
@@ -118,10 +118,3 @@ class FileDoor(Door):
         """409 while a task or a software in the catalogue uses it."""
         self.removed(lambda file: files.delete(file, person(request)))
         return Response(status=204)
-
-
-def _sha256(part: UploadedFile[Any]) -> str:
-    digest = hashlib.sha256()
-    for piece in part.chunks():
-        digest.update(piece)
-    return digest.hexdigest()

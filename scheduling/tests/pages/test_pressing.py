@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
 from django.test import Client
 
@@ -17,7 +19,7 @@ from accounts import once
 from accounts.models import ApiToken, IdempotencyKey
 from devices.models import Device, DeviceGroup
 from scheduling import schedules
-from scheduling.models import Execution, ScheduledTask
+from scheduling.models import Execution, ScheduledTask, StoredFile
 from scheduling.tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -54,27 +56,82 @@ def test_execute_now_pressed_twice_starts_once(as_operator: Client, task: Schedu
     assert said(second)[-1] == "It was sent more than once, and done once."
 
 
+@pytest.fixture
+def at_once(as_operator: Client, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Presses twice at once; answers where that leads."""
+    monkeypatch.setattr(once, "WAIT_SECONDS", 60.0)
+
+    def pressed(address: str, form: Callable[[], Fields]) -> set[str]:
+        together = threading.Barrier(2)
+
+        def press(_number: int) -> str:
+            client = Client()
+            client.cookies = as_operator.cookies
+            together.wait(60)
+            try:
+                return str(client.post(address, form())["Location"])
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(2) as threads:
+            return set(threads.map(press, range(2)))
+
+    return pressed
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_presses_at_once_start_once(
-    as_operator: Client, task: ScheduledTask, monkeypatch: pytest.MonkeyPatch
+    as_operator: Client, task: ScheduledTask, at_once: Any
 ) -> None:
-    monkeypatch.setattr(once, "WAIT_SECONDS", 60.0)
     address = f"/tasks/{task.pk}/execute"
     form = shown(as_operator, "/tasks/", address)
-    together = threading.Barrier(2)
+    assert at_once(address, lambda: form) == {task.executions.get().get_absolute_url()}
 
-    def press(_number: int) -> str:
-        client = Client()
-        client.cookies = as_operator.cookies
-        together.wait(60)
-        try:
-            return str(client.post(address, form)["Location"])
-        finally:
-            connections.close_all()
 
-    with ThreadPoolExecutor(2) as threads:
-        led = set(threads.map(press, range(2)))
-    assert led == {task.executions.get().get_absolute_url()}
+def uploading(form: Fields, content: bytes = b"hello") -> Fields:
+    return {**form, "name": "", "description": "", "file": SimpleUploadedFile("motd", content)}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_uploads_of_one_form_at_once_store_one_file(as_operator: Client, at_once: Any) -> None:
+    form = of_page(as_operator, "/files/new")
+    led = at_once("/files/new", lambda: uploading(form))
+    assert led == {StoredFile.objects.get().get_absolute_url()}
+
+
+def test_an_upload_sent_again_is_stored_once_and_another_content_as_well(
+    as_operator: Client, settings: Any
+) -> None:
+    settings.DEPLOYX_FILES_QUOTA_BYTES = 5
+    form = of_page(as_operator, "/files/new")
+    led = {as_operator.post("/files/new", uploading(form))["Location"] for _press in range(2)}
+    assert led == {StoredFile.objects.get().get_absolute_url()}
+    settings.DEPLOYX_FILES_QUOTA_BYTES = 10
+    as_operator.post("/files/new", uploading(form, b"howdy"))
+    assert StoredFile.objects.count() == 2
+
+
+@pytest.mark.parametrize("turns", [[False], [True, False, True]], ids=["before", "after its bytes"])
+def test_an_upload_that_waits_too_long_is_told_so_and_may_be_sent_again(
+    as_operator: Client, monkeypatch: pytest.MonkeyPatch, turns: list[bool]
+) -> None:
+    form = of_page(as_operator, "/files/new")
+    with monkeypatch.context() as busy:
+        busy.setattr(once, "WAIT_SECONDS", 0.0)
+        busy.setattr(once.Once, "_is_mine", lambda one: turns.pop(0))
+        answer = as_operator.post("/files/new", uploading(form))
+    assert answer["Location"] == "/files/new"
+    assert said(answer) == ["It was sent before, and that is still under way."]
+    led = as_operator.post("/files/new", uploading(form))["Location"]
+    assert led == StoredFile.objects.get().get_absolute_url()
+
+
+def test_an_upload_that_was_refused_may_be_sent_again(as_operator: Client, settings: Any) -> None:
+    form = of_page(as_operator, "/files/new")
+    settings.DEPLOYX_FILES_QUOTA_BYTES = 4
+    assert as_operator.post("/files/new", uploading(form)).status_code == 200
+    settings.DEPLOYX_FILES_QUOTA_BYTES = 5
+    assert as_operator.post("/files/new", uploading(form)).status_code == 302
 
 
 def test_who_waits_too_long_is_told_so_and_starts_nothing(
