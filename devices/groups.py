@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts import fields, telling
+from accounts import database, fields, telling
 from accounts.errors import InvalidInput, NotAllowed
 from accounts.rights import is_administrator, require_administrator
 from devices import membership, queries
@@ -33,6 +33,7 @@ MOST_DEVICES = 10_000
 MOST_PEOPLE = 1_000
 FEW = 20
 Input = dict[str, Any]
+_ONE_PER_NAME = "devices_devicegroup_name_key"
 _TAKEN = gettext_lazy("Another group has this name.")
 
 
@@ -135,8 +136,10 @@ def _written(
                 group = DeviceGroup.objects.select_for_update(no_key=True).get(pk=group.pk)
             before = as_input(group)
             _write(group, user, before, _checked(group, user, before, data, partial=partial))
-    except IntegrityError:
+    except IntegrityError as error:
         # Somebody took the name between the look and the write.
+        if not database.is_taken(error, _ONE_PER_NAME):
+            raise
         raise InvalidInput({"name": [str(_TAKEN)]}) from None
     return group
 

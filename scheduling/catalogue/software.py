@@ -13,7 +13,7 @@ import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 
-from accounts import fields
+from accounts import database, fields
 from accounts.errors import InvalidInput, StateConflict
 from accounts.rights import require_administrator
 from scheduling import dependencies, live
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 MOST_DEPENDENCIES = 50
 # Any number, the same for every process: who holds it alone adds dependencies.
 _LINKING = 0x6E65656473
+_ONE_PER_VERSION = "one_entry_per_software_version"
 Input = dict[str, Any]
 
 
@@ -85,8 +86,10 @@ def _written(software: Software, user: User, data: Mapping[str, Any], *, partial
             values = _checked(software, user, {**_defaults(), **before, **data})
             _store(software, values)
             live.changed("software", [software.pk])
-    except IntegrityError:
+    except IntegrityError as error:
         # The checks said no such entry is there; somebody added it since.
+        if not database.is_taken(error, _ONE_PER_VERSION):
+            raise
         raise InvalidInput({"version": [_("The catalogue has this version already.")]}) from None
     return software
 

@@ -1,4 +1,4 @@
-"""Uploads, the collector, deletions and openings that meet, each on a connection of its own."""
+"""Uploads, the collector, deletions, openings and entries that meet, each on a connection of its own."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
+from psycopg.errors import ForeignKeyViolation
 
 from accounts.errors import InvalidInput, StateConflict
 from devices.models import Device
 from scheduling import schedules
-from scheduling.catalogue import files, store, uploads
+from scheduling.catalogue import files, software, store, uploads
 from scheduling.models import Blob, Execution, StoredFile, Upload
 from scheduling.tests import factories
 from scheduling.tests.api.conftest import client_of
 from scheduling.tests.catalogue.conftest import Store
+from scheduling.tests.test_groups_at_the_same_moment import refusal
 from scheduling.tests.test_revoking_at_the_same_moment import meanwhile
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -113,3 +115,26 @@ def test_a_file_that_is_deleted_while_it_is_renamed_is_not_there(
         thread, answers = meanwhile(lambda: api.patch(file_path, {"name": "issue"}))
     thread.join()
     assert answers[0].status_code == 404
+
+
+def test_who_adds_a_version_second_is_told_that_it_is_there(admin: User) -> None:
+    with transaction.atomic():
+        factories.software(admin, name="Editor")
+        thread, answers = meanwhile(
+            lambda: refusal(lambda: factories.software(admin, name="Editor"))
+        )
+    thread.join()
+    assert answers[0].errors == {"version": ["The catalogue has this version already."]}
+
+
+def test_a_file_that_is_deleted_meanwhile_is_no_version_that_is_there(
+    stored: Store, admin: User
+) -> None:
+    entry, file = factories.software(admin), stored()
+    deb = {"os": "linux", "format": "deb", "file_id": str(file.pk)}
+    update = partial(software.update, entry, admin, {"sources": [deb]}, partial=True)
+    with transaction.atomic():
+        file.delete()
+        thread, answers = meanwhile(lambda: refusal(update))
+    thread.join()
+    assert isinstance(answers[0].__cause__, ForeignKeyViolation)
