@@ -63,11 +63,12 @@ class BasicsForm(AskingForm):
     free_disk_mb = _line(gettext_lazy("Free disk needed, in MB"), inputmode="numeric")
     memory_mb = _line(gettext_lazy("Memory needed, in MB"), inputmode="numeric")
 
-    def given(self) -> dict[str, Any]:
+    def given(self, before: Mapping[str, Any]) -> dict[str, Any]:
+        """With the line ends that the entry had `before`."""
         typed = {name: str(self.data.get(name, "")) for name in self.fields}
         needs = {name: values.number(typed[name]) for name in software.REQUIREMENTS}
         return {
-            **{name: typed[name].replace("\r\n", "\n") for name in BASICS},
+            **{name: values.line_ends(typed[name], before.get(name, "")) for name in BASICS},
             "requirements": {name: one for name, one in needs.items() if one is not None},
         }
 
@@ -119,9 +120,12 @@ class SourceForm(AskingForm):
     )
     reboot_exit_codes = _line(gettext_lazy("Exit codes that want a restart"))
 
-    def __init__(self, number: int, data: Typed, user: User) -> None:
+    def __init__(
+        self, number: int, data: Typed, user: User, before: Sequence[Mapping[str, Any]]
+    ) -> None:
         super().__init__(data, prefix=f"source-{number}")
         self.number = number + 1
+        self._before = self._among(before)
         self.picker = picking.picker(
             "files", f"source-{number}-file_id", data, user, is_single=True
         )
@@ -140,12 +144,20 @@ class SourceForm(AskingForm):
 
     def given(self) -> dict[str, Any]:
         typed = {name: self._typed(name) for name in self.fields}
+        for name in sources.COMMANDS:
+            typed[name] = values.line_ends(typed[name], self._before.get(name, ""))
         codes = {name: values.numbers(typed.pop(name)) for name in CODES}
         return {**typed, "file_id": self._file(), **codes}
 
     def is_empty(self) -> bool:
         texts = [self._typed(name) for name in self.fields if name not in _AT_FIRST]
         return not any([*texts, self._file()])
+
+    def _among(self, before: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """What it was filled in with: the source of its platform, else the one in its place."""
+        platform = (self._typed("os"), self._typed("architecture").lower() or ANY_ARCHITECTURE)
+        same = [one for one in before if (one["os"], one["architecture"]) == platform]
+        return next(iter([*same, *before[self.number - 1 :]]), {})
 
     def _file(self) -> str:
         return str(self.data.get(f"{self.prefix}-file_id", "")).strip()
@@ -168,7 +180,9 @@ class SoftwareForm:
         self.data, self.entry = data, entry
         self.basics = BasicsForm(data)
         self.basics.full_clean()
-        self.sources = [SourceForm(number, data, user) for number in range(_count(data))]
+        self._before = software.as_input(entry) if entry else {}
+        before = self._before.get("sources", [])
+        self.sources = [SourceForm(number, data, user, before) for number in range(_count(data))]
         self.dependencies = picking.picker("software", "dependency_ids", data, user)
         self.dependency_errors: list[str] = []
         self.other_errors: list[str] = []
@@ -182,7 +196,7 @@ class SoftwareForm:
         """The raw data of an entry, under the input names of api.md."""
         chosen = [one.strip() for one in self.data.getlist("dependency_ids") if one.strip()]
         return {
-            **self.basics.given(),
+            **self.basics.given(self._before),
             "dependency_ids": chosen,
             "sources": [one.given() for one in self._filled_in()],
         }

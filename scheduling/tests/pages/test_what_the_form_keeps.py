@@ -10,10 +10,11 @@ from django.test import Client
 
 from devices.models import DeviceGroup
 from scheduling import definitions, templates
+from scheduling.catalogue import software
 from scheduling.forms import values
-from scheduling.models import ScheduledTask
+from scheduling.models import ScheduledTask, Software
 from scheduling.tests import factories
-from scheduling.tests.pages.sending import sent
+from scheduling.tests.pages.sending import Sent, sent
 
 pytestmark = pytest.mark.django_db
 
@@ -95,6 +96,60 @@ def test_a_changed_text_keeps_the_line_ends_it_had(
     task.refresh_from_db()
     assert task.task_payload["commands"] == ["dir\r\necho a\r\necho end", "ls\necho b\necho end"]
     assert task.task_payload["environment"] == {"A": "1\r\n2\r\n3"}
+
+
+SOURCES = [
+    {"os": "linux", "format": "deb", "detect_command": "a\nb"},
+    {
+        "os": "windows",
+        "format": "exe",
+        "install_command": "setup\r\nexit",
+        "detect_command": "a\r\nb",
+    },
+    {"os": "macos", "format": "pkg", "install_command": "c\rd"},
+]
+BYTES = {"url": "https://packages.example/tool", "sha256": "0" * 64}
+
+
+@pytest.fixture
+def entry(admin: User) -> Software:
+    given = [one | BYTES for one in SOURCES]
+    return factories.software(admin, sources=given, description="One.\r\nTwo.\n")
+
+
+def resaved(client: Client, entry: Software, typed: Sent, button: str = "") -> list[dict[str, Any]]:
+    """The sources after the form was sent with what is typed, and a button before."""
+    address = f"/software/{entry.pk}/edit"
+    data = sent(client.get(address))
+    if button:
+        data = sent(client.post(address, data | {button: ["1"]}))
+    assert client.post(address, data | typed).status_code == 302
+    return list(software.as_input(Software.objects.get(pk=entry.pk))["sources"])
+
+
+def test_saving_what_was_not_touched_leaves_an_entry_as_it_was(
+    as_admin: Client, entry: Software
+) -> None:
+    before = software.as_input(entry)
+    resaved(as_admin, entry, {})
+    assert software.as_input(Software.objects.get(pk=entry.pk)) == before
+
+
+def test_sources_keep_their_line_ends_where_others_go_or_their_platform_changes(
+    as_admin: Client, entry: Software
+) -> None:
+    before = software.as_input(entry)["sources"]
+    assert resaved(as_admin, entry, {}, "remove_source") == before[1:]
+    moved = resaved(as_admin, entry, {"source-0-architecture": ["amd64"]})
+    assert moved == [before[1] | {"architecture": "amd64"}, before[2]]
+
+
+def test_a_changed_command_of_an_entry_keeps_the_line_ends_it_had(
+    as_admin: Client, entry: Software
+) -> None:
+    typed = {f"source-{one}-detect_command": ["a\r\nb\r\nc"] for one in range(3)}
+    after = [one["detect_command"] for one in resaved(as_admin, entry, typed)]
+    assert after == ["a\nb\nc", "a\r\nb\r\nc", "a\nb\nc"]
 
 
 @pytest.mark.parametrize(
