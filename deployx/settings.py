@@ -137,7 +137,6 @@ INSTALLED_APPS = [
     "django_celery_results",
     "channels",
     "django_htmx",
-    "lucide",
     "csp",
     "pgtrigger",
     "accounts",

@@ -12,9 +12,8 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-from lucide.templatetags.lucide import lucide
 
-from accounts import pressing
+from accounts import icons, pressing
 from accounts.moments import distance, place
 
 register = template.Library()
@@ -36,8 +35,7 @@ MESSAGE_TONES = {"success": "good", "error": "bad", "warning": "mild", "info": "
 @cache
 def icon(name: str, size: int = 16, css: str = "") -> SafeString:
     """A lucide icon; it only ever stands beside words, so a screen reader is spared it."""
-    extra = {"class": css} if css else {}
-    return mark_safe(lucide(name, size=size, aria_hidden="true", **extra))  # noqa: S308
+    return mark_safe(icons.svg(name, size, css))  # noqa: S308
 
 
 @register.simple_tag
