@@ -21,12 +21,12 @@ test: $(VENV)/dev.stamp
 test-browser: $(VENV)/dev.stamp
 	$(RUN) -m pytest -m browser tests/browser $(ARGS)
 
-# First what takes the whole machine, then two at a time: most of the rest waits. Needs root for the
+# First what takes the whole machine, then as many at a time as there are cores. Needs root for the
 # cases with file systems and networks. A selection may have nothing in one of the two (5).
 faults: $(VENV)/dev.stamp
 	@failed=0; \
 	$(RUN) -m pytest -m "faults and alone" $(ARGS) || [ $$? -eq 5 ] || failed=1; \
-	$(RUN) -m pytest -m "faults and not alone" -n 2 --dist loadscope $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	$(RUN) -m pytest -m "faults and not alone" -n logical --dist loadscope $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
 # When things run, tried against a walk by the minute a hundred times as often as in `make test`; and
