@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from scheduling.forms import values
 from scheduling.models import ScheduledTask
-
-if TYPE_CHECKING:
-    from scheduling.forms.payload import Typed
 
 TIME_UNITS = (
     ("seconds", _("seconds")),
@@ -53,6 +50,8 @@ def _unit() -> forms.CharField:
 class OptionsForm(forms.Form):
     start_at = _text(_("Not before"), type="datetime-local")
     end_at = _text(_("Not after"), type="datetime-local")
+    start_at_exact = forms.CharField(required=False, widget=forms.HiddenInput)
+    end_at_exact = forms.CharField(required=False, widget=forms.HiddenInput)
     max_runs = _number(_("At most so many runs"), 1)
     excluded_dates = _text(_("Never on these dates"), _("Such as 2027-12-24, 2027-12-25."))
     jitter_seconds = _number(_("Spread each start over"))
@@ -80,10 +79,6 @@ class OptionsForm(forms.Form):
     backoff_multiplier = _text(_("Each further pause times"), inputmode="decimal")
     on_exit_codes = _text(_("Only after these exit codes"), _("Empty: after any failure."))
 
-    def __init__(self, data: Typed, *, task: ScheduledTask | None = None) -> None:
-        super().__init__(data)
-        self._task = task
-
     def lengths(self) -> list[tuple[forms.BoundField, forms.BoundField]]:
         """Each length of time with its unit."""
         return [(self[name], self[f"{name}_unit"]) for name in LENGTHS]
@@ -104,12 +99,9 @@ class OptionsForm(forms.Form):
         return str(self.data.get(name, "")).strip()
 
     def _instant(self, name: str, zone: str) -> str | None:
-        """The task's own where it was left as shown: a wall time does not say its offset."""
-        task, typed = self._task, self._typed(name)
-        stored = getattr(task, name) if task is not None and task.time_zone == zone else None
-        if stored is not None and typed == values.as_wall(stored, zone):
-            return str(stored.isoformat())
-        return values.instant(typed, zone)
+        typed = self._typed(name)
+        kept = values.kept(self._typed(f"{name}_exact"), typed, zone)
+        return kept or values.instant(typed, zone)
 
     def _length(self, name: str) -> Any:
         return values.seconds(self._typed(name), self._typed(f"{name}_unit"))
@@ -138,8 +130,6 @@ def typed(definition: Mapping[str, Any]) -> dict[str, list[str]]:
     """The form's fields as one would type them for these options."""
     zone = definition["time_zone"]
     fields = {
-        "start_at": values.as_wall(definition["start_at"], zone),
-        "end_at": values.as_wall(definition["end_at"], zone),
         "max_runs": definition["max_runs"],
         "excluded_dates": ", ".join(str(day) for day in definition["excluded_dates"]),
         **{
@@ -150,6 +140,9 @@ def typed(definition: Mapping[str, Any]) -> dict[str, list[str]]:
         **definition["retry"],
         "on_exit_codes": ", ".join(str(code) for code in definition["retry"]["on_exit_codes"]),
     }
+    for name in ("start_at", "end_at"):
+        fields[name] = values.as_wall(definition[name], zone)
+        fields[f"{name}_exact"] = definition[name] and definition[name].isoformat()
     for name in LENGTHS:
         fields[name], fields[f"{name}_unit"] = values.as_amount(definition[name])
     return {name: [str(value)] for name, value in fields.items() if value is not None}

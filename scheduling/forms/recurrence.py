@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.moments import place
 from scheduling.forms import values
 from scheduling.models import ScheduledTask
 
@@ -81,6 +80,7 @@ class RecurrenceForm(forms.Form):
         label=_("Date and time"),
         widget=forms.TextInput(attrs={"type": "datetime-local"}),
     )
+    run_at_exact = forms.CharField(required=False, widget=forms.HiddenInput)
     by_hand = forms.BooleanField(
         required=False, label=_("No time of its own: by hand or after other tasks")
     )
@@ -114,9 +114,8 @@ class RecurrenceForm(forms.Form):
     weekdays: ClassVar = WEEKDAYS
     cron_examples: ClassVar = CRON_EXAMPLES
 
-    def __init__(self, data: Typed, *, task: ScheduledTask | None = None) -> None:
+    def __init__(self, data: Typed) -> None:
         super().__init__(data)
-        self._task = task
         self.other_errors: list[str] = []
 
     @property
@@ -195,16 +194,9 @@ class RecurrenceForm(forms.Form):
     def _once(self) -> dict[str, Any]:
         if self._typed("by_hand"):
             return {"run_at": None}
-        return {"run_at": self._kept_run_at() or self._typed("run_at")}
-
-    def _kept_run_at(self) -> str | None:
-        """The task's own where it was left as shown: a wall time does not say its offset."""
-        task = self._task
-        stored = task.recurrence_config.get("run_at") if task is not None else None
-        if task is None or stored is None or task.time_zone != self._typed("time_zone"):
-            return None
-        shown = _typed_run_at(stored, task.time_zone)["run_at"]
-        return str(stored) if shown == [self._typed("run_at")] else None
+        typed = self._typed("run_at")
+        kept = values.kept(self._typed("run_at_exact"), typed, self._typed("time_zone"))
+        return {"run_at": kept or typed}
 
     def _interval(self) -> dict[str, Any]:
         return {"every": values.number(self._typed("every")), "unit": self._typed("unit")}
@@ -253,7 +245,5 @@ def typed(definition: Mapping[str, Any]) -> dict[str, list[str]]:
 def _typed_run_at(run_at: str | None, zone: str) -> dict[str, list[str]]:
     if run_at is None:
         return {"by_hand": ["on"]}
-    moment = datetime.fromisoformat(run_at)
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(place(zone)).replace(tzinfo=None)
-    return {"run_at": [moment.isoformat(timespec="minutes" if not moment.second else "seconds")]}
+    shown = values.as_wall(datetime.fromisoformat(run_at), zone)
+    return {"run_at": [shown], "run_at_exact": [run_at]}

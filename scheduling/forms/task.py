@@ -66,8 +66,8 @@ class TaskForm:
         self._original = Original.of(task) if task is not None else original
         self.only_kind = kinds.get(task.task_type) if task is not None else kind
         self.basics = BasicsForm(data)
-        self.recurrence = recurrence.RecurrenceForm(data, task=task)
-        self.options = options.OptionsForm(data, task=task)
+        self.recurrence = recurrence.RecurrenceForm(data)
+        self.options = options.OptionsForm(data)
         self.payloads = [self._payload_of(kind) for kind in self._kinds()]
         self.parents: picking.Picker | None = None
         self.parent_errors: list[str] = []

@@ -86,11 +86,23 @@ def instant(typed: str, zone: str) -> str | None:
         return typed
 
 
+def kept(exact: str, typed: str, zone: str) -> str | None:
+    """The `exact` time that a form carries beside what it shows of it, where that was left alone: a
+    wall time does not say its offset."""
+    try:
+        is_as_shown = as_wall(datetime.fromisoformat(exact), zone) == typed
+    except (ValueError, OverflowError, OSError):
+        return None
+    return exact if is_as_shown else None
+
+
 def as_wall(moment: datetime | None, zone: str) -> str:
-    """What clocks in the zone show at an instant, as a `datetime-local` input takes it."""
+    """What clocks in the zone show at an instant, as a `datetime-local` input takes it; a naive one is
+    that already."""
     if moment is None:
         return ""
-    wall = moment.astimezone(place(zone)).replace(tzinfo=None)
+    is_aware = moment.tzinfo is not None
+    wall = moment.astimezone(place(zone)).replace(tzinfo=None) if is_aware else moment
     return wall.isoformat(timespec="minutes" if wall.second == 0 else "seconds")
 
 

@@ -45,7 +45,7 @@ def task_reschedule(request: HttpRequest) -> HttpResponse:
         refuse(request, " ".join(sentences(refusal)))
         return back(request, reverse("task-list"))
     only = tasks[0] if len(tasks) == 1 else None
-    form = RecurrenceForm(_typed(request, tasks[0]), task=only)
+    form = RecurrenceForm(_typed(request, tasks[0]))
     if request.headers.get("HX-Target") == "preview":
         return render(request, "tasks/_preview.html", _preview(form, only))
     listed = _listed(request, form, tasks, user)
