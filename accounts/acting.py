@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from django.contrib import messages
-from django.core.exceptions import ObjectDoesNotExist
 from django.http import HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts import vanishing
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 
 if TYPE_CHECKING:
@@ -31,9 +30,9 @@ def attempt(request: HttpRequest, verb: Callable[[], T], success: str) -> T | No
         refuse(request, refusal.detail)
     except InvalidInput as refusal:
         refuse(request, " ".join(sentences(refusal)))
-    except ObjectDoesNotExist:
+    except vanishing.ERRORS as error:
         # Somebody was quicker: it was still there when the page looked for it.
-        refuse(request, _("Somebody has deleted it."))
+        refuse(request, vanishing.told(error))
     else:
         messages.success(request, success)
         return answer

@@ -15,6 +15,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from accounts import vanishing
 from accounts.api.pagination import COUNT_LIMIT, capped_count
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from accounts.rights import is_administrator
@@ -33,6 +34,7 @@ else:
     Pages = Paginator
 
 M = TypeVar("M", bound="Model")
+REFUSALS = (InvalidInput, NotAllowed, StateConflict)
 
 
 class CappedPaginator(Pages):
@@ -131,7 +133,8 @@ class Refusals:
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        if not isinstance(error, (InvalidInput, NotAllowed, StateConflict)):
+        is_gone = self._request.method == "POST" and vanishing.gone(error)
+        if not isinstance(error, Exception) or not (isinstance(error, REFUSALS) or is_gone):
             return False
         for sentence in sentences(error):
             messages.error(self._request, sentence)
@@ -146,7 +149,9 @@ class Refusals:
 def sentences(refusal: Exception) -> list[str]:
     if isinstance(refusal, InvalidInput):
         return [f"{name}: {said}" for name, all_ in refusal.errors.items() for said in all_]
-    return [refusal.detail if isinstance(refusal, (NotAllowed, StateConflict)) else str(refusal)]
+    if isinstance(refusal, (NotAllowed, StateConflict)):
+        return [refusal.detail]
+    return [vanishing.told(refusal)]
 
 
 def person(request: HttpRequest) -> User:
@@ -181,7 +186,7 @@ def for_each(
     for row in rows:
         try:
             verb(row)
-        except (InvalidInput, NotAllowed, StateConflict) as refusal:
+        except (*REFUSALS, *vanishing.ERRORS) as refusal:
             for sentence in sentences(refusal):
                 messages.error(request, _("%(name)s: %(why)s") % {"name": row, "why": sentence})
         else:

@@ -156,6 +156,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "accounts.vanishing.Vanishing",
 ]
 ROOT_URLCONF = "deployx.urls"
 ASGI_APPLICATION = "deployx.asgi.application"

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
+from accounts import vanishing
 from accounts.errors import InvalidInput, NotAllowed, StateConflict
 from accounts.pages import identifier
 from devices.models import Device, DeviceGroup
@@ -143,8 +144,8 @@ def _change(task: ScheduledTask, change: Change, outcome: Outcome) -> None:
         outcome.refused.append(Refusal(task, refusal.detail))
     except InvalidInput as refusal:
         outcome.refused.append(Refusal(task, str(refusal)))
-    except ScheduledTask.DoesNotExist:
-        outcome.refused.append(Refusal(task, _("Somebody has deleted it.")))
+    except vanishing.ERRORS as error:
+        outcome.refused.append(Refusal(task, vanishing.told(error)))
     else:
         outcome.done.append(task)
 

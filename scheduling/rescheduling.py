@@ -11,10 +11,10 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from accounts.acting import sentences
 from accounts.errors import InvalidInput, NotAllowed
+from accounts.vanishing import Gone
 from scheduling import bulk, definitions, schedules
 from scheduling.models import ScheduledTask
 
@@ -78,7 +78,7 @@ def reschedule(tasks: Sequence[ScheduledTask], user: User, rule: Mapping[str, An
         except NotAllowed as refusal:
             problems[task.pk] = refusal.detail
         except ScheduledTask.DoesNotExist:
-            problems[task.pk] = _("Somebody has deleted it.")
+            problems[task.pk] = Gone.ITSELF.said
     if problems:
         raise NotRescheduled(problems)
     log.info("tasks_rescheduled", tasks=len(tasks), user=user.pk)

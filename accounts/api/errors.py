@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
-from django.db import IntegrityError, OperationalError
+from django.core.exceptions import RequestDataTooBig
+from django.db import OperationalError
 from django.http import Http404
 from django.utils.translation import gettext as _
-from psycopg.errors import ForeignKeyViolation
 from rest_framework import status
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from accounts import database
+from accounts import database, vanishing
 from accounts.api.refusals import TooLarge
 from accounts.errors import InvalidInput, NotAllowed, StateConflict, Unavailable
+from accounts.vanishing import Gone
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             return Response({"detail": error.detail}, status=status.HTTP_403_FORBIDDEN)
         case Unavailable():
             return _later(error.detail, seconds=30)
-        case IntegrityError() if isinstance(error.__cause__, ForeignKeyViolation):
+        case _ if vanishing.gone(error) is Gone.REFERENCE:
             return _gone(error)
         case OperationalError() if not database.is_away(error):
             # It waited or worked for longer than anybody may, or was in another one's way.
@@ -44,10 +44,9 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     return _by_fields(exception_handler(_translated(error), context))
 
 
-def _gone(error: IntegrityError) -> Response:
-    """Foreign keys are asked at the commit: the verb had found what it refers to."""
+def _gone(error: Exception) -> Response:
     log.warning("referred_to_what_is_gone", error=str(error))
-    body = {"detail": _("Something it refers to was deleted at this moment."), "status": "deleted"}
+    body = {"detail": Gone.REFERENCE.said, "status": "deleted"}
     return Response(body, status=status.HTTP_409_CONFLICT)
 
 
@@ -61,8 +60,9 @@ def _later(detail: str, seconds: int) -> Response:
 
 def _translated(error: Exception) -> Exception:
     match error:
-        case Http404() | ObjectDoesNotExist():
-            # Django's own words name the model. Not there at all: deleted between two looks.
+        case Http404():
+            return NotFound()  # Django's own words name the model
+        case _ if vanishing.gone(error) is Gone.ITSELF:
             return NotFound()
         case RequestDataTooBig():
             return TooLarge()

@@ -4,6 +4,7 @@
 import { focusWrong } from "./task_form.js";
 
 const FORM = "task-form";
+const GONE = [404, 409];
 
 document.addEventListener("click", (event) => {
   const dialog = event.target.closest("[data-closes]")?.closest("dialog");
@@ -69,17 +70,17 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (detail.target.id !== FORM) return;
   if (new URL(detail.xhr.responseURL).pathname === new URL(detail.target.action).pathname) return;
   detail.shouldSwap = false;
-  sayUnanswered(detail.target);
+  sayUnanswered(detail.target, "away");
 });
 
 for (const failure of ["htmx:responseError", "htmx:sendError"]) {
-  document.addEventListener(failure, ({ target }) => {
-    if (target.id === FORM) sayUnanswered(target);
+  document.addEventListener(failure, ({ target, detail }) => {
+    if (target.id === FORM) sayUnanswered(target, GONE.includes(detail.xhr.status) ? "gone" : "away");
   });
 }
 
-function sayUnanswered(form) {
-  for (const note of form.querySelectorAll("[data-unanswered]")) note.hidden = false;
+function sayUnanswered(form, why) {
+  for (const note of form.querySelectorAll("[data-unanswered]")) note.hidden = note.dataset.unanswered !== why;
 }
 
 // Where the opener went with the form's old content, its successor takes the focus back.

@@ -246,6 +246,21 @@ def test_what_the_server_does_not_take_is_not_lost(
     visitor.complaints.clear()
 
 
+def test_what_names_something_that_is_deleted_at_this_moment_is_not_lost(
+    visitor: Visitor, operator: User, web_group: DeviceGroup
+) -> None:
+    dialog = opened(visitor)
+    fill_in(dialog)
+    visitor.page.route("**/tasks/new", lambda route: route.fulfill(status=409))
+    dialog.get_by_role("button", name="Schedule task").click()
+    dialog.get_by_text("What you typed is still here").wait_for()
+    expect(dialog.get_by_text("Nothing that you typed is lost")).to_be_hidden()
+    expect(dialog.get_by_label("Name", exact=True)).to_have_value("Disk space")
+    # Of the status the browser itself complains, and of nothing else.
+    assert all("409" in one for one in visitor.complaints)
+    visitor.complaints.clear()
+
+
 def test_somebody_who_was_signed_out_meanwhile_keeps_what_was_typed(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:
