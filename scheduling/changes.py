@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User as Account
 
-from devices.agent import kinds
-from scheduling import definitions
+from scheduling import definitions, lost_kinds
 from scheduling.models import TaskChange
 
 if TYPE_CHECKING:
@@ -80,8 +79,11 @@ def _keep(
 
 
 def _payload(task: ScheduledTask) -> dict[str, Any]:
-    """As the kind's form has it: written in another way, a payload has not changed."""
-    kind = kinds.get(task.task_type)
+    """As the kind's form has it: written in another way, a payload has not changed. Nothing of a kind
+    that is lost: it cannot change, and what of it is secret nobody knows."""
+    kind = lost_kinds.find(task.task_type)
+    if kind is None:
+        return {}
     values = kind.form_values(task.task_payload)
     return {one.name: values.get(one.name) for one in kind.form_fields()}
 
@@ -96,7 +98,8 @@ def _with_pairs_apart(task: ScheduledTask, found: Snapshot) -> Snapshot:
 
 def _secret_paths(task: ScheduledTask) -> tuple[str, ...]:
     """Where people put passwords: the named values that a kind hands to what it runs."""
-    fields = kinds.get(task.task_type).form_fields()
+    kind = lost_kinds.find(task.task_type)
+    fields = kind.form_fields() if kind else ()
     return tuple(f"task_payload.{one.name}" for one in fields if one.widget == "pairs")
 
 

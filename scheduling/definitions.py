@@ -14,7 +14,7 @@ from accounts import fields
 from accounts.errors import InvalidInput
 from devices.agent import kinds
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
-from scheduling import dependencies, payloads, recurrence, usable
+from scheduling import dependencies, lost_kinds, payloads, recurrence, usable
 from scheduling.catalogue import lookup
 from scheduling.models import ScheduledTask
 from scheduling.options import TRANSACTIONAL, OptionsError, Retry, Rollout
@@ -108,6 +108,8 @@ def check(
     Raises InvalidInput naming every wrong field, NotAllowed where the person may not use a target
     that the task has already.
     """
+    if task is not None and lost_kinds.is_lost(task.task_type):
+        raise InvalidInput({"task_type": [lost_kinds.sentence(task.task_type)]})
     errors: Errors = {}
     given = _with_payload(data, task, errors)
     values = _checked(_completed(given, task, partial), errors)

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from accounts.uuid7 import uuid7
-from devices.agent import kinds
 from devices.agent.protocol import MAX_PAYLOAD_BYTES
 from devices.models import Device
-from scheduling import payloads, progress, waves
+from scheduling import lost_kinds, payloads, progress, waves
 from scheduling.models import DeviceRun, Execution, ScheduledTask
 from scheduling.newruns import NewRun
 from scheduling.options import TRANSACTIONAL, Rollout
@@ -96,7 +95,8 @@ def _rollback_payload(task: ScheduledTask, order: Any) -> bytes | None:
     """What undoes it on a device, where its rollout may have to."""
     if Rollout.parse(task.rollout).strategy != TRANSACTIONAL:
         return None
-    undo = kinds.get(task.task_type).rollback(order)
+    kind = lost_kinds.find(task.task_type)
+    undo = kind.rollback(order) if kind else None
     return None if undo is None else payloads.to_bytes(undo)
 
 

@@ -26,6 +26,7 @@ from scheduling import (
     drafts,
     hints,
     live,
+    lost_kinds,
     newruns,
     newzones,
     payloads,
@@ -107,7 +108,9 @@ def open_dependents(execution_id: UUID) -> list[Execution]:
 
 @transaction.atomic
 def open_retry(original: Execution, user: User, device_ids: Sequence[UUID]) -> Execution:
-    """A new execution of the same payload and options on these devices, which go on where they can."""
+    """A new execution of the same payload and options on these devices, which go on where they can.
+    Raises StateConflict."""
+    _require_kind(original)
     cause = drafts.Cause(Execution.Trigger.RETRY, "person", user)
     execution = drafts.new(original.task, cause, clock.now())
     return open_derived(execution, original, device_ids, order=_resuming(original))
@@ -123,7 +126,8 @@ def open_derived(
     payload: kinds.JsonObject | None = None,
 ) -> Execution:
     """Opens what follows from an execution that has ended on these devices: the same, or with another
-    `payload` in its definition, or another `order` for the devices."""
+    `payload` in its definition, or another `order` for the devices. Raises StateConflict."""
+    _require_kind(original)
     _copy_definition(execution, original)
     if payload is not None:
         execution.definition = {**execution.definition, "task_payload": payload}
@@ -287,9 +291,14 @@ def _order(task: ScheduledTask) -> tuple[kinds.JsonObject, str]:
     try:
         return lookup.order_of(task.task_type, task.task_payload), ""
     except kinds.UnknownKind:
-        return task.task_payload, _("This server has no type of task %r.") % task.task_type
+        return task.task_payload, lost_kinds.reason(task.task_type)
     except kinds.Unresolved as problem:
         return task.task_payload, str(problem)
+
+
+def _require_kind(original: Execution) -> None:
+    if lost_kinds.is_lost(original.task_type):
+        raise StateConflict(lost_kinds.reason(original.task_type), original.status)
 
 
 def _resuming(original: Execution) -> kinds.JsonObject | None:

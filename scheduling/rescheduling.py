@@ -15,7 +15,7 @@ from django.db import transaction
 from accounts.acting import sentences
 from accounts.errors import InvalidInput, NotAllowed
 from accounts.vanishing import Gone
-from scheduling import bulk, definitions, schedules
+from scheduling import bulk, definitions, lost_kinds, schedules
 from scheduling.models import ScheduledTask
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def changes(
     everything else stay its own. Raises InvalidInput where it is no rule."""
     definitions.parse_rule(rule, now=now, task=tasks[0] if len(tasks) == 1 else None)
     barred = {one.task.pk: one.why for one in bulk.cannot_execute(tasks, user)}
+    lost = [task for task in tasks if lost_kinds.is_lost(task.task_type)]
+    barred |= {task.pk: lost_kinds.sentence(task.task_type) for task in lost}
     return [_change(task, rule, now, barred.get(task.pk, "")) for task in tasks]
 
 

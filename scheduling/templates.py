@@ -100,7 +100,9 @@ def _write(
 ) -> None:
     data = {**before, **given}
     errors: fields.Errors = {}
-    own = fields.checked(OWN, {name: data[name] for name in OWN if name in data}, errors)
+    # A kind that this server has lost stays named: the template can still be renamed, or shared.
+    named = [one for one in OWN if one != "task_type" or data.get(one) != before.get(one)]
+    own = fields.checked(OWN, {name: data[name] for name in named if name in data}, errors)
     for name in ("name", "task_type"):
         if name not in data:
             errors[name] = [_("This field is required.")]

@@ -14,10 +14,10 @@ from django.core import signing
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
-from devices.agent import kinds, protocol
+from devices.agent import protocol
 from devices.ledger_port import RunFetch, RunSource, RunStop
 from devices.models import Device
-from scheduling import payloads, release
+from scheduling import lost_kinds, payloads, release
 from scheduling.models import Blob, DeviceRun, Execution, ExecutionBlob, SoftwareSource
 
 PATH = "/agent/files/"
@@ -119,7 +119,8 @@ def _files(execution: Execution, run: DeviceRun | None = None) -> tuple[str, ...
         execution.rollback_payload if run is not None and run.rolls_back_id else execution.payload
     )
     order: Any = payloads.from_bytes(bytes(data or b"{}"))
-    return kinds.get(execution.task_type).files(order)
+    kind = lost_kinds.find(execution.task_type)
+    return kind.files(order) if kind else ()
 
 
 def _token(wanted: RunFetch) -> str:

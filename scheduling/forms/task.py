@@ -9,7 +9,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from devices.agent import kinds
-from scheduling import definitions
+from scheduling import definitions, lost_kinds
 from scheduling.forms import options, parents, payload, picking, recurrence, values
 from scheduling.forms.targets import chosen_ids
 from scheduling.options import Retry, Rollout
@@ -74,6 +74,8 @@ class TaskForm:
         self.target_errors: list[str] = []
         self.other_errors: list[str] = []
         self.known: Known | None = None
+        self.lost_kind = ""
+        """Why nothing is filled in of what to run, though the form began with something."""
 
     @property
     def chosen_kind(self) -> str:
@@ -228,6 +230,14 @@ def filled(task: ScheduledTask) -> Typed:
         **parents.typed(definition["depends_on"]),
         **recurrence.typed(definition),
         **options.typed(definition),
-        **payload.typed(kinds.get(task.task_type), task.task_payload),
     }
+    kind = lost_kinds.find(task.task_type)
+    return MultiValueDict(fields | (payload.typed(kind, task.task_payload) if kind else {}))
+
+
+def without_kind(data: Typed) -> Typed:
+    """As it is filled in, but for what to run: that is as it is at first."""
+    fields = {name: texts for name, texts in data.lists() if name != "task_type"}
+    for kind in kinds.every():
+        fields |= payload.typed(kind, None)
     return MultiValueDict(fields)

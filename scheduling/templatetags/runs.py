@@ -8,7 +8,7 @@ from django import template
 from django.utils.translation import gettext as _
 
 from accounts.templatetags.pages import badge_of
-from scheduling import payloads
+from scheduling import lost_kinds, payloads
 from scheduling.forms.picking import Choice
 from scheduling.models import DeviceRun
 
@@ -26,6 +26,13 @@ BAR: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("still", ("skipped", "cancelled")),
     ("busy", ("running", "claimed")),
 )
+
+
+@register.filter
+def lost_kind(task_type: str) -> str:
+    """What to say of a type that this server has no longer; empty where it has it."""
+    is_lost = task_type and lost_kinds.is_lost(task_type)
+    return lost_kinds.sentence(task_type) if is_lost else ""
 
 
 @register.filter

@@ -15,9 +15,8 @@ from django.utils.translation import gettext_lazy
 
 from accounts.pages import identifier
 from accounts.templatetags.pages import EXACT, span
-from devices.agent import kinds
 from devices.models import Device, DeviceGroup
-from scheduling import recurrence
+from scheduling import lost_kinds, recurrence
 from scheduling.forms.options import STRATEGY_LABELS, OptionsForm
 from scheduling.forms.task import BasicsForm
 from scheduling.models import ScheduledTask, Software, StoredFile, TaskChange
@@ -119,7 +118,8 @@ def label(task: ScheduledTask, path: str) -> str:
     if group != "task_payload":
         return str(LABELS.get(rest or group, path))
     name, _dot, inner = rest.partition(".")
-    fields = {field.name: field.label for field in kinds.get(task.task_type).form_fields()}
+    kind = lost_kinds.find(task.task_type)
+    fields = {field.name: field.label for field in kind.form_fields()} if kind else {}
     said = _(fields[name]) if name in fields else name
     return f"{said}: {inner}" if inner else said
 

@@ -11,13 +11,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.pages import identifier, newest_first, person, render_page
-from devices.agent import kinds
 from scheduling import (
     alike,
     details,
     executions,
     holdups,
     outputs,
+    payloads,
     progress,
     restoring,
     shell_lines,
@@ -153,7 +153,7 @@ def _payload(execution: Execution, user: User) -> list[tuple[str, Any]]:
     if not payload:
         return []
     if "restore" in payload:
-        return [("Restore", kinds.get(execution.task_type).summary(payload))]
+        return [("Restore", payloads.summary(execution.task_type, payload))]
     return payload_rows(execution.task_type, payload, user)
 
 

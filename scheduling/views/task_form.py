@@ -11,13 +11,14 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from accounts.acting import led, refuse
 from accounts.meanwhile import Known
 from accounts.pages import identifier, person, render_page
 from accounts.pressing import by_script
-from scheduling import changes
+from scheduling import changes, lost_kinds
 from scheduling.forms import TaskForm, template
 from scheduling.forms.targets import pickers
-from scheduling.forms.task import Original, filled
+from scheduling.forms.task import Original, filled, without_kind
 from scheduling.models import ScheduledTask, TaskTemplate
 from scheduling.views import change_words
 from scheduling.views.submitting import asked_for, context_of, preview_of_task, submitted
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @login_required
 def task_new(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
-        return _show(request, TaskForm(_at_first(request)))
+        return _show(request, _begun(request))
     return submitted(request, TaskForm(request.POST, original=_original(request)), _show)
 
 
@@ -44,6 +45,9 @@ def task_new(request: HttpRequest) -> HttpResponse:
 @login_required
 def task_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     task = visible_task(person(request), pk)
+    if lost_kinds.is_lost(task.task_type):
+        refuse(request, lost_kinds.sentence(task.task_type))
+        return led(request, task)
     form = TaskForm(filled(task) if request.method == "GET" else request.POST, task=task)
     form.known = Known(request, task, _typed_of, partial(change_words.label, task))
     if request.method == "GET":
@@ -56,6 +60,9 @@ def task_preview(request: HttpRequest) -> HttpResponse:
     """Of a new task, or of the one that `?task=` names."""
     chosen = identifier(request.GET.get("task", ""))
     task = visible_task(person(request), chosen) if chosen else None
+    if task and lost_kinds.is_lost(task.task_type):
+        said = [lost_kinds.sentence(task.task_type)]
+        return render(request, "tasks/_preview.html", {"preview_errors": said})
     form = TaskForm(request.POST, task=task)
     return render(request, "tasks/_preview.html", preview_of_task(form))
 
@@ -69,6 +76,16 @@ def task_targets(request: HttpRequest) -> HttpResponse:
 def _typed_of(task: ScheduledTask) -> Mapping[str, Any]:
     """What can be typed of it."""
     return {name: one for name, one in changes.snapshot(task).items() if name != "user_id"}
+
+
+def _begun(request: HttpRequest) -> TaskForm:
+    data = _at_first(request)
+    kind = data.get("task_type", "")
+    if not kind or not lost_kinds.is_lost(kind):
+        return TaskForm(data)
+    form = TaskForm(without_kind(data))
+    form.lost_kind = lost_kinds.choose_anew(kind)
+    return form
 
 
 def _at_first(request: HttpRequest) -> Typed:

@@ -17,6 +17,7 @@ from scheduling import (
     clock,
     dependencies,
     executions,
+    lost_kinds,
     planning,
     schedules,
     targets,
@@ -119,9 +120,8 @@ def visible_task(user: User, pk: UUID) -> ScheduledTask:
 def payload_rows(task_type: str, payload: dict[str, Any], user: User) -> list[tuple[str, Any]]:
     """A payload as (label, value), in the order of the kind's form, what is empty left out; ids of
     the catalogue as what they stand for. Nothing of a kind that this server does not have."""
-    try:
-        kind = kinds.get(task_type)
-    except kinds.UnknownKind:
+    kind = lost_kinds.find(task_type)
+    if kind is None:
         return []
     values = kind.form_values(payload)
     rows = []

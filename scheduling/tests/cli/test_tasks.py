@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import builtins
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -205,3 +206,17 @@ def test_without_an_administrator_an_account_has_to_be_named(
     said = schedule("list")
     assert (said.code, said.err[:6]) == (2, "user: ")
     assert schedule("list", "--user", "operator").code == 0
+
+
+def test_a_task_of_a_kind_that_is_gone_is_shown_paused_and_deleted(
+    schedule: Schedule, task: ScheduledTask, tmp_path: Path
+) -> None:
+    ScheduledTask.objects.update(task_type="greeting")
+    for arguments in (["list"], ["show", task.pk], ["pause", task.pk], ["resume", task.pk]):
+        assert schedule(*arguments).code == 0, arguments
+    document = tmp_path / "tasks.json"
+    document.write_text(schedule("export").out.replace("Disk space", "Disks"))
+    imported = schedule("import", document)
+    assert (imported.code, "no type of task 'greeting'" in imported.err) == (2, True)
+    assert "no type of task 'greeting'" in schedule("run", "--wait", task.pk).out
+    assert schedule("delete", task.pk, "--yes").code == 0
