@@ -15,8 +15,9 @@ up: $(VENV)/embedded.stamp
 agent-wheel: $(VENV)/embedded.stamp
 	@$(RUN) -m devices.wheel dist
 
+# All of it on all processors there are; what is asked for, as it is asked for.
 test: $(VENV)/dev.stamp
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest $(or $(ARGS),-n logical --dist loadscope --no-loadscope-reorder)
 
 test-browser: $(VENV)/dev.stamp
 	$(RUN) -m pytest -m browser tests/browser $(ARGS)
