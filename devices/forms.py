@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from accounts import line_ends
 from accounts.errors import InvalidInput
 from accounts.pages import identifier
 from devices.models import DeviceGroup
@@ -42,7 +43,14 @@ def offered(groups: DeviceGroupQuerySet, chosen: UUID | None) -> Offer:
 
 
 class AskingForm(forms.Form):
-    """A form whose fields a verb checks."""
+    """A form whose fields a verb checks; texts of several lines keep the line ends they began with."""
+
+    def clean(self) -> dict[str, Any]:
+        for name, field in self.fields.items():
+            if isinstance(field.widget, forms.Textarea) and name in self.cleaned_data:
+                began = str(self.initial.get(name) or "")
+                self.cleaned_data[name] = line_ends.meant(self.cleaned_data[name], began)
+        return self.cleaned_data
 
     def label(self, name: str) -> object:
         """What people call a field."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
+from accounts import line_ends
 from devices.agent import kinds
 from devices.agent.kinds import FormField, Kind, PayloadError
 from scheduling.forms import picking, values
@@ -161,16 +162,16 @@ def _value(one: Input) -> Any:
             return [line.strip() for line in one.texts if line.strip()]
         case "lines":
             before = zip_longest(one.texts, one.stored or [], fillvalue="")
-            return [values.line_ends(line, text) for line, text in before if line.strip()]
+            return [line_ends.meant(line, text) for line, text in before if line.strip()]
         case "numbers":
             return values.numbers(one.text)
         case "pairs":
             stored = one.stored or {}
             return {
-                name: values.line_ends(text, stored.get(name, ""))
+                name: line_ends.meant(text, stored.get(name, ""))
                 for name, text in ((name.strip(), text) for name, text in one.pairs)
                 if name or text
             }
         case _:
-            text = values.line_ends(one.text, one.stored or "")
+            text = line_ends.meant(one.text, one.stored or "")
             return text if text == one.stored else text.strip()

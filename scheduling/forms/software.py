@@ -11,6 +11,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts import line_ends
 from accounts.errors import InvalidInput
 from devices.agent.software_formats import ANY_ARCHITECTURE, FORMATS, SYSTEMS
 from devices.forms import AskingForm
@@ -68,7 +69,7 @@ class BasicsForm(AskingForm):
         typed = {name: str(self.data.get(name, "")) for name in self.fields}
         needs = {name: values.number(typed[name]) for name in software.REQUIREMENTS}
         return {
-            **{name: values.line_ends(typed[name], before.get(name, "")) for name in BASICS},
+            **{name: line_ends.meant(typed[name], before.get(name, "")) for name in BASICS},
             "requirements": {name: one for name, one in needs.items() if one is not None},
         }
 
@@ -145,7 +146,7 @@ class SourceForm(AskingForm):
     def given(self) -> dict[str, Any]:
         typed = {name: self._typed(name) for name in self.fields}
         for name in sources.COMMANDS:
-            typed[name] = values.line_ends(typed[name], self._before.get(name, ""))
+            typed[name] = line_ends.meant(typed[name], self._before.get(name, ""))
         codes = {name: values.numbers(typed.pop(name)) for name in CODES}
         return {**typed, "file_id": self._file(), **codes}
 

@@ -8,6 +8,7 @@ from django import forms
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
+from accounts import line_ends
 from devices.agent import kinds
 from scheduling import definitions, lost_kinds
 from scheduling.forms import options, parents, payload, picking, recurrence, values
@@ -161,7 +162,7 @@ class TaskForm:
 
     def _description(self) -> str:
         before = self._original.description if self._original else ""
-        return values.line_ends(self.data.get("description", ""), before)
+        return line_ends.meant(self.data.get("description", ""), before)
 
     def _kinds(self) -> list[kinds.Kind]:
         return [self.only_kind] if self.only_kind is not None else kinds.every()

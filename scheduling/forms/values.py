@@ -52,15 +52,6 @@ def as_words(texts: Iterable[str]) -> str:
     )
 
 
-def line_ends(typed: str, stored: str) -> str:
-    """`typed` with the line ends that were meant: a browser sends CRLF for each of them. Left as it
-    was shown, it is what is stored; changed, it has CRLF where that had any, else LF."""
-    plain = _plain(typed)
-    if plain == _plain(stored):
-        return stored
-    return plain.replace("\n", "\r\n") if "\r\n" in stored else plain
-
-
 def seconds(amount: str, unit: str) -> int | str | None:
     """A length of time typed as an amount of a unit."""
     typed = number(amount)
@@ -104,7 +95,3 @@ def as_wall(moment: datetime | None, zone: str) -> str:
     is_aware = moment.tzinfo is not None
     wall = moment.astimezone(place(zone)).replace(tzinfo=None) if is_aware else moment
     return wall.isoformat(timespec="minutes" if wall.second == 0 else "seconds")
-
-
-def _plain(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models import Model
 from django.test import Client
 
 from devices.models import DeviceGroup
@@ -14,6 +15,7 @@ from scheduling.catalogue import software
 from scheduling.forms import values
 from scheduling.models import ScheduledTask, Software
 from scheduling.tests import factories
+from scheduling.tests.catalogue.conftest import Store
 from scheduling.tests.pages.sending import Sent, sent
 
 pytestmark = pytest.mark.django_db
@@ -167,3 +169,24 @@ def test_a_changed_command_of_an_entry_keeps_the_line_ends_it_had(
 def test_words_are_separated_by_commas_outside_of_quotes(typed: str, words: list[str]) -> None:
     assert values.words(typed) == words
     assert values.words(values.as_words(words)) == words
+
+
+@pytest.mark.parametrize("typed", ["", "\r\nThree."], ids=["left alone", "changed"])
+def test_what_is_said_of_a_group_and_a_file_and_a_template_keeps_its_line_ends(
+    as_admin: Client, operator: User, web_group: DeviceGroup, stored: Store, typed: str
+) -> None:
+    said = "One.\nTwo."
+    definition = {"name": "Kept", "task_type": "command", "description": said}
+    described: list[tuple[Model, str]] = [
+        (web_group, "edit"),
+        (stored(), "edit"),
+        (templates.create(operator, definition), ""),
+    ]
+    for thing, form in described:
+        type(thing)._default_manager.filter(pk=thing.pk).update(description=said)
+        address = f"{thing.get_absolute_url()}{form}"  # type: ignore[attr-defined]
+        data = sent(as_admin.get(address))
+        data["description"] = [data["description"][0] + typed]
+        assert as_admin.post(address, data).status_code == 302
+        thing.refresh_from_db()
+        assert thing.description == said + typed.replace("\r", "")  # type: ignore[attr-defined]
