@@ -30,6 +30,7 @@ FIELD = "once"
 """Of every form that acts, new with each showing of it: `{% once %}`."""
 _NOT_TYPED = frozenset({FIELD, "csrfmiddlewaretoken"})
 _LEADS_TO = "leads_to"
+_DIGEST = "digest_of_form"
 
 
 def new_key() -> str:
@@ -147,16 +148,24 @@ def _press(request: HttpRequest, part: str = "") -> Once | None:
     key = request.POST.get(FIELD, "") if request.method == "POST" else ""
     if not key:
         return None
+    digest = _digest(request)
+    mine = hashlib.sha256(f"{key}\0{digest}\0{part}".encode()).hexdigest()
+    path = request.path[:MAX_PATH_LENGTH]
+    return Once(person(request).pk, "POST", path, mine, digest)
+
+
+def _digest(request: HttpRequest) -> str:
+    """Of all that was typed and sent: read once, in however many parts it is done."""
+    if _DIGEST in vars(request):
+        return str(vars(request)[_DIGEST])
     typed = sorted(item for item in request.POST.lists() if item[0] not in _NOT_TYPED)
     sent = sorted(
         (name, part.name, sha256_of(part))
         for name, parts in request.FILES.lists()
         for part in parts
     )
-    digest = hashlib.sha256(json.dumps([typed, sent]).encode()).hexdigest()
-    mine = hashlib.sha256(f"{key}\0{digest}\0{part}".encode()).hexdigest()
-    path = request.path[:MAX_PATH_LENGTH]
-    return Once(person(request).pk, "POST", path, mine, digest)
+    digest = vars(request)[_DIGEST] = hashlib.sha256(json.dumps([typed, sent]).encode()).hexdigest()
+    return digest
 
 
 def _remember(request: HttpRequest, press: Once, answer: HttpResponse) -> None:
