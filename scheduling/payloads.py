@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from devices.agent import kinds
+from scheduling import lost_kinds
+
+if TYPE_CHECKING:
+    from devices.agent import kinds
 
 
 def to_bytes(payload: Any) -> bytes:
@@ -19,7 +22,5 @@ def from_bytes(data: bytes) -> Any:
 
 def summary(task_type: str, payload: kinds.JsonObject) -> str:
     """A task's payload in a few words; its type alone where this server has none of that name."""
-    try:
-        return kinds.get(task_type).summary(payload)
-    except kinds.UnknownKind:
-        return task_type
+    kind = lost_kinds.find(task_type)
+    return kind.summary(payload) if kind else task_type
