@@ -6,6 +6,10 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 RUN := $(VENV)/bin/python
 
+# What is imported is compiled once, whatever the shell wants: without it each program that starts
+# compiles Django and all the rest again, which takes more than twice as long as starting.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: up agent-wheel test test-browser faults thorough bench lint format messages screenshots lock clean
 
 up: $(VENV)/embedded.stamp

@@ -58,8 +58,7 @@ def build(admin: User) -> dict[str, str]:
     anna = factories.person("anna")
     fleet = _fleet(anna)
     tasks = _tasks(admin, fleet)
-    for task in tasks:
-        _history(task, chance)
+    _history(tasks, chance)
     running, run = _rollout(tasks[0], fleet)
     ended, odd = _differing(tasks[0], fleet)
     file, entry = _catalogue(admin, fleet)
@@ -177,16 +176,20 @@ def _tasks(admin: User, fleet: Fleet) -> list[ScheduledTask]:
     return found
 
 
-def _history(task: ScheduledTask, chance: random.Random) -> None:
-    """One execution a day, a few of them failed, each a little longer than the one before."""
+def _history(tasks: Sequence[ScheduledTask], chance: random.Random) -> None:
+    """One execution of each a day, a few of them failed, each a little longer than the one before."""
     now = timezone.now()
-    for day in range(DAYS, 0, -1):
+    past = [
+        (now - timedelta(days=day, hours=chance.randrange(3)), place, day)
+        for place, _ in enumerate(tasks)
+        for day in range(DAYS, 0, -1)
+    ]
+    for began, place, day in sorted(past):  # the order of their ids is the order of the history
         status = "failed" if chance.random() < 0.08 else "success"
-        began = now - timedelta(days=day, hours=chance.randrange(3))
-        _past(task, status, began, 40 + DAYS - day + chance.randrange(12))
-    ScheduledTask.objects.filter(pk=task.pk).update(
-        last_run_time=began, last_execution_status="success", execution_count=DAYS
-    )
+        _past(tasks[place], status, began, 40 + DAYS - day + chance.randrange(12))
+        ScheduledTask.objects.filter(pk=tasks[place].pk).update(
+            last_run_time=began, last_execution_status=status, execution_count=DAYS
+        )
 
 
 def _past(task: ScheduledTask, status: str, began: datetime, seconds: int) -> None:
