@@ -260,6 +260,6 @@ def _tell(births: Sequence[_Birth]) -> None:
     begun = [birth.execution.pk for birth in births if not birth.execution.has_ended]
     for start in range(0, len(begun), ADVANCED_TOGETHER):
         hints.advance(begun[start : start + ADVANCED_TOGETHER])
-    live.changed("execution", begun)
+    live.changed("execution", [birth.execution.pk for birth in births])
     live.changed("task", [birth.task.pk for birth in births])
     log.info("burst_opened", executions=len(births), begun=len(begun))

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as RedisGone
 
 from devices.models import Device
-from scheduling import executions, hints, ledger, reconcile, rollout, schedules, waiting
+from scheduling import due, executions, hints, ledger, reconcile, rollout, schedules, waiting
 from scheduling.models import DeviceRun, Execution
 from scheduling.tests import factories
 
@@ -279,6 +279,23 @@ def test_pages_hear_that_a_device_went_away_and_of_what_waits_for_it(
     with after_commit():
         assert reconcile.sweep_presence() >= 1
     assert told_of(groups) >= {("device", str(web_device.pk)), ("execution", str(execution.pk))}
+
+
+def test_pages_hear_of_all_that_a_burst_opens(
+    admin: User, web_device: Device, groups: list[Any], after_commit: Callable[..., Any]
+) -> None:
+    begins = factories.task(admin, devices=[web_device])
+    is_skipped = factories.task(admin, groups=[factories.group()])
+    for task in (begins, is_skipped):
+        factories.make_due(task)
+    groups.clear()
+    with after_commit():
+        assert due.open_many({begins.pk: None, is_skipped.pk: None}, "beat") == 2
+    born = Execution.objects.filter(task__in=[begins, is_skipped])
+    assert set(born.values_list("status", flat=True)) == {"running", "skipped"}
+    expected = {("execution", str(one.pk)) for one in born}
+    expected |= {("task", str(task.pk)) for task in (begins, is_skipped)}
+    assert told_of(groups) == expected
 
 
 def test_pages_hear_of_what_ended_unstarted(
