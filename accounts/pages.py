@@ -63,14 +63,19 @@ def render_page(
 
 
 def paginate(
-    request: HttpRequest, queryset: QuerySet[M], size: int = PAGE_SIZE, *, count: int | None = None
+    request: HttpRequest,
+    queryset: QuerySet[M],
+    size: int = PAGE_SIZE,
+    *,
+    count: int | None = None,
+    parameter: str = "page",
 ) -> Page[M]:
-    """The page that `?page=` names; the nearest one there is, if that is none. `count` is how many
-    rows there are, where somebody has counted them already."""
+    """The page that `parameter` of the address names; the nearest one there is, if that is none.
+    `count` is how many rows there are, where somebody has counted them already."""
     paginator = Paginator(queryset, size)
     if count is not None:
         paginator.__dict__["count"] = count
-    return paginator.get_page(request.GET.get("page"))
+    return paginator.get_page(request.GET.get(parameter))
 
 
 def newest_first(request: HttpRequest, queryset: QuerySet[M], size: int = PAGE_SIZE) -> Slice[M]:

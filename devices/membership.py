@@ -4,14 +4,15 @@ when the query changes, and once a minute."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import DataError, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from accounts import telling
@@ -20,6 +21,7 @@ from devices import queries
 from devices.models import Device, DeviceGroup
 
 log = structlog.get_logger(__name__)
+MOST_NAMED = 5
 STALE_AFTER = timedelta(minutes=1)
 BATCH = 1_000
 
@@ -127,3 +129,31 @@ def counted(groups: Iterable[DeviceGroup]) -> list[tuple[DeviceGroup, Counts]]:
     having = DeviceGroup.people.through.objects.filter(devicegroup__in=shown)
     people = dict(having.values_list("devicegroup").annotate(total=Count("pk")))
     return [(one, Counts(*devices.get(one.pk, (0, 0)), people.get(one.pk, 0))) for one in shown]
+
+
+@dataclass(slots=True)
+class Named:
+    """Of one device: its first groups by name, and how many more it is in."""
+
+    groups: list[DeviceGroup] = field(default_factory=list)
+    more: int = 0
+
+
+def named(
+    devices: Iterable[Device], groups: Any, most: int = MOST_NAMED
+) -> list[tuple[Device, Named]]:
+    """Each with those of these groups it is in; one query, of which `most` rows a device come back."""
+    shown = list(devices)
+    members = DeviceGroup.devices.through.objects.filter(device__in=shown, devicegroup__in=groups)
+    each = F("device")
+    numbered: Any = members.annotate(
+        place=Window(RowNumber(), partition_by=each, order_by="devicegroup__name"),
+        total=Window(Count("pk"), partition_by=each),
+    )
+    rows = numbered.filter(place__lte=most).select_related("devicegroup")
+    found = {one.pk: Named() for one in shown}
+    for row in rows.order_by("device", "place"):
+        mine = found[row.device_id]
+        mine.groups.append(row.devicegroup)
+        mine.more = row.total - len(mine.groups)
+    return [(one, found[one.pk]) for one in shown]

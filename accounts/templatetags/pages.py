@@ -45,6 +45,14 @@ def once() -> SafeString:
     return format_html(field, pressing.FIELD, pressing.new_key())
 
 
+@register.simple_tag(takes_context=True)
+def page_address(context: template.RequestContext, number: int, parameter: str = "") -> str:
+    """The address shown, with another page of the list whose page `parameter` ("page") names."""
+    query = context["request"].GET.copy()
+    query[parameter or "page"] = str(number)
+    return f"?{query.urlencode()}"
+
+
 @register.inclusion_tag("_badge.html")
 def badge(thing: Any) -> dict[str, Any]:
     """The state of a row whose model has `Status` and `TONES`, as colour, shape and word."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import F, Prefetch, Q
+from django.db.models import F, Q
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -18,7 +18,7 @@ from accounts.errors import InvalidInput, NotAllowed
 from accounts.meanwhile import ChangedMeanwhile, Known
 from accounts.pages import administrator, identifier, paginate, person, render_page
 from accounts.pressing import button
-from devices import agent_updates, fleet, presence
+from devices import agent_updates, fleet, membership, presence
 from devices.forms import MORE_GROUPS, DeviceForm, offered, typed_tags
 from devices.models import Device, DeviceGroup
 
@@ -58,6 +58,7 @@ def device_list(request: HttpRequest) -> HttpResponse:
     group = request.GET.get("group", "")
     context = {
         "page": page,
+        "rows": membership.named(page.object_list, groups),
         "counts": presence.counts(visible),
         "offer": offered(groups, identifier(group)),
         "more_groups": MORE_GROUPS,
@@ -126,4 +127,4 @@ def _filtered(devices: DeviceQuerySet, groups: Any, query: QueryDict) -> DeviceQ
     if search := query.get("search", "").strip():
         devices = devices.found_by(search)
     order = SORTS.get(query.get("sort", ""), SORTS["name"])
-    return devices.prefetch_related(Prefetch("groups", groups)).order_by(*order)
+    return devices.order_by(*order)

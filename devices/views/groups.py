@@ -35,9 +35,20 @@ NAMES_OFFERED = 200
 @login_required
 def group_list(request: HttpRequest) -> HttpResponse:
     search = request.GET.get("search", "")
-    found = DeviceGroup.objects.visible_to(person(request)).filter(name__icontains=search.strip())
+    user = person(request)
+    found = DeviceGroup.objects.visible_to(user).filter(name__icontains=search.strip())
+    device = None
+    if "device" in request.GET:
+        wanted = identifier(request.GET["device"])
+        device = get_object_or_404(Device.objects.visible_to(user), pk=wanted)
+        found = found.filter(devices=device)
     page = paginate(request, found.order_by("name"))
-    context = {"page": page, "rows": membership.counted(page.object_list), "search": search}
+    context = {
+        "page": page,
+        "rows": membership.counted(page.object_list),
+        "search": search,
+        "device": device,
+    }
     return render_page(
         request, "groups/list.html", context, regions={"group-list": "groups/_list.html"}
     )
@@ -72,7 +83,7 @@ def group_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     context = {
         "group": group,
         "page": paginate(request, group.devices.order_by("name", "pk")),
-        "people": group.people.order_by("username"),
+        "people": paginate(request, group.people.order_by("username"), parameter="people"),
         "find": find,
         "found": outside.filter(name__icontains=find)[:FOUND_AT_ONCE],
         "offered": _others(group) if user.is_superuser else [],
@@ -145,11 +156,11 @@ def group_people(request: HttpRequest, pk: UUID) -> HttpResponse:
         named = get_user_model().objects.filter(username=request.POST.get("add", "").strip())
         if not named:
             refuse(request, _("There is no person of this name."))
-            return redirect("group", group.pk)
+            return back(request, group.get_absolute_url())
         people |= {named[0].pk}
     change = partial(groups.update, group, user, {"people": list(people)}, partial=True)
     attempt(request, change, _("Saved."))
-    return redirect("group", group.pk)
+    return back(request, group.get_absolute_url())
 
 
 def visible_group(user: User, pk: UUID) -> DeviceGroup:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.acting import attempt
 from accounts.pages import administrator, newest_first, paginate, person, render_page
 from accounts.pressing import once
-from devices import agent_updates, fleet, groups
+from devices import agent_updates, fleet, groups, membership
 from devices.models import Device, DeviceGroup
 from scheduling import alarms, recovery
 from scheduling.models import DeviceRun, ScheduledTask, Software
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MOST_ALARMS = 10
 MOST_SOFTWARE = 10
+MOST_GROUPS = 12
 
 
 @require_safe
@@ -38,11 +39,14 @@ def device_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = person(request)
     device = get_object_or_404(Device.objects.visible_to(user), pk=pk)
     runs = DeviceRun.objects.visible_to(user).filter(device=device).select_related("execution")
+    ((_device, in_groups),) = membership.named(
+        [device], DeviceGroup.objects.visible_to(user), MOST_GROUPS
+    )
     context = {
         "device": device,
         "can_update_agent": user.is_superuser and agent_updates.may_be_asked(device),
         "facts": _facts(device.facts),
-        "groups": DeviceGroup.objects.visible_to(user).filter(devices=device),
+        "in_groups": in_groups,
         "history": newest_first(request, runs),
         "installed": with_entries(device.software.order_by("name")[:MOST_SOFTWARE], user),
         "installed_count": device.software.count(),

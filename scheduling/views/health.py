@@ -30,11 +30,13 @@ def banner(request: HttpRequest) -> HttpResponse:
 @login_required
 def system(request: HttpRequest) -> HttpResponse:
     administrator(request)
-    marked = Device.objects.filter(in_recovery=True)
+    status = recovery.status()
+    marked = list(Device.objects.filter(in_recovery=True).order_by("name", "pk")[:MOST_DEVICES])
     context = {
         "checks": health.checks(),
-        "recovery": recovery.status(),
-        "marked": marked[:MOST_DEVICES],
+        "recovery": status,
+        "marked": marked,
+        "marked_more": status.marked - len(marked),
         "page": paginate(request, alarms.recent().select_related("device")),
     }
     return render_page(

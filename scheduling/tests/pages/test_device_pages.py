@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -76,6 +77,33 @@ def test_more_devices_ask_no_more_queries(as_admin: Client, web_group: DeviceGro
     before = queries()
     factories.group("more", devices=[factories.device() for _ in range(10)])
     assert queries() == before
+    with CaptureQueriesContext(connection) as captured:
+        as_admin.get("/devices/")  # what is well is remembered
+    assert len(captured) <= 12
+
+
+@pytest.mark.parametrize(("address", "most"), [("/devices/", 5), ("/devices/{}/", 12)])
+def test_of_many_groups_a_few_are_named_and_the_others_counted(
+    as_operator: Client, operator: User, web_device: Device, address: str, most: int
+) -> None:
+    for number in range(30):
+        factories.group(f"group {number:02}", devices=[web_device], people=[operator])
+    factories.group("another's", devices=[web_device])
+    page = as_operator.get(address.format(web_device.pk)).content.decode()
+    shown = re.findall(r'class="tag"[^>]*>(?:<svg.*?</svg> )?(group \d\d|another)', page, re.S)
+    assert shown == [f"group {number:02}" for number in range(most)]
+    assert f'<a href="/groups/?device={web_device.pk}">and {30 - most} more</a>' in page
+
+
+def test_the_groups_of_one_device_are_a_list_of_their_own(
+    as_operator: Client, operator: User, web_group: DeviceGroup, web_device: Device
+) -> None:
+    factories.group("elsewhere", people=[operator])
+    answer = as_operator.get(f"/groups/?device={web_device.pk}")
+    assert [group.name for group, _counts in answer.context["rows"]] == ["web"]
+    assert f'name="device" value="{web_device.pk}"' in answer.content.decode()
+    for other in (factories.device().pk, "nonsense"):
+        assert as_operator.get(f"/groups/?device={other}").status_code == 404
 
 
 def test_a_device_shows_its_facts_and_what_ran_there(

@@ -79,6 +79,23 @@ def test_a_group_is_given_to_a_person_and_taken_away(
     assert set(web_group.people.all()) == {outsider}
 
 
+def test_many_people_come_in_pages_of_their_own(as_admin: Client, web_group: DeviceGroup) -> None:
+    web_group.people.set([factories.person(f"p{number:02}") for number in range(60)])
+    web_group.devices.set([factories.device() for _number in range(30)])
+    here = f"{web_group.get_absolute_url()}?page=2"
+    first = as_admin.get(here).content.decode()
+    assert first.count('id="person-') == 25
+    assert "1–25 of 60" in first
+    assert 'rel="next" href="?page=2&amp;people=2"' in first
+    last = as_admin.get(f"{here}&people=3")
+    assert [one.username for one in last.context["people"]] == [f"p{n}" for n in range(50, 60)]
+    assert "26–30 of 30" in last.content.decode()
+    sent = {"remove": str(last.context["people"][0].pk), "next": f"{here}&people=3"}
+    answer = as_admin.post(f"/groups/{web_group.pk}/people", sent)
+    assert answer["Location"] == sent["next"]
+    assert web_group.people.count() == 59
+
+
 def test_a_name_nobody_has_is_said(as_admin: Client, web_group: DeviceGroup) -> None:
     answer = as_admin.post(f"/groups/{web_group.pk}/people", {"add": "nobody"}, follow=True)
     assert "There is no person of this name." in answer.content.decode()

@@ -16,6 +16,7 @@ from devices.models import Device, DeviceGroup
 from scheduling import alarms, health, recovery
 from scheduling.models import Alarm, DeviceRun
 from scheduling.tests import factories
+from scheduling.views import health as views
 
 pytestmark = pytest.mark.django_db
 TAKEN_AT = datetime(2026, 11, 1, 2, 0, tzinfo=UTC)
@@ -68,6 +69,20 @@ def test_the_health_page_names_devices_and_runs(
     assert in_recovery.get_absolute_url() in page
     assert str(alarmed.pk) in page
     assert "Ran although it had ended without a start" in page
+
+
+def test_the_health_page_counts_the_devices_it_does_not_name(
+    as_admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "MOST_DEVICES", 2)
+    marked = [factories.device(f"marked-{number}") for number in range(5)]
+    recovery.begin(TAKEN_AT)
+    page = text(as_admin, "health")
+    assert [one.get_absolute_url() in page for one in marked] == [True, True, False, False, False]
+    assert "and 3 more</li>" in page
+    for one in marked[:3]:
+        recovery.end(one)
+    assert " more</li>" not in text(as_admin, "health")
 
 
 def test_a_health_page_without_either_says_so(as_admin: Client) -> None:
