@@ -41,7 +41,7 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
     """The remembered answers themselves are not shown: they may hold what is shown once only."""
 
     list_display = ("method", "path", "user", "response_status", "created_at")
-    list_filter = ("method", "created_at")
+    list_filter = ("created_at",)
     list_select_related = ("user",)
-    search_fields = ("path", "user__username")
+    search_fields = ("method", "path", "user__username")
     fields = ("method", "path", "user", "response_status", "created_at")

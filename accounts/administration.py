@@ -123,6 +123,27 @@ class ReadOnlyAdmin(VisibleAdmin):
         return False
 
 
+def one_of(
+    field: str, title: object, choices: Callable[[], Iterable[tuple[str, str]]]
+) -> type[admin.SimpleListFilter]:
+    """A filter by a field of free text that offers the values we know, not all that there are."""
+
+    named: Any = title
+
+    class OneOf(admin.SimpleListFilter):
+        title = named
+        parameter_name = field
+
+        def lookups(self, *args: Any) -> list[tuple[str, str]]:
+            return list(choices())
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            chosen = self.value()
+            return queryset if chosen is None else queryset.filter(**{field: chosen})
+
+    return OneOf
+
+
 class Refusals:
     """Turns what a verb refuses into messages; `answer` then leads back to the list."""
 

@@ -16,6 +16,7 @@ from accounts.administration import (
     for_person,
     link_to,
     link_to_list,
+    one_of,
     person,
     pretty,
     refuse,
@@ -23,6 +24,7 @@ from accounts.administration import (
 from accounts.errors import InvalidInput
 from devices import enrollment, fleet, groups
 from devices.agent import protocol
+from devices.agent.software_formats import SYSTEMS
 from devices.models import (
     AgentRelease,
     AgentUpdate,
@@ -51,8 +53,11 @@ class DeviceAdmin(VisibleAdmin):
     """Devices enrol by themselves; people name, tag, revoke and delete them."""
 
     list_display = ("name", "state", "os", "architecture", "agent_version", "last_seen_at")
-    list_filter = ("is_online", "os", "architecture", "in_recovery", "enrolled_at", "revoked_at")
-    search_fields = ("name", "hostname")
+    list_filter = (
+        "is_online", one_of("os", gettext_lazy("System"), lambda: SYSTEMS), "in_recovery",
+        "enrolled_at", "revoked_at",
+    )  # fmt: skip
+    search_fields = ("name", "hostname", "os", "architecture")
     fields: ClassVar[tuple[str, ...]] = (
         "name", "tags", "state", "hostname", "os", "architecture", "agent_version", "enrolled_at",
         "last_seen_at", "revoked_at", "contested_at", "in_recovery", "in_groups", "its_software",

@@ -58,8 +58,8 @@ class StoredFileAdmin(ReadOnlyAdmin):
 @admin.register(Blob)
 class BlobAdmin(ReadOnlyAdmin):
     list_display = ("sha256", "size", "content_type", "created_at")
-    search_fields = ("sha256__startswith",)
-    list_filter = ("content_type", "created_at")
+    search_fields = ("sha256__startswith", "content_type")
+    list_filter = ("created_at",)
     fields = ("sha256", "size", "content_type", "created_at", "its_files", "its_executions")
     readonly_fields = fields
 
@@ -83,8 +83,8 @@ class UploadAdmin(ReadOnlyAdmin):
 @admin.register(Software)
 class SoftwareAdmin(ReadOnlyAdmin):
     list_display = ("name", "version", "publisher", "category", "updated_at")
-    search_fields = ("name", "version", "publisher", "description")
-    list_filter = ("category", "sources__format", "sources__os")
+    search_fields = ("name", "version", "publisher", "category", "description")
+    list_filter = ("sources__format", "sources__os")
     fields = (
         "id", "name", "version", "publisher", "category", "description", "needs", "user",
         "created_at", "updated_at", "its_sources", "its_dependencies", "its_devices", "its_page",

@@ -6,8 +6,9 @@ from django.contrib import admin
 from django.db.models import F, Func, IntegerField
 from django.utils.translation import gettext_lazy
 
-from accounts.administration import ReadOnlyAdmin, link_to, link_to_list, pretty
+from accounts.administration import ReadOnlyAdmin, link_to, link_to_list, one_of, pretty
 from accounts.rights import is_administrator
+from devices.agent import kinds
 from scheduling.models import (
     Alarm,
     DeviceRun,
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 @admin.register(Execution)
 class ExecutionAdmin(ReadOnlyAdmin):
     list_display = ("task_name", "status", "trigger", "created_at", "completed_at")
-    list_filter = ("status", "trigger", "opened_by", "task_type", "created_at")
+    list_filter = (
+        "status", "trigger", "opened_by", one_of("task_type", gettext_lazy("Type"), kinds.choices),
+        "created_at",
+    )  # fmt: skip
     search_fields = ("task_name", "id__startswith")
     fields = (
         "id", "task_link", "task_name", "task_type", "status", "error_message", "trigger",

@@ -23,8 +23,18 @@ from django_celery_beat.models import (
     PeriodicTask,
 )
 
+from accounts.models import IdempotencyKey
 from devices.models import Device, DeviceGroup
-from scheduling.models import DeviceRun, Execution, OutputChunk, ScheduledTask
+from scheduling.models import (
+    Blob,
+    DeviceRun,
+    Execution,
+    OutputChunk,
+    ScheduledTask,
+    Software,
+    TaskTemplate,
+)
+from scheduling.tests import factories
 from scheduling.tests.administration.conftest import url
 
 ROWS = 120
@@ -49,12 +59,21 @@ def many() -> None:
         name="device {}".format,
         public_key=lambda _number: secrets.token_bytes(32),
         session=lambda _number: uuid.uuid4(),
+        os="system {}".format,
+        architecture="processor {}".format,
     )
     copies(DeviceGroup.objects.get(), name="group {}".format)
     task = ScheduledTask.objects.get()
     copies(task, name="task {}".format, periodic_task_id=lambda _number: None)
     execution = Execution.objects.get()
-    copies(execution, scheduled_for=lambda _number: None)
+    copies(execution, scheduled_for=lambda _number: None, task_type="kind {}".format)
+    copies(Software.objects.get(), name="software {}".format, category="category {}".format)
+    copies(TaskTemplate.objects.get(), name="template {}".format, task_type="kind {}".format)
+    copies(IdempotencyKey.objects.get(), key="key {}".format, method="{}".format)
+    Blob.objects.bulk_create(
+        Blob(sha256=f"{number:064x}", size=number, content_type=f"text/x-{number}")
+        for number in range(ROWS)
+    )
     DeviceRun.objects.bulk_create(
         DeviceRun(execution=execution, task_id=task.pk, device_name=f"gone {number}")
         for number in range(ROWS)
@@ -123,6 +142,42 @@ def test_every_list_can_be_searched_and_filtered(rf: RequestFactory) -> None:
     }
     # There is one installation, and nothing to tell the groups of Django's permissions apart by.
     assert dull == {"Installation", "Group"}
+
+
+def test_every_list_has_columns_and_no_filter_by_whatever_texts_there_are(
+    office: Client, everything: Model
+) -> None:
+    shown = admin.site._registry
+    bare = {one.__name__ for one in shown if tuple(shown[one].list_display) == ("__str__",)}
+    assert bare == {"Group"}  # Django's own, of permissions: it has but a name
+    unbounded = {
+        (model.__name__, one.field_path)
+        for model in shown
+        for one in office.get(url(model, "changelist")).context["cl"].filter_specs
+        if isinstance(one, admin.AllValuesFieldListFilter)
+    }
+    assert unbounded == {("TaskResult", "status")}  # Celery's own states
+
+
+def test_devices_and_software_are_found_by_what_no_filter_offers(
+    office: Client, everything: Model
+) -> None:
+    Device.objects.update(os="plan9", architecture="riscv64")
+    factories.device("linux-1")
+    Software.objects.update(category="editors")
+
+    def found(model: type[Model], query: str) -> list[str]:
+        page = office.get(url(model, "changelist") + query)
+        return [one.name for one in page.context["cl"].result_list]
+
+    assert found(Device, "?q=plan9") == found(Device, "?q=riscv64") == ["web-1"]
+    assert found(Device, "?os=linux") == ["linux-1"]
+    assert found(Software, "?q=editors") == ["tool"]
+    kinds = office.get(url(Execution, "changelist") + "?task_type=command").context["cl"]
+    assert [one.task_type for one in kinds.result_list] == ["command"]
+    assert (
+        not office.get(f"{url(Execution, 'changelist')}?task_type=file").context["cl"].result_list
+    )
 
 
 def test_schedules_are_found_by_what_they_say_and_by_whether_they_are_used(
