@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,10 +9,72 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from devices.models import DeviceGroup
+from scheduling import definitions
+from scheduling.forms.options import OptionsForm
 from scheduling.models import Execution, ScheduledTask
+from scheduling.options import Retry, Rollout
 from scheduling.tests import factories
 
 pytestmark = pytest.mark.django_db
+
+
+# Each is another than its default.
+OPTIONS = {
+    "start_at": "2090-01-01T08:00",
+    "end_at": "2091-01-01T08:00",
+    "max_runs": "7",
+    "excluded_dates": "2090-12-24, 2090-12-25",
+    "jitter_seconds": "3",
+    "jitter_seconds_unit": "minutes",
+    "misfire_policy": "run_all",
+    "misfire_grace_seconds": "2",
+    "misfire_grace_seconds_unit": "hours",
+    "overlap_policy": "queue_one",
+    "offline_policy": "skip",
+    "expires_after_seconds": "5",
+    "expires_after_seconds_unit": "days",
+    "timeout_seconds": "45",
+    "timeout_seconds_unit": "seconds",
+    "strategy": "canary",
+    "max_concurrent": "9",
+    "batch_size": "20%",
+    "canary_size": "3",
+    "soak_seconds": "60",
+    "abort_after_failures": "15%",
+    "success_threshold_percent": "90",
+    "max_attempts": "4",
+    "backoff_seconds": "20",
+    "backoff_multiplier": "1.5",
+    "on_exit_codes": "1, 75",
+}
+OPTIONS_STORED: dict[str, Any] = {
+    "start_at": datetime(2090, 1, 1, 7, tzinfo=UTC),
+    "end_at": datetime(2091, 1, 1, 7, tzinfo=UTC),
+    "max_runs": 7,
+    "excluded_dates": ["2090-12-24", "2090-12-25"],
+    "jitter_seconds": 180,
+    "misfire_policy": "run_all",
+    "misfire_grace_seconds": 7_200,
+    "overlap_policy": "queue_one",
+    "offline_policy": "skip",
+    "expires_after_seconds": 432_000,
+    "timeout_seconds": 45,
+    "rollout": {
+        "strategy": "canary",
+        "max_concurrent": 9,
+        "batch_size": "20%",
+        "canary_size": 3,
+        "soak_seconds": 60,
+        "abort_after_failures": "15%",
+        "success_threshold_percent": 90,
+    },
+    "retry": {
+        "max_attempts": 4,
+        "backoff_seconds": 20,
+        "backoff_multiplier": 1.5,
+        "on_exit_codes": [1, 75],
+    },
+}
 
 
 @pytest.fixture
@@ -30,6 +94,8 @@ def test_the_form_begins_with_the_defaults_of_every_door(as_operator: Client) ->
     page = as_operator.get("/tasks/new").content.decode()
     assert 'name="timeout_seconds" value="1"' in page
     assert "Every day at 02:00, UTC" in page
+    examples = re.findall(r'<button class="([^"]*)" type="button" data-fill=', page)
+    assert set(examples) == {"button with-script"}  # nothing happens where no script runs
 
 
 def test_schedule_makes_the_task(
@@ -119,6 +185,20 @@ def test_an_option_is_refused_beside_its_field_and_the_fold_is_open(
     answer = as_operator.post("/tasks/new", typed | {"max_concurrent": "0"})
     assert answer.context["form"].options.errors["max_concurrent"]
     assert "<details open>" in answer.content.decode()
+
+
+def test_every_option_of_the_fold_reaches_the_task(
+    as_operator: Client, typed: dict[str, Any]
+) -> None:
+    assert OPTIONS.keys() == OptionsForm.base_fields.keys() - {"start_at_exact", "end_at_exact"}
+    answer = as_operator.post("/tasks/new", typed | OPTIONS)
+    assert answer.status_code == 302, answer.context["form"].options.errors
+    stored = definitions.as_input(ScheduledTask.objects.get())
+    for name, expected in OPTIONS_STORED.items():
+        assert stored[name] == expected, name
+        assert stored[name] != definitions.DEFAULTS[name](), name
+    for name, default in (Rollout.defaults() | Retry.defaults()).items():
+        assert {**stored["rollout"], **stored["retry"]}[name] != default, name
 
 
 def test_no_target_is_refused_beside_the_targets(
