@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.decorators import login_required
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -20,7 +20,7 @@ from accounts.expiry import parse_expiry
 from accounts.forms import TokenForm
 from accounts.models import ApiToken
 from accounts.pages import paginate, person, render_page
-from accounts.pressing import button, leads_to, once
+from accounts.pressing import leads_to, once
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -50,9 +50,14 @@ def token_list(request: HttpRequest) -> HttpResponse:
     return render_page(request, "accounts/tokens.html", context, regions=regions)
 
 
-@button("token-list", of_object=False)
+@require_http_methods(["GET", "POST"])
+@login_required
+@once
 def token_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """GET says what stops working; POST revokes."""
     token = get_object_or_404(ApiToken, pk=pk, user=person(request))
+    if request.method == "GET":
+        return render(request, "accounts/revoke.html", {"token": token})
     attempt(request, partial(tokens.revoke, token), _("“%s” opens nothing now.") % token.name)
     return redirect("token-list")
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_required
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,7 +18,7 @@ from accounts.acting import attempt
 from accounts.errors import InvalidInput
 from accounts.expiry import parse_expiry
 from accounts.pages import administrator, paginate, render_page
-from accounts.pressing import button, leads_to, once
+from accounts.pressing import leads_to, once
 from devices import arrivals, enrollment, installing, keys
 from devices.agent import protocol
 from devices.forms import EnrollmentForm
@@ -61,10 +61,16 @@ def device_new(request: HttpRequest) -> HttpResponse:
     return render_page(request, "devices/new.html", context, regions=regions)
 
 
-@button("device-new", of_object=False)
+@require_http_methods(["GET", "POST"])
+@login_required
+@once
 def enrollment_token_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """GET says who is let in no more; POST revokes."""
     user = administrator(request)
     token = get_object_or_404(EnrollmentToken.objects.visible_to(user), pk=pk)
+    if request.method == "GET":
+        left = max(token.uses_limit - token.uses_count, 0)
+        return render(request, "devices/revoke_token.html", {"token": token, "left": left})
     attempt(request, partial(enrollment.revoke, token, user), _("The token lets nobody in now."))
     return redirect("device-new")
 

@@ -27,7 +27,6 @@ NO_PAGES = {
     "agent-wheel",
     "catalogue-picker",
     "device-update-agent",
-    "enrollment-token-revoke",
     "execution-output",
     "group-devices",
     "group-people",
@@ -42,15 +41,14 @@ NO_PAGES = {
     "task-preview",
     "task-resume",
     "task-targets",
-    "token-revoke",
 }
 
 
 def addresses(admin: User, web_group: DeviceGroup, web_device: Device) -> list[str]:
     """The address of every page of ours, each with something on it."""
     keys.ensure_key()
-    enrollment.issue(web_group, created_by=admin, name="a kiosk")
-    tokens.issue(admin, "laptop", ["tasks:read"])
+    machine, _text = enrollment.issue(web_group, created_by=admin, name="a kiosk")
+    token, _key = tokens.issue(admin, "laptop", ["tasks:read"])
     factories.device("away", online=False)
     Device.objects.update(in_recovery=True)
     first = factories.by_hand(admin, groups=[web_group], name="First")
@@ -100,6 +98,8 @@ def addresses(admin: User, web_group: DeviceGroup, web_device: Device) -> list[s
         *(f"/deploy/{kind.name}/" for kind in kinds.every()),
         "/settings/templates/",
         "/settings/tokens/",
+        f"/settings/tokens/{token.pk}/revoke",
+        f"/devices/tokens/{machine.pk}/revoke",
         "/accounts/password/change/",
         "/accounts/logout/",
         "/api/",

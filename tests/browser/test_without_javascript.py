@@ -110,8 +110,10 @@ def test_a_token_is_issued_shown_once_and_revoked(signed_in: Visitor) -> None:
     expect(page.get_by_text("dpx_")).to_be_visible()
     page.goto(page.url)
     expect(page.get_by_text("dpx_")).to_have_count(0)
-    press(page, "Revoke: laptop")
-    expect(page.get_by_role("button", name="Revoke: laptop")).to_have_count(0)
+    page.get_by_role("link", name="Revoke…: laptop").click()
+    press(page, "Revoke the token")
+    page.wait_for_url("**/settings/tokens/")
+    expect(page.get_by_role("link", name="Revoke…: laptop")).to_have_count(0)
     assert ApiToken.objects.get().revoked_at is not None
 
 

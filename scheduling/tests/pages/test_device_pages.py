@@ -207,10 +207,19 @@ def test_an_end_nobody_understands_is_refused_beside_its_field(as_admin: Client)
     assert not EnrollmentToken.objects.exists()
 
 
-def test_a_token_is_revoked(as_admin: Client) -> None:
-    as_admin.post("/devices/new", {"name": "x", "uses_limit": "1", "expires_at": "1d"})
+def test_a_token_is_revoked_behind_a_confirmation(as_admin: Client, as_operator: Client) -> None:
+    as_admin.post("/devices/new", {"name": "kiosks", "uses_limit": "5", "expires_at": "1d"})
+    EnrollmentToken.objects.update(uses_count=2)
     token = EnrollmentToken.objects.get()
-    as_admin.post(f"/devices/tokens/{token.pk}/revoke")
+    address = f"/devices/tokens/{token.pk}/revoke"
+    assert [ask(address).status_code for ask in (as_operator.get, as_operator.post)] == [403, 403]
+    assert f'href="{address}"' in as_admin.get("/devices/new").content.decode()
+    page = as_admin.get(address).content.decode()
+    assert "3 more machines could enrol with it, and cannot any more." in page
+    assert "2 devices that came by it stay." in page
+    token.refresh_from_db()
+    assert token.revoked_at is None
+    assert as_admin.post(address)["Location"] == "/devices/new"
     token.refresh_from_db()
     assert token.revoked_at is not None
 

@@ -10,9 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, reverse
 
-from accounts import tokens
 from accounts.page_urls import urlpatterns as of_accounts
-from devices import enrollment
 from devices.models import Device, DeviceGroup
 from devices.page_urls import urlpatterns as of_devices
 from scheduling.models import ScheduledTask
@@ -29,14 +27,10 @@ def buttons(
 ) -> dict[str, str]:
     """The address of every view that only takes a POST, by its name."""
     execution = factories.execution(task)
-    token, _key = tokens.issue(admin, "laptop")
-    machine, _text = enrollment.issue(web_group, created_by=admin)
     those = {
         task: ("task-execute", "task-pause", "task-resume"),
         execution: ("rollout-pause", "rollout-promote", "rollout-resume"),
         web_device: ("device-update-agent",),
-        machine: ("enrollment-token-revoke",),
-        token: ("token-revoke",),
         web_group: ("group-devices", "group-people"),
     }
     return {name: reverse(name, args=[row.pk]) for row, names in those.items() for name in names}

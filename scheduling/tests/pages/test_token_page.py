@@ -15,6 +15,7 @@ def test_a_new_token_shows_once_and_works(as_operator: Client, operator: User) -
     answer = as_operator.post("/settings/tokens/", typed)
     key = answer.context["key"]
     assert key in answer.content.decode()
+    assert '<button class="button with-script" type="button" data-copy=' in answer.content.decode()
     assert "no-store" in answer["Cache-Control"]
     found = tokens.find(key)
     assert found is not None
@@ -37,9 +38,16 @@ def test_a_token_without_a_name_is_refused_beside_the_name(as_operator: Client) 
     assert answer.context["form"].errors["name"]
 
 
-def test_a_token_is_revoked(as_operator: Client, operator: User) -> None:
+def test_a_token_is_revoked_behind_a_confirmation(as_operator: Client, operator: User) -> None:
     token, key = tokens.issue(operator, "laptop")
-    as_operator.post(f"/settings/tokens/{token.pk}/revoke")
+    address = f"/settings/tokens/{token.pk}/revoke"
+    assert f'href="{address}"' in as_operator.get("/settings/tokens/").content.decode()
+    assert "It has never been used." in as_operator.get(address).content.decode()
+    assert tokens.find(key) is not None
+    page = as_operator.get(address).content.decode()
+    assert "Revoke the token “laptop”?" in page
+    assert "Whatever uses it is let in no more from now on." in page
+    assert as_operator.post(address)["Location"] == "/settings/tokens/"
     assert tokens.find(key) is None
 
 
@@ -49,5 +57,6 @@ def test_nobody_sees_or_revokes_a_token_of_another(
     token, key = tokens.issue(operator, "laptop")
     for client in (as_outsider, as_admin):
         assert "laptop" not in client.get("/settings/tokens/").content.decode()
-        assert client.post(f"/settings/tokens/{token.pk}/revoke").status_code == 404
+        for ask in (client.get, client.post):
+            assert ask(f"/settings/tokens/{token.pk}/revoke").status_code == 404
     assert tokens.find(key) is not None
