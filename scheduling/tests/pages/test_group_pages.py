@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -86,6 +88,10 @@ def test_many_people_come_in_pages_of_their_own(as_admin: Client, web_group: Dev
     first = as_admin.get(here).content.decode()
     assert first.count('id="person-') == 25
     assert "1–25 of 60" in first
+    assert re.findall(r'<nav class="pages" aria-label="([^"]*)"', first) == [
+        "Pages",
+        "Pages of people",
+    ]
     assert 'rel="next" href="?page=2&amp;people=2"' in first
     last = as_admin.get(f"{here}&people=3")
     assert [one.username for one in last.context["people"]] == [f"p{n}" for n in range(50, 60)]
