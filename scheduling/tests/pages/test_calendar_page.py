@@ -10,6 +10,7 @@ from devices.models import DeviceGroup
 from scheduling import health
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
+from scheduling.views import calendar
 
 pytestmark = pytest.mark.django_db
 
@@ -133,3 +134,19 @@ def test_a_live_update_is_the_calendar_alone(as_operator: Client, task: Schedule
     page = as_operator.get("/calendar/", headers=headers).content.decode()
     assert page.lstrip().startswith("<section")
     assert "<form" not in page
+
+
+@pytest.mark.parametrize(("most", "hears"), [(2, "task execution"), (1, "")])
+def test_it_follows_changes_up_to_so_many_plans(
+    as_operator: Client,
+    operator: User,
+    web_group: DeviceGroup,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    hears: str,
+) -> None:
+    monkeypatch.setattr(calendar, "MOST_FOLLOWED", most)
+    for hour in (2, 3):
+        at = {"time": f"{hour:02}:00"}
+        factories.task(operator, groups=[web_group], recurrence_config=at)
+    assert f'id="calendar" data-live="{hears}"' in shown(as_operator, f"view=day&{AHEAD}")
