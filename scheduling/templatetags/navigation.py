@@ -53,6 +53,9 @@ def navigation(context: RequestContext) -> dict[str, Any]:
     settings.append(_item(API_DOCS, _("API documentation"), "book-open", path))
     if is_administrator(user):
         settings.append(_item(reverse("health"), _("System health"), "activity", path))
+    if user.is_staff and user.has_perm("auth.change_user"):
+        people = reverse("admin:auth_user_changelist")
+        settings.append(_item(people, _("People"), "users", path))
     if user.is_staff:
         settings.append(_item(reverse("admin:index"), _("Administration"), "wrench", path))
     return {

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import URLPattern, reverse
 
@@ -201,3 +201,20 @@ def test_changing_a_group_is_for_administrators(
 ) -> None:
     assert as_operator.post(reverse(name, args=[web_group.pk])).status_code == 403
     assert DeviceGroup.objects.filter(pk=web_group.pk).exists()
+
+
+def test_the_way_to_people_is_shown_to_who_may_change_them(
+    as_admin: Client, as_operator: Client, operator: User
+) -> None:
+    people = f'href="{reverse("admin:auth_user_changelist")}"'
+    assert people in as_admin.get("/").content.decode()
+    assert people not in as_operator.get("/").content.decode()
+    operator.is_staff = True
+    operator.save()
+    assert people not in as_operator.get("/").content.decode()
+    operator.user_permissions.set(Permission.objects.filter(codename="change_user"))
+    assert people in as_operator.get("/").content.decode()
+    assert as_operator.get(reverse("admin:auth_user_changelist")).status_code == 200
+    operator.is_staff = False
+    operator.save()
+    assert people not in as_operator.get("/").content.decode()
