@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import date, timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -58,6 +59,23 @@ def test_before_the_first_run_there_is_nothing_to_draw(
     page = as_operator.get(task.get_absolute_url()).content.decode()
     assert "As a table" not in page
     assert "It has not run yet." in page
+
+
+@pytest.mark.usefixtures("in_2026")
+def test_it_says_in_words_when_it_runs_and_the_next_ten_times(
+    as_operator: Client, operator: User, web_group: DeviceGroup
+) -> None:
+    task = factories.task(operator, groups=[web_group], time_zone="Europe/Berlin")
+    page = as_operator.get(task.get_absolute_url()).content.decode()
+    when = page.partition("<h2>When</h2>")[2].partition("</section>")[0]
+    assert "Every day at 02:00, Europe/Berlin" in when
+    told = re.findall(r"<time [^>]*>([^<]*)</time>", when)
+    expected = []
+    for number in range(10):
+        day = date(2026, 11, 25) + timedelta(days=number)
+        words = f"{day:%a} {day.day} {day:%b %Y}"
+        expected += [f"{words}, 02:00", f"{words}, 01:00"]  # in its zone, and UTC beside it
+    assert told == expected
 
 
 def test_a_pause_holds_what_would_start_by_itself_and_no_more(
