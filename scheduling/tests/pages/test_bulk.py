@@ -56,7 +56,9 @@ def test_it_counts_tasks_and_devices_and_changes_nothing_yet(
 def test_ticked_tasks_are_paused_and_go_on(as_operator: Client, three: list[ScheduledTask]) -> None:
     assert does(as_operator, "pause", *three[:2]) == ["2 tasks are paused."]
     assert ScheduledTask.objects.filter(is_paused=True).count() == 2
-    as_operator.get("/tasks/")
+    assert "they run again on the 1 device they target now." in looks(
+        as_operator, "resume", *three[:2]
+    )
     assert does(as_operator, "resume", *three[:2]) == ["2 tasks go on."]
     assert not ScheduledTask.objects.filter(is_paused=True).exists()
 

@@ -186,6 +186,10 @@ def test_the_waves_are_counted(as_operator: Client, rollout: Execution) -> None:
     page = page_of(as_operator, rollout)
     assert "2 devices: 1 running, 1 succeeded" in page
     assert "3 devices: 3 pending" in page
+    waves = page.partition('<ol class="waves">')[2].partition("</ol>")[0].split("</li>")[:-1]
+    bars = [re.findall(r'<svg class="bar"[^>]*aria-label="([^"]*)"', wave) for wave in waves]
+    assert bars == [["1 of 2 devices succeeded"], ["0 of 3 devices succeeded"]]
+    assert [wave.count("<rect ") for wave in waves] == [2, 1]
     assert "style=" not in page
 
 

@@ -244,6 +244,27 @@ def test_the_preview_shows_the_zone_and_utc_beside_it(
     assert page.count(" UTC</time>") == 5
 
 
+@pytest.mark.usefixtures("in_2026")
+@pytest.mark.parametrize(
+    ("rule", "note"),
+    [
+        ({"time": "02:30"}, "The clocks jump over 02:30: it runs at 03:00."),
+        (
+            {"recurrence_type": "custom", "cron_expression": "30 * * * *"},
+            "The clocks jump from 02:00 to 03:00: what would run in between is left out.",
+        ),
+    ],
+)
+def test_the_preview_says_which_run_the_clocks_shift_or_drop(
+    as_operator: Client, typed: dict[str, Any], rule: dict[str, Any], note: str
+) -> None:
+    changed = typed | rule | {"start_at": "2027-03-28T01:00"}
+    page = as_operator.post("/tasks/preview", changed).content.decode()
+    noted = [one for one in page.split("<li>") if note in one]
+    assert len(noted) == 1
+    assert "Sun 28 Mar 2027, 03:" in noted[0]
+
+
 def test_the_preview_says_what_is_wrong_with_the_rule(
     as_operator: Client, typed: dict[str, Any]
 ) -> None:
