@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Subquery
+from django.db.models import F, Q, Subquery
 from django.db.models.functions import Greatest
 
 from devices.models import Device, InstalledSoftware
-from scheduling.models import DeviceRun
+from scheduling.models import DeviceRun, Software
 
 MOST_PER_RUN = 200
 
@@ -24,22 +24,42 @@ def note(device: UUID, run: UUID, detail: Mapping[str, Any], now: datetime) -> s
         wanted = Greatest(F("restart_wanted_at"), Subquery(began))
         Device.objects.filter(pk=device).update(restart_wanted_at=wanted)
     found = list(_entries(detail))
-    gone = [name for name, version, _ in found if version is None]
-    if gone:
-        InstalledSoftware.objects.filter(device=device, name__in=gone).delete()
-    there = {name: (version, entry) for name, version, entry in found if version is not None}
+    if not found:
+        return set()
+    entries = {entry for _, _, entry in found if entry is not None}
+    publishers = _publishers(device, entries)
+    keyed = [((name, publishers.get(entry, "")), version, entry) for name, version, entry in found]
+    over = Q(catalogue_id__in=entries)  # also under a name that the entry no longer has
+    for (name, publisher), version, _ in keyed:
+        if version is None:
+            over |= Q(name=name, publisher=publisher)
+    InstalledSoftware.objects.filter(over, device=device).delete()
+    there = {key: (version, entry) for key, version, entry in keyed if version is not None}
     InstalledSoftware.objects.bulk_create(
         [
             InstalledSoftware(
-                device_id=device, name=name, version=version, catalogue_id=entry, seen_at=now
+                device_id=device, name=name, publisher=publisher, version=version,
+                catalogue_id=entry, seen_at=now,
             )
-            for name, (version, entry) in there.items()
+            for (name, publisher), (version, entry) in there.items()
         ],
         update_conflicts=True,
-        unique_fields=["device", "name"],
+        unique_fields=["device", "name", "publisher"],
         update_fields=["version", "catalogue_id", "seen_at"],
-    )
-    return {entry for _, _, entry in found if entry is not None}
+    )  # fmt: skip
+    return entries
+
+
+def _publishers(device: UUID, entries: set[UUID]) -> dict[UUID | None, str]:
+    """Who publishes each entry: as the catalogue says, or said when the device last had the entry."""
+    if not entries:
+        return {}
+    kept = InstalledSoftware.objects.filter(device=device, catalogue_id__in=entries)
+    known = Software.objects.filter(pk__in=entries)
+    return {
+        **dict(kept.values_list("catalogue_id", "publisher")),
+        **dict(known.values_list("pk", "publisher")),
+    }
 
 
 def _entries(detail: Mapping[str, Any]) -> Iterable[tuple[str, str | None, UUID | None]]:

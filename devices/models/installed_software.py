@@ -22,10 +22,11 @@ class InstalledSoftwareQuerySet(models.QuerySet["InstalledSoftware"]):
 
 class InstalledSoftware(models.Model):
     """The version of a software that a device had when a run last looked; `catalogue_id` names the
-    entry it was deployed from, which may be gone."""
+    entry it was deployed from, which may be gone. Two publishers may call theirs the same."""
 
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="software")
     name = models.CharField(max_length=200)
+    publisher = models.CharField(max_length=200, blank=True)
     version = models.CharField(max_length=200)
     catalogue_id = models.UUIDField(null=True, blank=True)
     seen_at = models.DateTimeField()
@@ -33,10 +34,12 @@ class InstalledSoftware(models.Model):
     objects = InstalledSoftwareQuerySet.as_manager()
 
     class Meta:
-        ordering: ClassVar = ["name"]
+        ordering: ClassVar = ["name", "publisher"]
         verbose_name_plural = _("installed software")
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["device", "name"], name="one_version_per_device"),
+            models.UniqueConstraint(
+                fields=["device", "name", "publisher"], name="one_version_per_device"
+            ),
         ]
         indexes: ClassVar = [models.Index(Lower("name"), name="installed_software_name")]
 

@@ -60,7 +60,7 @@ def software_list(request: HttpRequest) -> HttpResponse:
     counts = _installed_counts(page.object_list, user)
     context = {
         "page": page,
-        "rows": [(one, counts.get((one.name.lower(), one.version), 0)) for one in page.object_list],
+        "rows": [(one, counts.get(_key(one), 0)) for one in page.object_list],
         "search": search,
         "category": category,
         "categories": _categories(),
@@ -75,7 +75,7 @@ def software_list(request: HttpRequest) -> HttpResponse:
 def software_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = person(request)
     entry = visible_software(user, pk)
-    there = _installed(user).filter(lower=entry.name.lower())
+    there = _installed(user).filter(lower=entry.name.lower(), publisher=entry.publisher)
     context = {
         "entry": entry,
         "sources": [
@@ -120,7 +120,8 @@ def software_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
         verb = partial(software.delete, entry, user)
         done = succeeds(request, verb, _("“%s” is deleted.") % entry)
         return redirect("software-list") if done else redirect("software", pk)
-    there = _installed(user).filter(lower=entry.name.lower(), version=entry.version)
+    there = _installed(user).filter(lower=entry.name.lower(), publisher=entry.publisher)
+    there = there.filter(version=entry.version)
     context = {"entry": entry, "used_by": software.used_by(entry, user), "devices": there.count()}
     return render(request, "software/delete.html", context)
 
@@ -180,11 +181,16 @@ def _installed(user: User) -> Any:
     return InstalledSoftware.objects.visible_to(user).annotate(lower=Lower("name"))
 
 
-def _installed_counts(entries: Iterable[Software], user: User) -> dict[tuple[str, str], int]:
-    """On how many of this person's devices each name and version was seen."""
+def _installed_counts(entries: Iterable[Software], user: User) -> dict[tuple[str, str, str], int]:
+    """On how many of this person's devices each name, publisher and version was seen."""
     names = {entry.name.lower() for entry in entries}
-    rows = _installed(user).filter(lower__in=names).order_by().values_list("lower", "version")
-    return {(name, version): n for name, version, n in rows.annotate(n=Count("pk"))}
+    rows = _installed(user).filter(lower__in=names).order_by()
+    counted = rows.values_list("lower", "publisher", "version").annotate(n=Count("pk"))
+    return {(name, publisher, version): n for name, publisher, version, n in counted}
+
+
+def _key(entry: Software) -> tuple[str, str, str]:
+    return entry.name.lower(), entry.publisher, entry.version
 
 
 def _readable_files(entry: Software, user: User) -> Any:
