@@ -28,6 +28,7 @@ UP, DOWN = "up", "down"
 _TEXT, _HEAD_END = 1, b"\r\n\r\n"
 _RESET = struct.pack("ii", 1, 0)
 _LOOK_SECONDS = 0.02
+_READ_BYTES = 64 * 1024
 
 Fate = Sequence[float]
 """For each copy of a frame that arrives, after how many seconds; none: it is lost."""
@@ -76,15 +77,18 @@ HANDSHAKE = frozenset({"challenge", "hello", "welcome"})
 @dataclass(slots=True)
 class Way:
     """`cut_after` says of each new connection after how many bytes it is reset; `drips` is the
-    pause after each byte for the agent; `is_cut` keeps connections open and lets nothing through;
-    `met` counts the frames by direction and type, `faults` what was done to them."""
+    pause after each byte for the agent, or after each `drop_bytes`; `is_cut` keeps connections open
+    and lets nothing through; `met` counts the frames by direction and type, `faults` what was done
+    to them, `carried_down` the bytes for the agent."""
 
     port: int
     rule: Rule = lambda seen: PASSED
     cut_after: Callable[[], int | None] = lambda: None
     drips: float = 0.0
+    drop_bytes: int = 1
     is_cut: bool = False
     listens_at: int = 0
+    carried_down: int = 0
     met: Counter[tuple[str, str]] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
 
@@ -133,8 +137,9 @@ class _Connection:
         head = await reader.readuntil(_HEAD_END)
         self._queues[way].put_nowait(head)
         if way == DOWN and b" 101 " not in head.partition(b"\r\n")[0]:
-            while data := await reader.read(4_096):
+            while data := await reader.read(_READ_BYTES):
                 self._queues[way].put_nowait(data)
+                await self._queues[way].join()
             return
         while True:
             raw, said = await _frame(reader)
@@ -156,12 +161,15 @@ class _Connection:
                 await writer.drain()
                 if way == DOWN and self._way.drips:
                     await asyncio.sleep(self._way.drips)
+                self._way.carried_down += len(piece) if way == DOWN else 0
                 self._count(len(piece))
+            self._queues[way].task_done()
 
     def _pieces(self, way: str, data: bytes) -> Iterator[bytes]:
         """All of it at once, but where it drips or the connection's end comes in between."""
         if way == DOWN and self._way.drips:
-            yield from (bytes([one]) for one in data)
+            size = self._way.drop_bytes
+            yield from (data[start : start + size] for start in range(0, len(data), size))
         elif self._left is not None and self._left < len(data):
             yield data[: self._left]
         else:
@@ -193,13 +201,27 @@ class Between:
         on: at `address` of ours, where the device is told to look for localhost."""
         made = []
         for device in devices:
-            way = Way(self._port)
-            self._run(self._listen(way, address))
+            way = self._way(address)
             server = load_server(device.state)
             reached = f"ws://localhost:{way.listens_at}{protocol.SOCKET_PATH}"
             save_server(device.state, replace(server, socket=reached))
             made.append(way)
         return made
+
+    def put_before_files(self, *devices: Device) -> list[Way]:
+        """The same for what a device fetches over HTTP, from its next start on."""
+        made = []
+        for device in devices:
+            way = self._way("127.0.0.1")
+            server = load_server(device.state)
+            save_server(device.state, replace(server, url=f"http://localhost:{way.listens_at}"))
+            made.append(way)
+        return made
+
+    def _way(self, address: str) -> Way:
+        way = Way(self._port)
+        self._run(self._listen(way, address))
+        return way
 
     def __enter__(self) -> Between:
         self._thread.start()

@@ -25,6 +25,7 @@ def row(status: str, **changes: Any) -> dict[str, Any]:
         "was_lost": status == "lost",
         "exit_code": 0,
         "is_cancelled": False,
+        "is_traceless": False,
         **changes,
     }
 
@@ -43,6 +44,7 @@ def trace(starts: int = 1, codes: tuple[int, ...] = (0,), **changes: Any) -> Tra
         (row("lost", exit_code=None), trace(codes=())),
         (row("lost", exit_code=None), None),
         (row("expired", has_started=False), None),
+        (row("succeeded", is_traceless=True), None),
         (row("cancelled", has_started=False), None),
         (row("cancelled", is_cancelled=True), trace()),
         (row("failed", exit_code=None), trace(codes=())),
