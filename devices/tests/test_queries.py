@@ -15,6 +15,8 @@ CASES = [
     ("os = linux", {"web", "db"}),
     ("OS = Linux AND name = WEB", {"web"}),
     ("os != linux", {"mac"}),
+    ("architecture = arm64", {"mac"}),
+    ("architecture in (ARM64, riscv64)", {"mac"}),
     ("not os = linux", {"mac"}),
     ("tag.site in (berlin, hamburg)", {"web", "db"}),
     ("tag.retired", {"mac"}),
@@ -59,7 +61,8 @@ def fleet() -> None:
     }
     for pk, values in changes.items():
         Device.objects.filter(pk=pk).update(**values)
-    Device.objects.filter(pk=web.pk).update(hostname="web.example.org")
+    Device.objects.filter(pk=web.pk).update(hostname="web.example.org", architecture="x86_64")
+    Device.objects.filter(pk=mac.pk).update(architecture="arm64")
     for device, name, version in (
         (web, "nginx", "1.100"), (db, "Nginx", "1.22.1"), (mac, "Visual Studio", "17"),
     ):  # fmt: skip
