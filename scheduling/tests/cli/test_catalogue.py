@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from rich.console import Console
 
 from scheduling.models import ScheduledTask, Software, StoredFile
 from scheduling.tests import factories
@@ -25,6 +26,18 @@ sources:
     format: apt
     package_name: nano
 """
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_shows_how_far_an_upload_is(
+    manage: Manage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    monkeypatch.setattr(Console, "is_terminal", is_terminal)
+    path = tmp_path / "motd[1]"
+    path.write_bytes(bytes(2_000))
+    said = manage("file", "upload", path, "--json")
+    assert said.json["size"] == 2_000
+    assert [text in said.err for text in ("motd[1]", "2.0/2.0 kB")] == [is_terminal] * 2
 
 
 def test_a_file_is_uploaded_listed_shown_and_brought_back(manage: Manage, tmp_path: Path) -> None:
