@@ -35,6 +35,13 @@ def test_the_same_bytes_are_kept_once_under_their_digest(stored: Store, files_di
         assert source.read() == b"abc"
 
 
+def test_what_comes_in_one_request_is_not_read_again_for_its_digest(
+    stored: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(store, "digest")
+    assert stored(b"abc").blob.sha256 == sha256(b"abc")
+
+
 def test_the_type_is_told_by_the_bytes(stored: Store) -> None:
     assert stored(b"MZ\x90\0", "notes.txt").blob.content_type.endswith("portable-executable")
     assert stored("grün\n".encode(), "program.exe").blob.content_type == "text/plain"
