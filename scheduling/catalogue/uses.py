@@ -11,7 +11,14 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from scheduling.models import Execution, ScheduledTask, Software, SoftwareSource, StoredFile
+from scheduling.models import (
+    Execution,
+    ScheduledTask,
+    Software,
+    SoftwareSource,
+    StoredFile,
+    TaskTemplate,
+)
 from scheduling.models.scheduled_task import ScheduledTaskQuerySet
 
 if TYPE_CHECKING:
@@ -76,6 +83,12 @@ def tasks_in_words(name: str, pk: UUID, user: User) -> list[str]:
     if naming.exclude(pk__in=visible.order_by().values("pk")).exists():
         said.append(_("another person's task"))
     return said
+
+
+def templates_naming(name: str, pk: UUID, user: User) -> list[TaskTemplate]:
+    """The templates whose payload names this under `name`, a few of those that this person sees."""
+    named = {f"definition__task_payload__{name}__has_any_keys": [str(pk)]}
+    return list(TaskTemplate.objects.visible_to(user).filter(**named)[:MOST_NAMED])
 
 
 def _tasks(name: str, pks: Sequence[UUID], user: User) -> ScheduledTaskQuerySet:

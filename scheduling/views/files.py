@@ -133,7 +133,12 @@ def file_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
         return redirect("file-list") if done else redirect("file", pk)
     runs = DeviceRun.objects.visible_to(user).unended()
     fetching = runs.filter(execution__blobs__blob=file.blob_id).count()
-    context = {"file": file, "used_by": files.used_by(file, user), "fetching": fetching}
+    context = {
+        "file": file,
+        "used_by": files.used_by(file, user),
+        "templates": uses.templates_naming("file_ids", file.pk, user),
+        "fetching": fetching,
+    }
     return render(request, "files/delete.html", context)
 
 

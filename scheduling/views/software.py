@@ -122,7 +122,12 @@ def software_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
         return redirect("software-list") if done else redirect("software", pk)
     there = _installed(user).filter(lower=entry.name.lower(), publisher=entry.publisher)
     there = there.filter(version=entry.version)
-    context = {"entry": entry, "used_by": software.used_by(entry, user), "devices": there.count()}
+    context = {
+        "entry": entry,
+        "used_by": software.used_by(entry, user),
+        "templates": uses.templates_naming("software_ids", entry.pk, user),
+        "devices": there.count(),
+    }
     return render(request, "software/delete.html", context)
 
 
