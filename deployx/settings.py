@@ -294,6 +294,10 @@ STORAGES = {
     "blobs": BUCKET_STORE if DEPLOYX_FILES_BUCKET else _LOCAL,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "scheduling.catalogue.arriving.NamelessUploadHandler",
+]
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
