@@ -8,22 +8,28 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from . import durable
 from .kinds import Context, JsonObject
 from .placing import Folder, Found, NotPlaced
 
 KEPT_EXECUTIONS = 50
+FOR_HOW_LONG = f"it keeps what the last {KEPT_EXECUTIONS} executions replaced"
 _LIST = "list.json"
 _PIECE_BYTES = 1024 * 1024
 
 
 def keep(
-    folder: Folder, replaced: Iterable[tuple[str, Found | None]], context: Context
+    folder: Folder,
+    replaced: Iterable[tuple[str, Found | None]],
+    context: Context,
+    restored: Path | None = None,
 ) -> list[str]:
     """Copies what will be replaced in this folder, on the disk when this returns; answers every path
     the execution has something kept of. What an earlier attempt kept, which is of the time before the
-    execution, stays. Raises NotPlaced, Stopped."""
+    execution, stays, and so does `restored`, the store that is being put back. Raises NotPlaced,
+    Stopped."""
     store = store_of(context.memory, context.execution)
     store.mkdir(parents=True, exist_ok=True, mode=0o700)
     entries = listed(store)
@@ -34,7 +40,7 @@ def keep(
             entries.append(_entry(folder, name, found, store, len(entries), context))
     durable.sync_folder(store)
     durable.write(store / _LIST, json.dumps(entries).encode())
-    _forget_old(store.parent)
+    _forget_old(store.parent, restored)
     return [entry["path"] for entry in entries]
 
 
@@ -50,6 +56,18 @@ def listed(store: Path) -> list[JsonObject]:
     except (OSError, ValueError):
         return []
     return entries
+
+
+def opened(copy: Path, name: str) -> IO[bytes]:
+    """Raises NotPlaced."""
+    try:
+        return copy.open("rb")
+    except FileNotFoundError:
+        said = f"the earlier version of {name} is no longer kept on this device: {FOR_HOW_LONG}"
+        raise NotPlaced(said) from None
+    except OSError as problem:
+        said = f"the earlier version of {name} cannot be read: {problem.strerror}"
+        raise NotPlaced(said) from problem
 
 
 def _entry(
@@ -75,7 +93,15 @@ def _copy(folder: Folder, name: str, copy: Path, context: Context) -> None:
         raise NotPlaced(said) from problem
 
 
-def _forget_old(backups: Path) -> None:
-    stores = sorted(backups.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
+def _forget_old(backups: Path, spared: Path | None) -> None:
+    stores = sorted(backups.iterdir(), key=_written_at, reverse=True)
     for store in stores[KEPT_EXECUTIONS:]:
-        shutil.rmtree(store, ignore_errors=True)
+        if store != spared:
+            shutil.rmtree(store, ignore_errors=True)
+
+
+def _written_at(store: Path) -> float:
+    try:
+        return store.stat().st_mtime
+    except FileNotFoundError:  # another run of this device's has just forgotten it
+        return 0.0

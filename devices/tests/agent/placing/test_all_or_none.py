@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from devices.agent import placing
+from devices.agent.kinds import JsonObject
 from devices.tests.agent.device_context import DeviceContext
 from devices.tests.agent.placing.orders import KIND, deploy, into, order_for, tree
 
@@ -93,6 +94,53 @@ def test_killed_at_any_step_all_files_are_old_or_all_are_new(tmp_path: Path) -> 
     assert after is not None
     assert "three" in after
     assert number > 30
+
+
+def test_killed_at_any_step_of_a_restore_all_files_are_new_or_all_are_old(tmp_path: Path) -> None:
+    found: list[dict[str, str]] = []
+    for number in itertools.count():
+        folder = tmp_path / str(number)
+        srv, context = folder / "srv", DeviceContext(folder / "agent")
+        srv.mkdir(parents=True)
+        (srv / "one").write_text("old")
+        names = ("one", "two", "three")
+        deploy(context, into(srv), *(context.offer(name.encode(), name) for name in names))
+        back = context.another_run()
+        was = dies_at(number, partial(KIND.run, restoring(context.execution, srv), back))
+        KIND.abandoned(back.run_id, back.memory)
+        found.append({path.name: path.read_text() for path in srv.iterdir()})
+        assert found[-1] in (
+            {"one": "one", "two": "two", "three": "three"},
+            {"one": "old"},
+        ), f"killed at step {number}"
+        if not was:
+            break
+    assert (len(found[0]), found[-1]) == (3, {"one": "old"})
+    assert number > 30
+
+
+def restoring(execution: str, folder: Path) -> JsonObject:
+    return KIND.accept({"restore": {"execution": execution, "target_path": into(folder)}})
+
+
+def test_what_was_new_and_cannot_be_removed_keeps_the_rest_from_being_put_back(
+    context: DeviceContext, srv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (srv / "one").write_text("old")
+    deploy(context, into(srv), context.offer(b"1", "one"), context.offer(b"2", "two"))
+    after = tree(srv)
+    real = os.unlink
+
+    def unlink(name: str, **options: Any) -> None:
+        if name == "two":
+            raise PermissionError(1, "Operation not permitted")
+        real(name, **options)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    done = KIND.run(restoring(context.execution, srv), context.another_run())
+    assert (done.succeeded, done.changed) == (False, False)
+    assert done.summary == f"{srv}/two: Operation not permitted"
+    assert tree(srv) == after
 
 
 def test_what_stopped_half_way_is_taken_back_by_itself(

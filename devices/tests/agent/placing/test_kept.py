@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from devices.agent import backups, placing
 from devices.agent.kinds import Finished
 from devices.tests.agent.device_context import DeviceContext
 from devices.tests.agent.placing.orders import KIND, deploy, into, tree
@@ -45,8 +47,64 @@ def test_what_the_first_attempt_kept_is_what_comes_back(context: DeviceContext, 
 def test_where_nothing_is_kept_nothing_comes_back(context: DeviceContext, srv: Path) -> None:
     deploy(context, srv / "file", context.offer(b"new"), backup=False)
     done = restore(context.another_run(), context.execution, str(srv / "file"))
-    assert done.summary == "nothing of that execution is kept on this device"
+    assert done.summary == (
+        "nothing of that execution is kept on this device: it keeps what the last 50 executions"
+        " replaced"
+    )
     assert (srv / "file").read_text() == "new"
+
+
+def test_the_oldest_that_is_kept_stays_while_it_is_put_back(
+    context: DeviceContext, srv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups, "KEPT_EXECUTIONS", 1)
+    (srv / "file").write_text("old")
+    deploy(context, srv / "file", context.offer(b"new"))
+    with monkeypatch.context() as broken:
+        broken.setattr(placing.Folder, "remember", no_second_name)
+        done = restore(context.another_run(), context.execution, str(srv / "file"))
+    assert (done.summary, done.changed) == ("no second name", False)
+    assert (srv / "file").read_text() == "new"
+
+    assert restore(context.another_run(), context.execution, str(srv / "file")).succeeded
+
+    assert (srv / "file").read_text() == "old"
+
+
+def no_second_name(*_: object) -> None:
+    raise placing.NotPlaced("no second name")
+
+
+def test_what_more_executions_replaced_than_are_kept_is_forgotten_in_order(
+    context: DeviceContext, srv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups, "KEPT_EXECUTIONS", 2)
+    runs = [context.another_run() for _number in range(4)]
+    for age, run in enumerate(runs):
+        deploy(run, srv / "file", context.offer(run.execution.encode()))
+        os.utime(backups.store_of(run.memory, run.execution), (age, age))
+
+    kept = {store.name for store in (context.memory / "backups").iterdir()}
+
+    assert kept == {runs[2].execution, runs[3].execution}
+
+
+def test_a_copy_that_is_gone_is_said_to_be_no_longer_kept(
+    context: DeviceContext, srv: Path
+) -> None:
+    (srv / "one").write_text("old")
+    deploy(context, into(srv), context.offer(b"1", "one"), context.offer(b"2", "two"))
+    before = tree(srv)
+    (backups.store_of(context.memory, context.execution) / "0").unlink()
+
+    done = restore(context.another_run(), context.execution, into(srv))
+
+    assert (done.summary, done.changed) == (
+        "the earlier version of one is no longer kept on this device: it keeps what the last 50"
+        " executions replaced",
+        False,
+    )
+    assert tree(srv) == before
 
 
 def test_a_trial_changes_nothing_and_shows_what_would(context: DeviceContext, srv: Path) -> None:
