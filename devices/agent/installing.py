@@ -7,7 +7,7 @@ a step that succeeded is not repeated by a later attempt, nor by a retry of the 
 
 from __future__ import annotations
 
-import json
+import contextlib
 import shutil
 import time
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from . import durable
+from .done import Done
 from .facts import architecture
 from .kinds import CannotStart, Context, FileFacts, Finished, JsonObject, NotFetched, Stopped
 from .kinds.command import SHELLS
@@ -28,8 +28,6 @@ _CANNOT_START = 127
 _MOST_VERSION = 200
 _MEGABYTE = 1024 * 1024
 _WANTS_REBOOT = Path("/run/reboot-required")
-_KEPT_EXECUTIONS = 100
-_ALL = "all"
 _CHANGES = ("installed", "upgraded", "downgraded", "uninstalled")
 
 
@@ -241,14 +239,12 @@ def _one(
         is_other = before not in (None, entry["version"])
         why = {"why": f"version {before} is there"} if is_other else {}
         return {"state": state, "found": before, **why}
-    step.bring()
     rebooted_before = _WANTS_REBOOT.exists()
-    step.act(action)
-    after = step.detect() if step.can_detect else _believed(entry, action)
-    if action != "uninstall" and after is None:
-        raise Failed("its command succeeded, but it is not found afterwards", step.exit_code)
-    if action == "uninstall" and after is not None and step.can_detect:
-        raise Failed(f"its command succeeded, but version {after} is still there", step.exit_code)
+    try:
+        after = _acted(step, action)
+    except (Failed, NotFetched):
+        _note_what_is_left(found, step)
+        raise
     done.record(entry, after)
     _note(found, entry, after)
     wants_reboot = step.wants_reboot or (_WANTS_REBOOT.exists() and not rebooted_before)
@@ -258,6 +254,18 @@ def _one(
         "exit_code": step.exit_code,
         **({"reboot_required": True} if wants_reboot else {}),
     }
+
+
+def _acted(step: Step, action: str) -> str | None:
+    """The version that is there afterwards. Raises Failed, NotFetched, Stopped."""
+    step.bring()
+    step.act(action)
+    after = step.detect() if step.can_detect else _believed(step.entry, action)
+    if action != "uninstall" and after is None:
+        raise Failed("its command succeeded, but it is not found afterwards", step.exit_code)
+    if action == "uninstall" and after is not None and step.can_detect:
+        raise Failed(f"its command succeeded, but version {after} is still there", step.exit_code)
+    return after
 
 
 def _nothing_to_do(step: Step, action: str, before: str | None) -> str:
@@ -314,6 +322,13 @@ def _believed(entry: JsonObject, action: str) -> str | None:
     return None if action == "uninstall" else str(entry["version"])
 
 
+def _note_what_is_left(found: list[JsonObject], step: Step) -> None:
+    """The step has failed, and the server still believes in what was there before."""
+    with contextlib.suppress(Failed, NotFetched, Stopped):
+        if step.can_detect:
+            _note(found, step.entry, step.detect())
+
+
 def _note(found: list[JsonObject], entry: JsonObject, version: str | None) -> None:
     found.append({"id": entry["id"], "name": entry["name"], "version": version})
 
@@ -336,46 +351,3 @@ def _finished(steps: list[JsonObject], found: list[JsonObject], number: int) -> 
         said = f"{number} pieces of software: {counted}"
     code = last.get("exit_code") if has_failed else 0
     return Finished(not has_failed, code, said, tuple(steps), changed, reboots, tuple(found))
-
-
-class Done:
-    """The steps that succeeded here, of one execution and of those it resumes, the oldest first, for
-    what cannot be detected."""
-
-    def __init__(self, memory: Path, execution: str, resumed: Sequence[str] = ()) -> None:
-        self._path = memory / f"{execution}.json"
-        self._earlier = [memory / f"{one}.json" for one in resumed]
-
-    def version_of(self, entry: JsonObject) -> str | None:
-        return self._read().get(entry["id"])
-
-    def has(self, entry: JsonObject) -> bool:
-        return entry["id"] in self._read()
-
-    def record(self, entry: JsonObject, version: str | None) -> None:
-        self._write({**self._read(), entry["id"]: version})
-
-    def close(self) -> None:
-        """All steps succeeded: who resumes that all the same wants every step anew."""
-        self._write({**self._read(), _ALL: ""})
-
-    def _write(self, known: JsonObject) -> None:
-        durable.write(self._path, json.dumps(known).encode())
-        notes = sorted(self._path.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)
-        for old in notes[:-_KEPT_EXECUTIONS]:
-            old.unlink(missing_ok=True)
-
-    def _read(self) -> JsonObject:
-        known: JsonObject = {}
-        for path in self._earlier:
-            noted = _noted(path)
-            known = {} if _ALL in noted else {**known, **noted}
-        return {**known, **_noted(self._path)}
-
-
-def _noted(path: Path) -> JsonObject:
-    try:
-        noted: JsonObject = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return noted

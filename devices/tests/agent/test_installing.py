@@ -85,6 +85,42 @@ def test_what_is_not_found_afterwards_has_failed(context: DeviceContext) -> None
     assert "version 3 is still there" in do("uninstall", context, still).summary
 
 
+@pytest.mark.parametrize(
+    ("action", "command", "left"),
+    [
+        ("install", "exit 3", "0.9"),
+        ("install", "rm $HERE; exit 3", None),
+        ("install", "rm $HERE", None),
+        ("upgrade", "echo 1.5 > $HERE; exit 3", "1.5"),
+        ("uninstall", "true", "0.9"),
+    ],
+)
+def test_what_a_step_that_failed_has_left_is_told(
+    context: DeviceContext, tmp_path: Path, action: str, command: str, left: str | None
+) -> None:
+    there = tmp_path / "version"
+    there.write_text("0.9")
+    source: JsonObject = {f"{action}_command": command.replace("$HERE", str(there))}
+    tool = entry(**source, detect_command=f"cat {there}")
+
+    done = do(action, context, tool)
+
+    assert states(done) == ["failed"]
+    assert done.installed == ({"id": tool["id"], "name": "Tool", "version": left},)
+
+
+def test_what_cannot_be_fetched_or_found_again_is_told_as_far_as_it_is_known(
+    context: DeviceContext, tmp_path: Path
+) -> None:
+    gone = {"name": "gone", "sha256": "0" * 64, "size": 3}
+    absent = entry(file=gone, install_command="true", detect_command="exit 1")
+    done = do("install", context, absent)
+    assert [one["version"] for one in done.installed] == [None]
+    assert "has no such file" in done.summary
+    unknown = do("install", context, entry(install_command="exit 3"))
+    assert (states(unknown), unknown.installed) == (["failed"], ())
+
+
 def test_a_command_that_is_missing_is_127(
     context: DeviceContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

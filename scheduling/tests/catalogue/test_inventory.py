@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.uuid7 import uuid7
 from devices import queries
 from devices.models import Device, InstalledSoftware
-from scheduling import inventory
+from scheduling import inventory, ledger
 from scheduling.catalogue import software
 from scheduling.models import Software
 from scheduling.tests import factories
@@ -65,6 +65,17 @@ def test_a_newer_version_takes_the_place_of_the_older(
     note(device, (ours, "1.0"))
     note(device, (newer, "2.0"))
     assert kept(device) == [("Tool", "Ours", "2.0", newer.pk)]
+
+
+def test_a_run_that_failed_tells_what_it_found_as_well(
+    device: Device, admin: User, ours: Software
+) -> None:
+    note(device, (ours, "1.0"))
+    execution = factories.execution(factories.task(admin))
+    run = factories.run(execution, device, status="running")
+    told = [{"id": str(ours.pk), "name": ours.name, "version": None}]
+    ledger.results([factories.result_of(run, "failed", detail={"installed": told})])
+    assert kept(device) == []
 
 
 def test_an_entry_under_another_name_or_publisher_is_there_once(
