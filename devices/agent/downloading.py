@@ -25,6 +25,7 @@ MOST_BYTES = 5 * 1024**3
 """Of a file whose size nobody signed."""
 LOOK_BYTES = 4 * 1024 * 1024
 """After so many the disk's room is looked at again."""
+_MOST_TOLD = 200
 STRETCH_SECONDS = 30.0
 """After which our own server is asked for the rest: it then gives the share of a cap that is due by
 now, when another transfer may have begun or ended."""
@@ -239,7 +240,8 @@ def _open(url: str, offset: int, headers: Mapping[str, str]) -> Any:
 
 def _refusal(refusal: urllib.error.HTTPError) -> Again | Never:
     if refusal.code in (401, 403):
-        return Stale(f"the server refused the address ({refusal.code})")
+        said = f"the server refused the address ({refusal.code})"
+        return Stale(f"{said}: {why}" if (why := _told(refusal)) else said)
     if refusal.code in (404, 410):
         return Never("the server has no such file")
     if refusal.code == 416:
@@ -247,3 +249,13 @@ def _refusal(refusal: urllib.error.HTTPError) -> Again | Never:
     if 300 <= refusal.code < 400:
         return Never("the server sends the agent where it may not go")
     return Again(f"the server answered {refusal.code}")
+
+
+def _told(refusal: urllib.error.HTTPError) -> str:
+    """How the answer's body begins, as one line of text; empty where nothing comes."""
+    body: Any = refusal.fp  # of which `read` would wait for all of it
+    try:
+        text = body.read1(_MOST_TOLD).decode(errors="replace")
+    except (http.client.HTTPException, OSError):
+        return ""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())

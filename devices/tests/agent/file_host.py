@@ -17,12 +17,14 @@ _PIECE = 64 * 1024
 @dataclass
 class Hosted:
     """One file. `cuts`: how many bytes of the body each of the first answers sends before the line
-    breaks. `statuses` are answered first, one each. `announced`: what Content-Length says, where it is
-    not the truth; None where nothing is said. `goes_on`: whether ranges are answered."""
+    breaks. `statuses` are answered first, one each, with `says` as the body. `announced`: what
+    Content-Length says, where it is not the truth; None where nothing is said. `goes_on`: whether
+    ranges are answered."""
 
     content: bytes
     cuts: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    says: bytes = b""
     announced: int | None = -1
     is_endless: bool = False
     goes_on: bool = True
@@ -92,7 +94,9 @@ class FileHost:
         hosted = self.files.get(path)
         if hosted is None or hosted.statuses:
             status = hosted.statuses.pop(0) if hosted else 404
-            writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+            body = hosted.says if hosted else b""
+            head = f"HTTP/1.1 {status} No\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(head.encode() + body)
             await writer.drain()
             return
         begin = offset if hosted.goes_on else 0

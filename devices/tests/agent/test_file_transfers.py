@@ -264,14 +264,20 @@ async def test_the_rest_is_asked_for_anew_after_a_while(host: FileHost, tmp_path
 
 
 async def test_a_server_that_refuses_every_address_it_gives_ends_the_run(
-    server: FakeServer, agent: AgentProcess, host: FileHost, srv: Path
+    server: FakeServer, enrolled: AgentProcess, host: FileHost, srv: Path
 ) -> None:
-    hosted = host.host(b"content", statuses=[403] * 50)
+    enrolled.patience["transfers._MOST_REFUSED"] = 3
+    await enrolled.start()
+    says = b"\x1bthe run is\r\nover " + b"x" * 1_000
+    hosted = host.host(b"content", statuses=[403] * 50, says=says)
     offer(server, hosted, host.address())
     result = await ended(server, await ask_for(server, srv / "file", hosted))
     assert result.outcome is Outcome.FAILED
-    assert "addresses in a row were no good: the server refused" in result.detail["summary"]
-    assert len(hosted.statuses) == 40
+    assert result.detail["summary"] == (
+        "file0: 3 addresses in a row were no good: the server refused the address (403):"
+        f" the run is over {'x' * 182}"
+    )
+    assert len(hosted.statuses) == 47
 
 
 async def test_what_it_waited_for_is_said_when_its_time_is_up(
