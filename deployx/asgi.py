@@ -4,17 +4,18 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployx.settings")
 
+import django
 from channels.routing import ProtocolTypeRouter, URLRouter
-from django.core.asgi import get_asgi_application
 from servestatic import ServeStaticASGI
 
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402
 
 from deployx.body_limit import LARGER_BODIES, BodyLimit  # noqa: E402
 from deployx.charset import Utf8Alone  # noqa: E402
 from deployx.lifespan import Lifespan  # noqa: E402
+from deployx.one_visit import OneVisit  # noqa: E402
 from deployx.routing import new_hub, websocket_urlpatterns  # noqa: E402
 from scheduling.api.held_output import HeldOutput  # noqa: E402
 from scheduling.catalogue.downloads import FileDownloads  # noqa: E402
@@ -23,9 +24,7 @@ hub = new_hub()
 application = ProtocolTypeRouter(
     {
         "http": ServeStaticASGI(
-            BodyLimit(
-                Utf8Alone(FileDownloads(HeldOutput(django_application))), larger=LARGER_BODIES
-            ),
+            BodyLimit(Utf8Alone(FileDownloads(HeldOutput(OneVisit()))), larger=LARGER_BODIES),
             root=settings.STATIC_ROOT,
             prefix=settings.STATIC_URL,
         ),

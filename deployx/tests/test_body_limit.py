@@ -13,6 +13,7 @@ from django.test import Client
 
 from accounts import tokens
 from deployx.body_limit import LARGER_BODIES, LARGEST_AT_ONCE, BodyLimit
+from deployx.one_visit import OneVisit
 from devices.tests.conftest import in_thread
 
 MOST = 1_000
@@ -60,9 +61,7 @@ async def test_what_turns_out_too_large_is_a_413(client: httpx.AsyncClient) -> N
 
 
 async def test_django_gives_the_refusal_its_way() -> None:
-    from django.core.asgi import get_asgi_application
-
-    transport = httpx.ASGITransport(BodyLimit(get_asgi_application(), most=MOST))
+    transport = httpx.ASGITransport(BodyLimit(OneVisit(), most=MOST))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as opened:
         answer = await opened.post("/api/nothing", content=in_pieces(600, 600))
     assert answer.status_code == 413
