@@ -64,7 +64,9 @@ class Step:
 
     @property
     def can_detect(self) -> bool:
-        return "detect_command" in self.source or self.way.detect is not None
+        """By a command of its own, or by the format's where the package's name can be known."""
+        is_named = "package_name" in self.source or self.way.named is not None
+        return "detect_command" in self.source or (self.way.detect is not None and is_named)
 
     def detect(self) -> str | None:
         """The installed version; None where it is not there."""

@@ -124,6 +124,7 @@ WAYS: dict[str, Way] = {
     "pkg": Way(
         install=lambda one: ["installer", "-pkg", one.path, "-target", "/"],
         upgrade=lambda one: ["installer", "-pkg", one.path, "-target", "/"],
+        detect=lambda one: ["pkgutil", "--pkg-info", one.package],
     ),
     "sh": Way(
         install=lambda one: ["sh", one.path],
@@ -141,6 +142,10 @@ def version_in(form: str, lines: Sequence[str], package: str) -> str | None:
     """The installed version in what a way's `detect` printed, None where that says it is not there."""
     if form == "winget":
         return _version_in_table(lines, package)
+    if form == "pkg":
+        return next(
+            (line[8:].strip() or None for line in lines if line.startswith("version:")), None
+        )
     words = (lines[0] if lines else "").split()
     if form in ("deb", "apt"):
         return words[1] if len(words) == 2 and words[0] == "installed" else None

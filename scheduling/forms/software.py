@@ -100,7 +100,9 @@ class SourceForm(AskingForm):
         widget=forms.Select(choices=format_choices),  # type: ignore[arg-type]
     )
     package_name = _line(
-        gettext_lazy("Package name"), gettext_lazy("For apt, dnf, winget and brew."), maxlength=200
+        gettext_lazy("Package name"),
+        gettext_lazy("For apt, dnf, winget and brew; for pkg the id it is found by."),
+        maxlength=200,
     )
     url = _line(gettext_lazy("Address"), gettext_lazy("https://… instead of a stored file."))
     sha256 = _line(gettext_lazy("SHA-256 of what is there"), maxlength=64, spellcheck="false")
@@ -114,7 +116,10 @@ class SourceForm(AskingForm):
     uninstall_command = _command(gettext_lazy("Uninstall command"))
     detect_command = _command(
         gettext_lazy("Detect command"),
-        gettext_lazy("Prints the installed version; fails where there is none."),
+        gettext_lazy(
+            "Prints the installed version; fails where there is none. Without one, msi, exe, sh and"
+            " tarball, and what has an install command, are installed each time."
+        ),
     )
     success_exit_codes = _line(
         gettext_lazy("Exit codes of success"), gettext_lazy("Separated by commas; empty: 0.")

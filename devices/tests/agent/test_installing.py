@@ -257,6 +257,47 @@ def test_apt_looks_once_a_run_what_there_is_and_goes_on_without_an_answer(
     assert done == ["update", "one", "two"]
 
 
+def on_a_mac(context: DeviceContext, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where a package that was installed is known by the name org.tool; the programs that ran."""
+    ran: list[str] = []
+
+    def ask(argv: list[str], **_: Any) -> tuple[int, bytes]:
+        is_there = "installer" in ran and argv[-1] == "org.tool"
+        ran.append(argv[0])
+        return (0, b"package-id: org.tool\nversion: 1\n") if is_there else (1, b"")
+
+    def execute(argv: list[str], **_: Any) -> int:
+        ran.append(argv[0])
+        return 0
+
+    context.system = "macos"
+    monkeypatch.setattr(context, "ask", ask)
+    monkeypatch.setattr(context, "execute", execute)
+    return ran
+
+
+def test_a_package_of_macos_is_found_by_its_name(
+    context: DeviceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = on_a_mac(context, monkeypatch)
+    file = context.offer(b"package", "tool.pkg")
+    tool = entry(os="macos", format="pkg", file=file, package_name="org.tool")
+    assert states(do("install", context, tool)) == ["installed"]
+    assert states(do("install", context, tool)) == ["already installed"]
+    assert ran == ["pkgutil", "installer", "pkgutil", "pkgutil"]
+
+
+def test_a_package_of_macos_without_a_name_is_installed_each_time(
+    context: DeviceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = on_a_mac(context, monkeypatch)
+    tool = entry(os="macos", format="pkg", file=context.offer(b"package", "tool.pkg"))
+    assert states(do("install", context, tool)) == ["installed"]
+    context.execution = str(uuid.uuid4())
+    assert states(do("install", context, tool)) == ["installed"]
+    assert ran == ["installer", "installer"]
+
+
 def test_a_file_that_is_no_package_is_said_to_be_none(context: DeviceContext) -> None:
     file = context.offer(b"nonsense", "tool.deb")
     done = do("install", context, entry(format="deb", file=file))
