@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts import line_ends
 from accounts.errors import InvalidInput
-from devices.agent.software_formats import ANY_ARCHITECTURE, FORMATS, SYSTEMS
+from devices.agent.software_formats import ANY_ARCHITECTURE, FORMATS, SYSTEMS, Format
 from devices.forms import AskingForm
 from scheduling.catalogue import software, sources
 from scheduling.forms import picking, values
@@ -33,12 +33,16 @@ _AT_FIRST = {"os": "linux", "architecture": ANY_ARCHITECTURE}
 
 def format_choices() -> list[tuple[str, str]]:
     """Those not tried on a real system say so."""
-    untested = _("untested")
-    chosen = [
-        (one.name, _(one.label) if one.is_tried else f"{_(one.label)} ({untested})")
-        for one in FORMATS.values()
-    ]
-    return [("", _("choose…")), *chosen]
+    return [("", _("choose…")), *((one.name, _labelled(one)) for one in FORMATS.values())]
+
+
+def _labelled(form: Format) -> str:
+    untested = [label for name, label in SYSTEMS if name in form.untested_on]
+    if not untested:
+        return _(form.label)
+    if form.tried_on:
+        return f"{_(form.label)} ({_('untested on %s') % ', '.join(untested)})"
+    return f"{_(form.label)} ({_('untested')})"
 
 
 def _line(label: Any, help_text: Any = "", **attrs: Any) -> forms.CharField:

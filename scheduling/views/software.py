@@ -79,7 +79,7 @@ def software_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     context = {
         "entry": entry,
         "sources": [
-            (one, FORMATS[one.format])
+            (one, FORMATS[one.format], one.os in FORMATS[one.format].tried_on)
             for one in entry.sources.select_related("file")
             if one.format in FORMATS
         ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -72,10 +73,17 @@ def test_a_page_of_software_shows_which_device_has_which_version(
 def test_formats_that_were_not_tried_say_so(as_admin: Client, admin: User) -> None:
     form = as_admin.get("/software/new").content.decode()
     assert "RPM package (untested)" in form
-    assert "Debian package (untested)" not in form
-    rpm = {"os": "linux", "format": "dnf", "package_name": "curl"}
-    entry = factories.software(admin, sources=[rpm])
-    assert "untested" in as_admin.get(entry.get_absolute_url()).content.decode()
+    assert "Shell installer (untested on macOS)" in form
+    assert "Debian package (untested" not in form
+    at = {"url": "https://a.example/tool", "sha256": "0" * 64}
+    sources = [
+        {"os": "linux", "format": "dnf", "package_name": "curl", "architecture": "amd64"},
+        *({"os": one, "format": "sh", **at} for one in ("linux", "macos")),
+    ]
+    page = as_admin.get(factories.software(admin, sources=sources).get_absolute_url())
+    headings = re.findall(r"<h3>(.*?)</h3>", page.content.decode())
+    tried = {one.split(":")[0]: "untested" not in one for one in headings}
+    assert tried == {"Linux, amd64": False, "Linux, any": True, "macOS, any": False}
 
 
 def test_an_entry_is_added_with_its_sources(as_admin: Client, admin: User, stored: Store) -> None:
