@@ -31,15 +31,16 @@ def keep(
     execution, stays, and so does `restored`, the store that is being put back. Raises NotPlaced,
     Stopped."""
     store = store_of(context.memory, context.execution)
-    store.mkdir(parents=True, exist_ok=True, mode=0o700)
-    entries = listed(store)
-    known = {entry["path"] for entry in entries}
-    for name, found in replaced:
-        path = f"{folder.path}/{name}"
-        if path not in known:
-            entries.append(_entry(folder, name, found, store, len(entries), context))
-    durable.sync_folder(store)
-    durable.write(store / _LIST, json.dumps(entries).encode())
+    is_new = not store.exists()
+    try:
+        store.mkdir(parents=True, exist_ok=True, mode=0o700)
+        entries = _add(folder, replaced, store, context)
+    except BaseException as problem:
+        if is_new:
+            shutil.rmtree(store, ignore_errors=True)
+        if isinstance(problem, OSError):
+            raise NotPlaced(f"what is replaced cannot be kept: {problem.strerror}") from problem
+        raise
     _forget_old(store.parent, restored)
     return [entry["path"] for entry in entries]
 
@@ -70,6 +71,21 @@ def opened(copy: Path, name: str) -> IO[bytes]:
         raise NotPlaced(said) from problem
 
 
+def _add(
+    folder: Folder, replaced: Iterable[tuple[str, Found | None]], store: Path, context: Context
+) -> list[JsonObject]:
+    """Raises NotPlaced, Stopped, OSError."""
+    entries = listed(store)
+    known = {entry["path"] for entry in entries}
+    new = [(name, found) for name, found in replaced if f"{folder.path}/{name}" not in known]
+    _require_room(store, sum(found.size for _name, found in new if found), context)
+    for name, found in new:
+        entries.append(_entry(folder, name, found, store, len(entries), context))
+    durable.sync_folder(store)
+    durable.write(store / _LIST, json.dumps(entries).encode())
+    return entries
+
+
 def _entry(
     folder: Folder, name: str, found: Found | None, store: Path, number: int, context: Context
 ) -> JsonObject:
@@ -78,6 +94,15 @@ def _entry(
         return entry | {"was_there": False}
     _copy(folder, name, store / str(number), context)
     return entry | {"was_there": True, "mode": found.mode, "uid": found.uid, "gid": found.gid}
+
+
+def _require_room(store: Path, needed: int, context: Context) -> None:
+    free = shutil.disk_usage(store).free
+    if free - needed < context.min_free_bytes:
+        raise NotPlaced(
+            f"the device's disk has no room to keep what is replaced ({needed} bytes):"
+            f" {free} bytes are free"
+        )
 
 
 def _copy(folder: Folder, name: str, copy: Path, context: Context) -> None:

@@ -54,6 +54,7 @@ class Work:
     spool_bytes: int
     grace_seconds: float
     memory: str
+    min_free_bytes: int
 
     def write(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -182,6 +183,10 @@ class Shim:
         folder = Path(self._work.memory)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
+
+    @property
+    def min_free_bytes(self) -> int:
+        return self._work.min_free_bytes
 
     # The shim's own course.
 

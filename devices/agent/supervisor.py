@@ -78,6 +78,7 @@ class Supervisor:
             spool_bytes=spool_bytes,
             grace_seconds=self._settings.kill_grace_seconds,
             memory=str(self._state.memory(order.terms.kind)),
+            min_free_bytes=self._settings.min_free_bytes,
         )
         self._begin(self._run(entry, work))
 

@@ -81,8 +81,8 @@ def place_all(
     ]
     note.parent.mkdir(exist_ok=True, mode=0o700)
     moving = False
-    _write_note(note, folder, moves, moving=moving)
     try:
+        _write_note(note, folder, moves, moving=moving)
         for place in places:
             if not place.leaves:
                 _stage(folder, run, place, context)
@@ -150,8 +150,12 @@ def _move(folder: Folder, run: str, place: Place) -> None:
 
 
 def _write_note(note: Path, folder: Folder, moves: Sequence[JsonObject], *, moving: bool) -> None:
+    """Raises NotPlaced."""
     said = {"folder": folder.path, "places": list(moves), "moving": moving}
-    durable.write(note, json.dumps(said).encode())
+    try:
+        durable.write(note, json.dumps(said).encode())
+    except OSError as problem:
+        raise NotPlaced(f"what is to be placed cannot be noted: {problem.strerror}") from problem
 
 
 def _take_back(folder: Folder, run: str, places: Sequence[Any], *, moving: bool) -> None:

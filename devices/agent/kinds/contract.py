@@ -173,6 +173,10 @@ class Context(Protocol):
     def memory(self) -> Path:
         """A folder of the agent's own, 0700, in which a kind keeps what outlives its runs."""
 
+    @property
+    def min_free_bytes(self) -> int:
+        """How much is to stay free on the disk that `memory` is on."""
+
 
 class Kind(ABC):
     """A kind registers one instance of itself. All but `run` is pure and works anywhere."""

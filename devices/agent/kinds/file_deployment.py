@@ -123,7 +123,8 @@ class FileDeployment(Kind):
                 "target_path",
                 "Target path",
                 "text",
-                "An absolute path; with a / at its end it is a folder.",
+                "An absolute path; with a / at its end it is a folder. Devices with Windows take no"
+                " files yet.",
                 required=True,
             ),
             FormField("create_path_if_not_exists", "Create missing folders", "checkbox"),

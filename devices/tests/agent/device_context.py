@@ -22,6 +22,7 @@ class DeviceContext:
     run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     execution: str = field(default_factory=lambda: str(uuid.uuid4()))
     system: str = "linux"
+    min_free_bytes: int = 0
     printed: bytes = b""
     checks: int = 0
     fetched: list[str] = field(default_factory=list)

@@ -12,8 +12,12 @@ from typing import NamedTuple
 import pytest
 
 from devices.agent.config import Settings, StateDir
+from devices.agent.grants import read_order
 from devices.agent.identity import create_key
-from devices.agent.protocol import Outcome, RejectCode
+from devices.agent.journal import Entry, Journal
+from devices.agent.protocol import JournalState, Outcome, RejectCode, parse_terms
+from devices.agent.shim import Work
+from devices.agent.supervisor import Supervisor
 from devices.agent.transfers import Transfers
 
 from .conftest import AgentProcess, eventually
@@ -116,3 +120,27 @@ async def test_a_download_takes_the_room_of_what_was_kept(
     assert result.outcome is Outcome.FAILED
     assert "has no room for it" in result.detail["summary"]
     assert names(agent.state) == set()
+
+
+async def test_a_run_knows_how_much_is_to_stay_free(
+    state: StateDir, cache: Transfers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it replaces is kept beside it on the same disk."""
+    begun: list[Work] = []
+
+    async def run(_entry: Entry, work: Work) -> None:
+        begun.append(work)
+
+    def fail(problem: BaseException) -> None:
+        raise problem
+
+    journal = Journal(state.journal)
+    settings = Settings(min_free_bytes=1_000)
+    supervisor = Supervisor(state, settings, journal, pytest.fail, fail, cache)
+    monkeypatch.setattr(supervisor, "_run", run)
+    signed = FakeServer().run({"command": "true"})
+    order = read_order(parse_terms(signed.terms), signed.payload)
+    supervisor.launch(Entry(signed.id, JournalState.GO), order, 60, 1_000)
+    await asyncio.gather(*supervisor._tasks)
+
+    assert Work.read(begun[0].write()).min_free_bytes == 1_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 import resource
@@ -10,12 +11,14 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from devices.agent import durable
 from devices.agent.kinds import FileFacts
 from devices.tests.agent.device_context import DeviceContext
-from devices.tests.agent.placing.orders import deploy, into, tree
+from devices.tests.agent.placing.orders import KIND, deploy, into, tree
 
 
 def test_a_folder_and_a_pipe_are_no_file_to_be_replaced(context: DeviceContext, srv: Path) -> None:
@@ -142,3 +145,67 @@ def test_without_room_for_all_files_none_appears(
         done = deploy(context, into(srv), *files)
     assert done.summary == f"{srv}: File too large"
     assert tree(srv) == before
+
+
+class Disk(NamedTuple):
+    free: int
+
+
+@pytest.mark.parametrize(("free", "succeeds"), [(1_099, False), (1_100, True)])
+def test_what_is_replaced_is_kept_only_where_the_disk_keeps_its_room(
+    context: DeviceContext,
+    srv: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    free: int,
+    succeeds: bool,
+) -> None:
+    (srv / "file").write_bytes(b"x" * 100)
+    before = tree(srv)
+    context.min_free_bytes = 1_000
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Disk(free))
+
+    done = deploy(context, into(srv), context.offer(b"new"), context.offer(b"other", "another"))
+
+    assert done.succeeded is succeeds
+    if not succeeds:
+        assert done.summary == (
+            "the device's disk has no room to keep what is replaced (100 bytes): 1099 bytes are free"
+        )
+        assert tree(srv) == before
+        assert list((context.memory / "backups").iterdir()) == []
+        assert deploy(context, srv / "file", context.offer(b"new"), backup=False).succeeded
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("backups", "what is replaced cannot be kept: No space left on device"),
+        ("placing", "what is to be placed cannot be noted: No space left on device"),
+    ],
+)
+def test_a_full_disk_of_the_agents_own_changes_nothing(
+    context: DeviceContext, srv: Path, monkeypatch: pytest.MonkeyPatch, where: str, said: str
+) -> None:
+    (srv / "file").write_text("old")
+    before = tree(srv)
+
+    def sync(folder: Path) -> None:
+        if where in folder.parts:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(durable, "sync_folder", sync)
+    done = deploy(context, srv / "file", context.offer(b"new"))
+    assert (done.summary, done.changed) == (said, False)
+    assert tree(srv) == before
+    assert not any(one.is_file() for one in context.memory.rglob("*"))
+
+
+def test_a_device_with_windows_says_that_it_takes_no_files(
+    context: DeviceContext, srv: Path
+) -> None:
+    context.system = "windows"
+    done = deploy(context, srv / "file", context.offer(b"new"))
+    assert (done.succeeded, done.summary) == (False, "files cannot be deployed to Windows yet")
+    assert tree(srv) == {}
+    helps = {field.name: field.help for field in KIND.form_fields()}
+    assert "Devices with Windows take no files yet." in helps["target_path"]
