@@ -14,6 +14,68 @@ Name           Id   Version Available Source
 The Tool (x64) Tool {there}  winget
 """
 SUBJECT = Subject("/run/tool.pkg", "tool", "1.0")
+ACTIONS = ("install", "upgrade", "uninstall", "detect")
+APT = (
+    "apt-get -y -q -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300"
+    " -o APT::Cmd::Pattern-Only=true"
+)
+DEB_DETECT = "dpkg-query -W -f ${db:Status-Status}§${Version}\n -- tool"
+RPM_DETECT = "rpm -q --qf %{VERSION}-%{RELEASE}\n -- tool"
+AGREED = "--silent --accept-package-agreements --accept-source-agreements"
+OF_WINGET = "--exact --id tool --disable-interactivity"
+COMMANDS: dict[str, tuple[str | None, ...]] = {
+    "deb": (
+        f"{APT} --no-remove install -- /run/tool.pkg",
+        f"{APT} --no-remove install -- /run/tool.pkg",
+        "dpkg -r -- tool",
+        DEB_DETECT,
+    ),
+    "rpm": (
+        "rpm -U --replacepkgs -- /run/tool.pkg",
+        "rpm -U -- /run/tool.pkg",
+        "rpm -e -- tool",
+        RPM_DETECT,
+    ),
+    "apt": (
+        f"{APT} install -- tool",
+        f"{APT} install --only-upgrade -- tool",
+        f"{APT} remove -- tool",
+        DEB_DETECT,
+    ),
+    "dnf": (
+        "dnf -y install -- tool",
+        "dnf -y upgrade -- tool",
+        "dnf -y remove -- tool",
+        RPM_DETECT,
+    ),
+    "brew": (
+        "brew install -- tool",
+        "brew upgrade -- tool",
+        "brew uninstall -- tool",
+        "brew list --versions -- tool",
+    ),
+    "winget": (
+        f"winget install {AGREED} {OF_WINGET}",
+        f"winget upgrade {AGREED} {OF_WINGET}",
+        f"winget uninstall --silent {OF_WINGET}",
+        f"winget list --accept-source-agreements {OF_WINGET}",
+    ),
+    "msi": (
+        "msiexec /i /run/tool.pkg /qn /norestart",
+        "msiexec /i /run/tool.pkg /qn /norestart",
+        "msiexec /x /run/tool.pkg /qn /norestart",
+        None,
+    ),
+    "exe": (None, None, None, None),
+    "pkg": (
+        "installer -pkg /run/tool.pkg -target /",
+        "installer -pkg /run/tool.pkg -target /",
+        None,
+        "pkgutil --pkg-info tool",
+    ),
+    "sh": ("sh /run/tool.pkg", "sh /run/tool.pkg", None, None),
+    "tarball": ("sh ./install.sh", "sh ./install.sh", "sh ./uninstall.sh", None),
+}
 
 
 @pytest.mark.parametrize(
@@ -45,29 +107,58 @@ def test_the_version_is_found_in_what_was_printed(
     assert version_in(form, printed.splitlines(), "tool") == version
 
 
+def words(line: str) -> list[str]:
+    """§ is a space within a word."""
+    return [word.replace("§", " ") for word in line.split(" ")]
+
+
 def test_every_form_has_its_ways_and_none_is_made_up() -> None:
     assert set(WAYS) == set(FORMATS)
 
 
 @pytest.mark.parametrize("form", WAYS)
-def test_a_name_or_path_is_an_argument_of_its_own(form: str) -> None:
-    way = WAYS[form]
-    for command in (way.install, way.upgrade, way.uninstall, way.detect, way.named):
-        if command is not None:
-            argv = command(SUBJECT)
-            assert all(isinstance(word, str) and word for word in argv)
-            assert {"/run/tool.pkg", "tool", "./install.sh", "./uninstall.sh"} & set(argv)
+def test_the_commands_of_every_form_are_these_to_the_word(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda program: f"/usr/bin/{program}")
+    commands = [getattr(WAYS[form], action) for action in ACTIONS]
+    said = [command and command(SUBJECT) for command in commands]
+    assert said == [line and words(line) for line in COMMANDS[form]]
+    assert WAYS[form].refresh == (f"{APT} update".split(" ") if form == "apt" else None)
 
 
-@pytest.mark.parametrize(("has_apt", "program"), [("/usr/bin/apt-get", "apt-get"), (None, "dpkg")])
+@pytest.mark.parametrize("form", WAYS)
+def test_a_name_or_path_of_several_words_is_one_argument(form: str) -> None:
+    for action in (*ACTIONS, "named"):
+        if (command := getattr(WAYS[form], action)) is not None:
+            argv, parted = command(SUBJECT), command(Subject("/a b/c d", "e f", "1 0"))
+            assert len(argv) == len(parted)
+
+
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        ("deb", "dpkg-deb -f /run/tool.pkg Package"),
+        ("rpm", "rpm -qp --qf %{NAME}\n -- /run/tool.pkg"),
+    ],
+)
+def test_a_package_file_is_asked_for_its_name(form: str, line: str) -> None:
+    named = WAYS[form].named
+    assert named is not None
+    assert named(SUBJECT) == line.split(" ")
+    assert {one for one, way in WAYS.items() if way.named} == {"deb", "rpm"}
+
+
+@pytest.mark.parametrize(
+    ("has_apt", "line"),
+    [
+        ("/usr/bin/apt-get", f"{APT} --no-remove install -- /run/tool.pkg"),
+        (None, "dpkg --force-confold -i -- /run/tool.pkg"),
+    ],
+)
 def test_what_a_package_file_needs_comes_along_where_apt_is(
-    monkeypatch: pytest.MonkeyPatch, has_apt: str | None, program: str
+    monkeypatch: pytest.MonkeyPatch, has_apt: str | None, line: str
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda _: has_apt)
     assert WAYS["deb"].install is not None
-    assert WAYS["deb"].install(SUBJECT)[0] == program
-
-
-def test_apt_takes_no_name_for_a_pattern() -> None:
-    assert WAYS["apt"].install is not None
-    assert "APT::Cmd::Pattern-Only=true" in WAYS["apt"].install(SUBJECT)
+    assert " ".join(WAYS["deb"].install(SUBJECT)) == line
