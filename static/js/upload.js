@@ -1,7 +1,8 @@
-// Uploads a file in pieces (tus 1.0): what was begun goes on where it stood, after a pause, a cut or a
-// reload. Without this script the form sends the file whole.
+// Uploads a file in pieces: what was begun goes on where it stood, after a pause, a cut or a reload.
+// Without this script the form sends the file whole.
 
-const VERSION = "1.0.0";
+import { Refused, Unready, Uploads } from "./tus.js";
+
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
 
@@ -11,10 +12,6 @@ const names = ["state", "says", "wrong", "start", "pause", "resume"];
 const parts = Object.fromEntries(names.map((name) => [name, form.querySelector(`[data-upload-${name}]`)]));
 const bar = form.querySelector("progress");
 let stopper = null;
-
-// A refusal that trying again does not change; its text is for people.
-class Refused extends Error {}
-class Unready extends Error {}
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -43,13 +40,15 @@ async function start() {
 
 // The id of the file that came of it. Tries again for as long as the server does not answer.
 async function send(file, signal) {
+  const uploads = new Uploads(says.upload, form.elements.csrfmiddlewaretoken.value, signal);
   const key = `deployx-upload:${file.name}:${file.size}:${file.lastModified}`;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     try {
-      const place = (await known(key, file, signal)) ?? (await begin(key, file, signal));
+      const place = (await known(uploads, key, file)) ?? (await begin(uploads, key, file));
       while (!place.id) {
         progress(place.offset, file.size);
-        Object.assign(place, await piece(place, file, signal));
+        const bytes = file.slice(place.offset, place.offset + Number(says.piece));
+        Object.assign(place, await uploads.append(place, bytes));
         pauseMs = FIRST_PAUSE_MS;
       }
       localStorage.removeItem(key);
@@ -65,60 +64,20 @@ async function send(file, signal) {
 }
 
 // Where an upload that was begun before stands; null where there is none any more.
-async function known(key, file, signal) {
+async function known(uploads, key, file) {
   const address = localStorage.getItem(key);
-  const response = address && (await ask("HEAD", address, {}, null, signal));
-  if (!response || response.status === 404) return null;
-  const place = { address, ...(await standing(response)) };
+  const place = address && (await uploads.find(address));
+  if (!place) return null;
   if (place.offset) progress(place.offset, file.size, says.saysGoesOn);
   return place;
 }
 
-async function begin(key, file, signal) {
-  const named = form.elements.name.value.trim() || file.name;
-  const metadata = { filename: named, description: form.elements.description.value };
-  const pairs = Object.entries(metadata).map(([name, text]) => `${name} ${base64(text)}`);
-  const headers = { "Upload-Length": String(file.size), "Upload-Metadata": pairs.join() };
-  const response = await ask("POST", says.upload, headers, null, signal);
-  const place = await standing(response);
-  place.address = new URL(response.headers.get("Location"), location.href).pathname;
+async function begin(uploads, key, file) {
+  const filename = form.elements.name.value.trim() || file.name;
+  const description = form.elements.description.value;
+  const place = await uploads.begin(file.size, { filename, description });
   localStorage.setItem(key, place.address);
   return place;
-}
-
-async function piece(place, file, signal) {
-  const type = "application/offset+octet-stream";
-  const headers = { "Upload-Offset": String(place.offset), "Content-Type": type };
-  const bytes = file.slice(place.offset, place.offset + Number(says.piece));
-  return standing(await ask("PATCH", place.address, headers, bytes, signal));
-}
-
-async function standing(response) {
-  const misplaced = response.status === 409 && response.headers.has("Upload-Offset");
-  if (!response.ok && !misplaced) {
-    const text = await reason(response);
-    const mayPass = response.status >= 500 || [408, 409, 429].includes(response.status);
-    if (mayPass) throw new Unready(text);
-    throw new Refused(text || `${response.status} ${response.statusText}`);
-  }
-  const { headers } = response;
-  return { offset: Number(headers.get("Upload-Offset")), id: headers.get("X-DeployX-File") };
-}
-
-function ask(method, address, headers, body, signal) {
-  const csrf = form.elements.csrfmiddlewaretoken.value;
-  const ours = { "Tus-Resumable": VERSION, "X-CSRFToken": csrf, ...headers };
-  return fetch(address, { method, headers: ours, body, signal });
-}
-
-// What the server says of it; nothing where the answer is a proxy's.
-async function reason(response) {
-  const answer = await response.json().catch(() => ({}));
-  return Object.values(answer).flat().join(" ");
-}
-
-function base64(text) {
-  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 }
 
 function pause(milliseconds, signal) {
