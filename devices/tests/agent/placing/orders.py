@@ -23,6 +23,14 @@ def deploy(
     return KIND.run(order_for(target, *files, **options), context)
 
 
+def restoring(execution: str, target: Path | str) -> JsonObject:
+    return KIND.accept({"restore": {"execution": execution, "target_path": str(target)}})
+
+
+def restore(context: DeviceContext, execution: str, target: Path | str) -> Finished:
+    return KIND.run(restoring(execution, target), context)
+
+
 def into(folder: Path) -> str:
     return f"{folder}/"
 

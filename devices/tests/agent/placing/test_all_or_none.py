@@ -15,9 +15,16 @@ from typing import Any
 import pytest
 
 from devices.agent import placing
-from devices.agent.kinds import JsonObject
 from devices.tests.agent.device_context import DeviceContext
-from devices.tests.agent.placing.orders import KIND, deploy, into, order_for, tree
+from devices.tests.agent.placing.orders import (
+    KIND,
+    deploy,
+    into,
+    order_for,
+    restore,
+    restoring,
+    tree,
+)
 
 
 class Killed(BaseException):
@@ -105,7 +112,7 @@ def test_killed_at_any_step_of_a_restore_all_files_are_new_or_all_are_old(tmp_pa
         (srv / "one").write_text("old")
         deploy(context, into(srv), context.offer(b"1", "one"), context.offer(b"2", "two"))
         back = context.another_run()
-        was = dies_at(number, partial(KIND.run, restoring(context.execution, srv), back))
+        was = dies_at(number, partial(KIND.run, restoring(context.execution, into(srv)), back))
         KIND.abandoned(back.run_id, back.memory)
         found.append({path.name: path.read_text() for path in srv.iterdir()})
         assert found[-1] in ({"one": "1", "two": "2"}, {"one": "old"}), f"killed at step {number}"
@@ -113,10 +120,6 @@ def test_killed_at_any_step_of_a_restore_all_files_are_new_or_all_are_old(tmp_pa
             break
     assert (len(found[0]), found[-1]) == (2, {"one": "old"})
     assert number > 30
-
-
-def restoring(execution: str, folder: Path) -> JsonObject:
-    return KIND.accept({"restore": {"execution": execution, "target_path": into(folder)}})
 
 
 def test_what_was_new_and_cannot_be_removed_keeps_the_rest_from_being_put_back(
@@ -133,7 +136,7 @@ def test_what_was_new_and_cannot_be_removed_keeps_the_rest_from_being_put_back(
         real(name, **options)
 
     monkeypatch.setattr(os, "unlink", unlink)
-    done = KIND.run(restoring(context.execution, srv), context.another_run())
+    done = restore(context.another_run(), context.execution, into(srv))
     assert (done.succeeded, done.changed) == (False, False)
     assert done.summary == f"{srv}/two: Operation not permitted"
     assert tree(srv) == after

@@ -17,8 +17,12 @@ import pytest
 
 from devices.agent import durable
 from devices.agent.kinds import FileFacts
+from devices.agent.protocol import RejectCode
+from devices.tests.agent.conftest import AgentProcess
 from devices.tests.agent.device_context import DeviceContext
-from devices.tests.agent.placing.orders import KIND, deploy, into, tree
+from devices.tests.agent.fake_runs import new_id
+from devices.tests.agent.fake_server import FakeServer
+from devices.tests.agent.placing.orders import KIND, deploy, into, order_for, restoring, tree
 
 
 def test_a_folder_and_a_pipe_are_no_file_to_be_replaced(context: DeviceContext, srv: Path) -> None:
@@ -209,3 +213,20 @@ def test_a_device_with_windows_says_that_it_takes_no_files(
     assert tree(srv) == {}
     helps = {field.name: field.help for field in KIND.form_fields()}
     assert "Devices with Windows take no files yet." in helps["target_path"]
+
+
+async def test_outside_the_folders_a_device_allows_files_are_neither_put_nor_put_back(
+    server: FakeServer, agent: AgentProcess, srv: Path
+) -> None:
+    (agent.state.path / "policy.toml").write_text(f'directories = ["{srv}"]\n')
+    elsewhere = srv.parent / "elsewhere"
+    elsewhere.mkdir()
+    put = order_for(elsewhere / "file", {"name": "file", "sha256": "0" * 64, "size": 3})
+    for order in (put, restoring(new_id(), elsewhere / "file")):
+        reject = await server.refused(await server.do(order, kind="file_deployment"))
+        assert (reject.code, reject.detail) == (
+            RejectCode.POLICY,
+            f"{elsewhere} is outside the directories this device allows",
+        )
+    inside = await server.do(restoring(new_id(), srv / "file"), kind="file_deployment")
+    assert "nothing of that execution is kept" in (await server.ended(inside)).detail["summary"]

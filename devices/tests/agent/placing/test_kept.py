@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
-from devices.agent import backups, placing
-from devices.agent.kinds import Finished
+from devices.agent import backups, deploying, placing
 from devices.tests.agent.device_context import DeviceContext
-from devices.tests.agent.placing.orders import KIND, deploy, into, tree
-
-
-def restore(context: DeviceContext, execution: str, target: str) -> Finished:
-    order = KIND.accept({"restore": {"execution": execution, "target_path": target}})
-    return KIND.run(order, context)
+from devices.tests.agent.placing.orders import deploy, into, restore, tree
 
 
 def test_what_was_replaced_comes_back_and_what_was_new_goes(
@@ -40,13 +35,13 @@ def test_what_the_first_attempt_kept_is_what_comes_back(context: DeviceContext, 
     deploy(context, srv / "file", context.offer(b"first"))
     second = context.another_run(execution=context.execution)
     deploy(second, srv / "file", second.offer(b"second"))
-    restore(context.another_run(), context.execution, str(srv / "file"))
+    restore(context.another_run(), context.execution, srv / "file")
     assert (srv / "file").read_text() == "old"
 
 
 def test_where_nothing_is_kept_nothing_comes_back(context: DeviceContext, srv: Path) -> None:
     deploy(context, srv / "file", context.offer(b"new"), backup=False)
-    done = restore(context.another_run(), context.execution, str(srv / "file"))
+    done = restore(context.another_run(), context.execution, srv / "file")
     assert done.summary == (
         "nothing of that execution is kept on this device: it keeps what the last 50 executions"
         " replaced"
@@ -62,11 +57,11 @@ def test_the_oldest_that_is_kept_stays_while_it_is_put_back(
     deploy(context, srv / "file", context.offer(b"new"))
     with monkeypatch.context() as broken:
         broken.setattr(placing.Folder, "remember", no_second_name)
-        done = restore(context.another_run(), context.execution, str(srv / "file"))
+        done = restore(context.another_run(), context.execution, srv / "file")
     assert (done.summary, done.changed) == ("no second name", False)
     assert (srv / "file").read_text() == "new"
 
-    assert restore(context.another_run(), context.execution, str(srv / "file")).succeeded
+    assert restore(context.another_run(), context.execution, srv / "file").succeeded
 
     assert (srv / "file").read_text() == "old"
 
@@ -117,6 +112,42 @@ def test_a_trial_changes_nothing_and_shows_what_would(context: DeviceContext, sr
     made = deploy(context, srv / "a/b/conf", file, dry_run=True, create_path_if_not_exists=True)
     assert made.steps[0]["state"] == "would be new"
     assert tree(srv) == before
+
+
+def test_of_what_is_no_text_or_large_a_trial_tells_the_digests(
+    context: DeviceContext, srv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deploying, "MOST_DIFF_BYTES", 1_000)
+    (srv / "large").write_text("a\n" * 500)
+    (srv / "binary").write_bytes(b"\xff\x00")
+    contents = {"binary": b"text", "large": b"b\n" * 501, "new": b"\xff", "text": b"a\n"}
+    files = [context.offer(content, name) for name, content in contents.items()]
+
+    done = deploy(context, into(srv), *files, dry_run=True)
+
+    assert done.summary == "4 of 4 files would change"
+    digests = {name: str(file["sha256"])[:12] for name, file in zip(contents, files, strict=True)}
+    was = (
+        hashlib.sha256(b"\xff\x00").hexdigest()[:12],
+        hashlib.sha256(b"a\n" * 500).hexdigest()[:12],
+    )
+    assert context.printed.decode().splitlines()[:3] == [
+        f"{srv}/binary: no text, or large: {was[0]} becomes {digests['binary']}",
+        f"{srv}/large: no text, or large: {was[1]} becomes {digests['large']}",
+        f"{srv}/new: no text, or large: nothing becomes {digests['new']}",
+    ]
+    assert context.printed.endswith(b"@@ -0,0 +1 @@\n+a\n")
+
+
+def test_of_many_differences_the_first_are_shown(
+    context: DeviceContext, srv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deploying, "MOST_DIFF_BYTES", 1_000)
+    files = [context.offer(b"a line\n" * 100, name) for name in ("one", "two")]
+    deploy(context, into(srv), *files, dry_run=True)
+    end = b"\n[more differences than are shown]\n"
+    assert context.printed.endswith(end)
+    assert len(context.printed) == 1_000 + len(end)
 
 
 def test_what_is_in_place_is_not_fetched(context: DeviceContext, srv: Path) -> None:
