@@ -190,7 +190,8 @@ def _pour(
                 _require_room(part.parent, len(piece), wanted.min_free_bytes)
             if have > most:
                 target.truncate(0)
-                raise Never(f"the server sends more than the {most} bytes that were signed")
+                which = "that were signed" if wanted.size is not None else "a file may have"
+                raise Never(f"the server sends more than the {most} bytes {which}")
             target.write(piece)
             sha256.update(piece)
             if not go_on():

@@ -64,6 +64,10 @@ def names(folder: Path) -> list[str]:
     return [one.name for one in folder.iterdir()]
 
 
+def sizes(folder: Path) -> dict[str, int]:
+    return {one.name: one.stat().st_size for one in folder.iterdir()}
+
+
 async def fetch(host: FileHost, folder: Path, size: int | None) -> None:
     wanted = Wanted(SHA256, size, MIN_FREE)
     await asyncio.to_thread(
@@ -82,6 +86,22 @@ async def test_what_nobody_signed_a_size_for_leaves_the_disk_its_room(
 
     assert names(tmp_path) == []
     assert announced is None or disk.least == disk.size
+
+
+@pytest.mark.parametrize("announced", [None, -1])
+async def test_what_nobody_signed_a_size_for_has_a_limit_all_the_same(
+    host: FileHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, announced: int | None
+) -> None:
+    monkeypatch.setattr(downloading, "MOST_BYTES", len(b"content") - 1)
+    host.host(b"content", announced=announced)
+
+    with pytest.raises(Never, match="more than the 6 bytes a file may have"):
+        await fetch(host, tmp_path, None)
+
+    assert sizes(tmp_path) == {"file.part": 0}
+    monkeypatch.setattr(downloading, "MOST_BYTES", len(b"content"))
+    await fetch(host, tmp_path, None)
+    assert (tmp_path / "file").read_bytes() == b"content"
 
 
 async def test_what_others_write_meanwhile_is_heeded_as_well(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devices.agent import kinds
+from devices.agent import installing, kinds
 from devices.agent.kinds import Finished, JsonObject
 from devices.agent.protocol import Outcome, RejectCode
 
@@ -69,6 +69,19 @@ def test_exit_codes_mean_what_the_source_says(
     codes: dict[str, Any] = {"success_exit_codes": [3], "reboot_exit_codes": [7]}
     done = do("install", context, entry(install_command=f"exit {code}", **codes))
     assert (done.succeeded, bool(done.reboot_required)) == (succeeded, reboots)
+
+
+def test_a_system_that_asks_for_a_restart_in_the_course_of_a_step_wants_one(
+    context: DeviceContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks = tmp_path / "reboot-required"
+    monkeypatch.setattr(installing, "_WANTS_REBOOT", asks)
+    steps = [entry("One"), entry("Two"), entry("Three")]
+    for step, command in zip(steps, ("true", f"touch {asks}", "true"), strict=True):
+        step["sources"][0]["install_command"] = command
+    done = do("install", context, *steps)
+    assert [step.get("reboot_required") for step in done.steps] == [None, True, None]
+    assert done.reboot_required
 
 
 def test_a_detection_that_prints_nothing_found_it_all_the_same(context: DeviceContext) -> None:
@@ -255,47 +268,6 @@ def test_apt_looks_once_a_run_what_there_is_and_goes_on_without_an_answer(
     entries = [entry(name, format="apt", package_name=name) for name in ("one", "two")]
     assert states(do("install", context, *entries)) == ["installed", "installed"]
     assert done == ["update", "one", "two"]
-
-
-def on_a_mac(context: DeviceContext, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Where a package that was installed is known by the name org.tool; the programs that ran."""
-    ran: list[str] = []
-
-    def ask(argv: list[str], **_: Any) -> tuple[int, bytes]:
-        is_there = "installer" in ran and argv[-1] == "org.tool"
-        ran.append(argv[0])
-        return (0, b"package-id: org.tool\nversion: 1\n") if is_there else (1, b"")
-
-    def execute(argv: list[str], **_: Any) -> int:
-        ran.append(argv[0])
-        return 0
-
-    context.system = "macos"
-    monkeypatch.setattr(context, "ask", ask)
-    monkeypatch.setattr(context, "execute", execute)
-    return ran
-
-
-def test_a_package_of_macos_is_found_by_its_name(
-    context: DeviceContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ran = on_a_mac(context, monkeypatch)
-    file = context.offer(b"package", "tool.pkg")
-    tool = entry(os="macos", format="pkg", file=file, package_name="org.tool")
-    assert states(do("install", context, tool)) == ["installed"]
-    assert states(do("install", context, tool)) == ["already installed"]
-    assert ran == ["pkgutil", "installer", "pkgutil", "pkgutil"]
-
-
-def test_a_package_of_macos_without_a_name_is_installed_each_time(
-    context: DeviceContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ran = on_a_mac(context, monkeypatch)
-    tool = entry(os="macos", format="pkg", file=context.offer(b"package", "tool.pkg"))
-    assert states(do("install", context, tool)) == ["installed"]
-    context.execution = str(uuid.uuid4())
-    assert states(do("install", context, tool)) == ["installed"]
-    assert ran == ["installer", "installer"]
 
 
 def test_a_file_that_is_no_package_is_said_to_be_none(context: DeviceContext) -> None:

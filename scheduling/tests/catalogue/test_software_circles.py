@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from accounts.errors import InvalidInput
-from scheduling.catalogue import software
+from scheduling.catalogue import lookup, software
 from scheduling.models import Software
 from scheduling.tests import factories
 
@@ -43,3 +43,22 @@ def test_two_ways_to_the_same_are_no_circle(admin: User) -> None:
     need(admin, two, both)
     need(admin, app, one, two)
     assert app.dependencies.count() == 2
+
+
+def test_a_chain_is_installed_from_its_end_and_only_what_is_named_is_removed(admin: User) -> None:
+    app, library, runtime = (
+        factories.software(admin, name=name) for name in ("App", "Library", "Runtime")
+    )
+    need(admin, library, runtime)
+    need(admin, app, library)
+    assert ordered("install", app) == ["Runtime", "Library", "App"]
+    assert ordered("install", runtime, app) == ["Runtime", "Library", "App"]
+    assert ordered("uninstall", app) == ["App"]
+    assert ordered("uninstall", runtime, app) == ["App", "Runtime"]
+
+
+def ordered(action: str, *entries: Software) -> list[str]:
+    """What a device is told to do it with, in this order."""
+    payload = {"software_ids": [str(one.pk) for one in entries], "action": action}
+    order = lookup.order_of("software_deployment", payload)
+    return [one["name"] for one in order["software"]]

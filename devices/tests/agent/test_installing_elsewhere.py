@@ -1,7 +1,8 @@
-"""Installers of Windows, whose programs are played here: what their exit codes mean."""
+"""Installers of Windows and macOS, whose programs are played here."""
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,11 @@ from .test_installing import do, entry, states
 @pytest.fixture
 def context(tmp_path: Path) -> DeviceContext:
     return DeviceContext(tmp_path / "agent", system="windows")
+
+
+@pytest.fixture
+def mac(tmp_path: Path) -> DeviceContext:
+    return DeviceContext(tmp_path / "agent", system="macos")
 
 
 def ends_with(
@@ -64,3 +70,43 @@ def test_a_setup_program_without_a_command_is_not_guessed_at(
     done = do("install", context, entry(os="windows", format="exe", file=file))
     assert done.summary == "step 1 of 1, Tool 1: its source has no command to install it"
     assert ran == []
+
+
+def on_a_mac(mac: DeviceContext, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where a package that was installed is known by the name org.tool; the programs that ran."""
+    ran: list[str] = []
+
+    def ask(argv: list[str], **_: Any) -> tuple[int, bytes]:
+        is_there = "installer" in ran and argv[-1] == "org.tool"
+        ran.append(argv[0])
+        return (0, b"package-id: org.tool\nversion: 1\n") if is_there else (1, b"")
+
+    def execute(argv: list[str], **_: Any) -> int:
+        ran.append(argv[0])
+        return 0
+
+    monkeypatch.setattr(mac, "ask", ask)
+    monkeypatch.setattr(mac, "execute", execute)
+    return ran
+
+
+def test_a_package_of_macos_is_found_by_its_name(
+    mac: DeviceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = on_a_mac(mac, monkeypatch)
+    file = mac.offer(b"package", "tool.pkg")
+    tool = entry(os="macos", format="pkg", file=file, package_name="org.tool")
+    assert states(do("install", mac, tool)) == ["installed"]
+    assert states(do("install", mac, tool)) == ["already installed"]
+    assert ran == ["pkgutil", "installer", "pkgutil", "pkgutil"]
+
+
+def test_a_package_of_macos_without_a_name_is_installed_each_time(
+    mac: DeviceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = on_a_mac(mac, monkeypatch)
+    tool = entry(os="macos", format="pkg", file=mac.offer(b"package", "tool.pkg"))
+    assert states(do("install", mac, tool)) == ["installed"]
+    mac.execution = str(uuid.uuid4())
+    assert states(do("install", mac, tool)) == ["installed"]
+    assert ran == ["installer", "installer"]
