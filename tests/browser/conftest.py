@@ -20,6 +20,7 @@ from django.db import connection
 from django.test import Client
 from playwright.sync_api import (
     Browser,
+    BrowserContext,
     ConsoleMessage,
     Page,
     Request,
@@ -232,18 +233,25 @@ def _visit(
     options = {"viewport": {"width": 1280, "height": 900}, "locale": "en", **options}
     context = chromium.new_context(**options)
     context.set_default_timeout(PATIENCE)
-    for script in (POLICY_WATCH, asks, CATCHES_UP):
-        context.add_init_script(script)
-    somebody = Visitor(context.new_page(), server)
-    somebody.page.on("request", somebody.watches)
-    somebody.page.on("console", somebody.hears)
-    somebody.page.on("pageerror", lambda error: somebody.complaints.append(str(error)))
+    context.add_init_script(asks)
+    somebody = on_a_page_of(context, server)
     yield somebody
     context.close()
     # What the last page has asked for is answered though nobody reads it; the next test's people
     # shall not meet it.
     until(_all_answered, PATIENCE / 1000, what="an end of what the web process does")
     assert not somebody.complaints
+
+
+def on_a_page_of(context: BrowserContext, address: str) -> Visitor:
+    """Hears whatever the console of a new page says."""
+    for script in (POLICY_WATCH, CATCHES_UP):
+        context.add_init_script(script)
+    somebody = Visitor(context.new_page(), address)
+    somebody.page.on("request", somebody.watches)
+    somebody.page.on("console", somebody.hears)
+    somebody.page.on("pageerror", lambda error: somebody.complaints.append(str(error)))
+    return somebody
 
 
 @pytest.fixture

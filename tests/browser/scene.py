@@ -94,6 +94,8 @@ def addresses(admin: User, web_group: DeviceGroup, web_device: Device) -> list[s
         "/health/",
         "/groups/new",
         "/calendar/",
+        "/calendar/?view=week",
+        "/calendar/?view=day",
         "/commands/",
         *(f"/deploy/{kind.name}/" for kind in kinds.every()),
         "/settings/templates/",

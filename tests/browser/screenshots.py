@@ -11,12 +11,11 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from tests.browser import showcase
+from tests.browser import album, showcase
 from tests.browser.conftest import Visitor
 from tests.running import CHECKOUT
 
 FOLDER = Path(os.environ.get("DEPLOYX_SCREENSHOTS") or CHECKOUT / "docs" / "img")
-ENTRANCE = {"sign-in": "/accounts/login/", "password-reset": "/accounts/password/reset/"}
 WIDTHS = (375, 1280)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 MOST_PIXELS_HIGH = 2_200
@@ -36,12 +35,16 @@ RENAME = """address => {
 def test_every_page_is_taken(visitor: Visitor, admin: User) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     visitor.page.emulate_media(reduced_motion="reduce")
-    places = showcase.build(admin)
-    for name, path in ENTRANCE.items():
+    places = album.addresses(showcase.build(admin))
+    for name, path in album.ENTRANCE.items():
         _take(visitor, path, name)
     visitor.signs_in("admin")
     for name, path in places.items():
         _take(visitor, path, name)
+    for name, path in album.MISSING.items():
+        _take(visitor, path, name)
+    assert all("404" in one for one in visitor.complaints)
+    visitor.complaints.clear()
     visitor.opens("/tasks/").get_by_role("link", name="Schedule a task").first.click()
     visitor.page.get_by_role("dialog").wait_for()
     _pictures(visitor.page, "schedule-dialog")

@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from accounts import tokens
+from accounts.models import ApiToken
 from accounts.uuid7 import uuid7
 from devices import enrollment, keys
-from devices.models import Device, DeviceGroup
+from devices.models import Device, DeviceGroup, EnrollmentToken
 from scheduling import heartbeats, inventory, progress, schedules, templates
 from scheduling.catalogue import files
-from scheduling.models import DeviceRun, Execution, ScheduledTask, ServiceHeartbeat
+from scheduling.models import (
+    DeviceRun,
+    Execution,
+    ScheduledTask,
+    ServiceHeartbeat,
+    Software,
+    StoredFile,
+    TaskTemplate,
+)
 from scheduling.tests import factories
 
 if TYPE_CHECKING:
@@ -46,70 +55,54 @@ class Fleet:
         return [one for group in (self.web, self.databases, self.kiosks) for one in of(group)]
 
 
+@dataclass(slots=True, kw_only=True)
+class Showcase:
+    """`spare` is a file that nothing uses; `deployed` has put files on devices that keep the old ones."""
+
+    fleet: Fleet
+    tasks: list[ScheduledTask]
+    running: Execution
+    run: DeviceRun
+    ended: Execution
+    odd: DeviceRun
+    deployed: Execution
+    file: StoredFile
+    spare: StoredFile
+    entry: Software
+    template: TaskTemplate
+    token: ApiToken
+    machine: EnrollmentToken
+
+
 def of(group: DeviceGroup) -> list[Device]:
     return list(group.devices.order_by("name"))
 
 
-def build(admin: User) -> dict[str, str]:
-    """The address of every page worth a picture, by the name of its picture."""
+def build(admin: User) -> Showcase:
     chance = random.Random(7)
     keys.ensure_key()
     _is_well()
-    anna = factories.person("anna")
-    fleet = _fleet(anna)
+    fleet = _fleet(factories.person("anna"))
     tasks = _tasks(admin, fleet)
     _history(tasks, chance)
     running, run = _rollout(tasks[0], fleet)
     ended, odd = _differing(tasks[0], fleet)
-    file, entry = _catalogue(admin, fleet)
-    template = templates.create(admin, {"name": "Nightly check", **templates.of_task(tasks[0])})
-    tokens.issue(admin, "Monitoring", ["tasks:read"])
-    enrollment.issue(fleet.kiosks, created_by=admin, name="New kiosks")
-    device = of(fleet.web)[0]
-    group = fleet.web
-    return {
-        "overview": "/",
-        "tasks": "/tasks/",
-        "task": f"/tasks/{tasks[0].pk}/",
-        "task-new": "/tasks/new",
-        "task-edit": f"/tasks/{tasks[2].pk}/edit",
-        "task-changes": f"/tasks/{tasks[0].pk}/changes",
-        "task-delete": f"/tasks/{tasks[0].pk}/delete",
-        "tasks-pause": f"/tasks/bulk/pause?task={tasks[0].pk}&task={tasks[1].pk}",
-        "tasks-edit": f"/tasks/bulk/edit?task={tasks[0].pk}&task={tasks[1].pk}",
-        "tasks-reschedule": f"/tasks/bulk/reschedule?task={tasks[0].pk}&task={tasks[1].pk}",
-        "calendar-month": "/calendar/",
-        "calendar-week": "/calendar/?view=week",
-        "calendar-day": f"/calendar/?view=day&date={timezone.now() + timedelta(days=1):%Y-%m-%d}",
-        "history": "/executions/",
-        "execution-running": f"/executions/{running.pk}/?run={run.pk}",
-        "execution-ended": f"/executions/{ended.pk}/",
-        "execution-difference": f"/runs/{odd.pk}/difference",
-        "execution-cancel": f"/executions/{running.pk}/cancel",
-        "command": "/commands/",
-        "files": "/files/",
-        "file": f"/files/{file}/",
-        "file-new": "/files/new",
-        "deploy-files": f"/files/?file={file}",
-        "software": "/software/",
-        "software-entry": f"/software/{entry}/",
-        "deploy-software": f"/software/?software={entry}",
-        "devices": "/devices/",
-        "device": f"/devices/{device.pk}/",
-        "device-new": "/devices/new",
-        "device-edit": f"/devices/{device.pk}/edit",
-        "groups": "/groups/",
-        "group": f"/groups/{group.pk}/",
-        "group-edit": f"/groups/{group.pk}/edit",
-        "templates": "/settings/templates/",
-        "template": f"/settings/templates/{template.pk}/",
-        "tokens": "/settings/tokens/",
-        "health": "/health/",
-        "api": f"/api/schedule/tasks/{tasks[0].pk}",
-        "api-docs": "/api/docs",
-        "admin": "/admin/",
-        "admin-tasks": "/admin/scheduling/scheduledtask/",
-    }
+    file, spare = _files(admin)
+    return Showcase(
+        fleet=fleet,
+        tasks=tasks,
+        running=running,
+        run=run,
+        ended=ended,
+        odd=odd,
+        deployed=_deployed(admin, fleet, file),
+        file=file,
+        spare=spare,
+        entry=_software(admin, fleet),
+        template=templates.create(admin, {"name": "Nightly check", **templates.of_task(tasks[0])}),
+        token=tokens.issue(admin, "Monitoring", ["tasks:read"])[0],
+        machine=enrollment.issue(fleet.kiosks, created_by=admin, name="New kiosks")[0],
+    )
 
 
 def _is_well() -> None:
@@ -248,19 +241,44 @@ def _disks(percent: int) -> bytes:
     return DISKS.format(used=used, left=234 - used, percent=percent).encode()
 
 
-def _end(execution: Execution) -> None:
+def _end(execution: Execution, status: str = "partial") -> None:
     statuses: Sequence[str] = list(execution.runs.values_list("status", flat=True))
     counts = {one: statuses.count(one) for one in DeviceRun.Status.values}
     now = timezone.now()
     Execution.objects.filter(pk=execution.pk).move(
-        "partial", completed_at=now, result=progress.result_of(counts)
+        status, completed_at=now, result=progress.result_of(counts)
     )
 
 
-def _catalogue(admin: User, fleet: Fleet) -> tuple[str, str]:
-    """The ids of a file and a software."""
+def _files(admin: User) -> tuple[StoredFile, StoredFile]:
     wanted = {"name": "motd", "description": "What people read when they sign in"}
-    motd = files.create(admin, wanted, iter([b"Welcome.\n"]), 9)
+    spare = {"name": "issue", "description": "What people read before they sign in"}
+    return (
+        files.create(admin, wanted, iter([b"Welcome.\n"]), 9),
+        files.create(admin, spare, iter([b"Private.\n"]), 9),
+    )
+
+
+def _deployed(admin: User, fleet: Fleet, file: StoredFile) -> Execution:
+    """A file that has taken another's place on each kiosk."""
+    task = factories.by_hand(
+        admin,
+        name="Message of the day",
+        groups=[fleet.kiosks],
+        task_type="file_deployment",
+        task_payload={"file_ids": [str(file.pk)], "target_path": "/etc/motd"},
+    )
+    execution = factories.execution(task)
+    for device in of(fleet.kiosks):
+        factories.run(execution, device, status="succeeded")
+    steps = [{"path": "/etc/motd", "state": "replaced"}]
+    said = {"summary": "1 file", "changed": True, "steps": steps, "kept": ["/etc/motd"]}
+    execution.runs.update(detail=said)
+    _end(execution, "success")
+    return execution
+
+
+def _software(admin: User, fleet: Fleet) -> Software:
     package = files.create(admin, {"name": "browser_128.0_amd64.deb"}, iter([b"!<arch>"]), 7)
     deb = {
         "os": "linux",
@@ -275,4 +293,4 @@ def _catalogue(admin: User, fleet: Fleet) -> tuple[str, str]:
     for device in of(fleet.kiosks)[:5]:
         said = {"installed": [{"name": "Browser", "version": "128.0"}]}
         inventory.note(device.pk, uuid7(), said, timezone.now())
-    return str(motd.pk), str(entry.pk)
+    return entry

@@ -12,8 +12,8 @@ from devices.models import DeviceGroup
 from scheduling.catalogue import files
 from scheduling.models import Execution, ScheduledTask
 from scheduling.tests import factories
+from tests.browser.accessibility import overflow, violations
 from tests.browser.conftest import Visitor
-from tests.browser.test_every_page import overflow, violations
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from devices.models import DeviceGroup
 from scheduling import schedules
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
+from tests.browser.accessibility import hard_to_read
 from tests.browser.conftest import Visitor
-from tests.browser.test_every_page import hard_to_read
 
 RESCHEDULE = "/tasks/bulk/reschedule?task="
 KEY = "-----BEGIN-----\nabc\n-----END-----\n"

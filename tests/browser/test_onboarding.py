@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ from scheduling.models import Execution, ScheduledTask
 from scheduling.tests import factories
 from tests.browser.conftest import Visitor
 from tests.running import CHECKOUT
+
+SOON_SECONDS = 120
+"""From an empty installation to a task that is scheduled, a machine's enrolment included."""
 
 
 @dataclass
@@ -89,9 +93,10 @@ def arrives(name: str) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_machine_is_greeted_as_it_arrives_and_carries_out_its_first_command(
+def test_a_machine_is_greeted_as_it_arrives_and_soon_has_its_first_command_and_task(
     visitor: Visitor, admin: User, machine: Machine
 ) -> None:
+    began = time.monotonic()
     page = asks_for_a_token(visitor)
     visitor.waits_for_line()
     machine.enrols(visitor.address, page.inner_text("#copy-token"), "kiosk-7")
@@ -107,6 +112,15 @@ def test_a_machine_is_greeted_as_it_arrives_and_carries_out_its_first_command(
     rollout.advance(Execution.objects.get().pk)  # no worker runs beside this server
     output = page.get_by_role("log")
     expect(output).to_contain_text(os.uname().nodename)
+
+    page.go_back()
+    page.get_by_role("button", name="Schedule…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill("My first task")
+    dialog.get_by_role("button", name="Schedule task").click()
+    page.get_by_text("“My first task” is scheduled.").wait_for()
+    assert ScheduledTask.objects.listed().get().task_payload["commands"] == ["hostname"]
+    assert time.monotonic() - began < SOON_SECONDS
 
 
 def test_without_a_socket_the_page_asks_by_itself(visitor: Visitor, admin: User) -> None:

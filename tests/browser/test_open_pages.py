@@ -67,6 +67,33 @@ def test_a_page_whose_server_missed_something_asks_for_all_it_shows(
     expect(page.get_by_role("link", name="issue")).to_be_visible()
 
 
+def test_a_page_that_is_told_much_asks_at_most_twice_a_second_and_shows_the_last(
+    visitor: Visitor, operator: User, motd: StoredFile
+) -> None:
+    """Forty times within two seconds, by a clock that goes on when it is told to."""
+    lines: list[WebSocketRoute] = []
+    asked: list[str] = []
+
+    def keeps(socket: WebSocketRoute) -> None:
+        lines.append(socket)
+
+    visitor.page.route_web_socket("**/ws/live", keeps)
+    visitor.page.clock.install()
+    visitor.signs_in("operator")
+    page = visitor.opens("/files/")
+    visitor.waits_for_line()
+    page.clock.pause_at(page.evaluate("Date.now() + 1_000"))
+    page.on("request", lambda request: asked.append(request.headers.get("hx-target", "")))
+    for number in range(40):
+        files.update(motd, operator, {"description": f"Number {number}"})
+        lines[0].send('{"missed": true}')
+        page.clock.run_for(50)
+    [region] = set(asked)
+    assert 2 <= len(asked) <= 5, region
+    page.clock.resume()
+    expect(page.get_by_text("Number 39")).to_be_visible()
+
+
 def test_what_uses_a_file_shows_on_its_page_and_once_it_is_gone_the_page_says_so(
     visitor: Visitor, admin: User, motd: StoredFile
 ) -> None:

@@ -14,8 +14,8 @@ from playwright.sync_api import Locator, Page, Route, expect
 from accounts import tokens
 from devices.models import DeviceGroup
 from scheduling.models import Execution, ScheduledTask
+from tests.browser.accessibility import overflow, violations
 from tests.browser.conftest import Visitor
-from tests.browser.test_every_page import overflow, violations
 
 
 def opened(visitor: Visitor) -> Locator:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import CATCHES_UP
+from tests.browser.conftest import Visitor, on_a_page_of
 from tests.running import CHECKOUT, RunningSystem, running_system, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -37,13 +37,20 @@ def system() -> Iterator[RunningSystem]:
 class Watcher:
     """The administrator, signed in at the running system."""
 
-    page: Page
+    visitor: Visitor
     system: RunningSystem
 
-    def opens(self, execution: dict[str, Any]) -> Page:
-        self.page.goto(f"{self.system.address}/executions/{execution['id']}/")
-        self.page.locator("html[data-line=open][data-caught-up]").wait_for(state="attached")
+    @property
+    def page(self) -> Page:
+        return self.visitor.page
+
+    def opens(self, path: str) -> Page:
+        self.visitor.opens(path)
+        self.visitor.waits_for_line()
         return self.page
+
+    def watches(self, execution: dict[str, Any]) -> Page:
+        return self.opens(f"/executions/{execution['id']}/")
 
     def executes(self, line: str) -> dict[str, Any]:
         body = {
@@ -63,14 +70,15 @@ def signed_in(chromium: Browser, system: RunningSystem) -> Any:
     said = until(lambda: sentence.search(system.log.read_text()), what="a first password")
     context = chromium.new_context(locale="en")
     context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    page.goto(f"{system.address}/accounts/login/")
+    somebody = on_a_page_of(context, system.address)
+    page = somebody.opens("/accounts/login/")
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(said[1])
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(f"{system.address}/")
     state = context.storage_state()
     context.close()
+    assert not somebody.complaints
     return state
 
 
@@ -78,10 +86,11 @@ def signed_in(chromium: Browser, system: RunningSystem) -> Any:
 def watcher(chromium: Browser, system: RunningSystem, signed_in: Any) -> Iterator[Watcher]:
     context = chromium.new_context(locale="en", storage_state=signed_in)
     context.set_default_timeout(PATIENCE)
-    context.add_init_script(CATCHES_UP)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    yield Watcher(context.new_page(), system)
+    visitor = on_a_page_of(context, system.address)
+    yield Watcher(visitor, system)
     context.close()
+    assert not visitor.complaints
 
 
 def held_by(file: Path) -> str:
@@ -142,7 +151,7 @@ def ids_of_executions(system: RunningSystem) -> set[str]:
 
 
 def test_output_is_watched_while_the_agent_writes_it(watcher: Watcher, tmp_path: Path) -> None:
-    page = watcher.opens(watcher.executes(held_by(tmp_path / "go")))
+    page = watcher.watches(watcher.executes(held_by(tmp_path / "go")))
     output = page.get_by_role("log")
     expect(output).to_have_text("first\n", timeout=PATIENCE)
     expect(page.get_by_role("link", name="1 Running")).to_be_visible(timeout=PATIENCE)
@@ -152,10 +161,49 @@ def test_output_is_watched_while_the_agent_writes_it(watcher: Watcher, tmp_path:
     expect(page.get_by_role("heading", level=1)).to_contain_text("Success", timeout=PATIENCE)
 
 
+def test_a_task_from_the_dialog_is_fired_and_goes_on_as_it_is_edited_and_resumed(
+    watcher: Watcher, system: RunningSystem
+) -> None:
+    page = watcher.opens("/tasks/")
+    page.get_by_role("link", name="Schedule a task").first.click()
+    dialog = page.get_by_role("dialog", name="Schedule a task")
+    dialog.get_by_label("Name", exact=True).fill("Often")
+    dialog.get_by_label("Commands 1").fill("echo fired")
+    dialog.get_by_role("checkbox", name=f"{system.device()['name']} Online").check()
+    dialog.locator(".toggles").get_by_text("Interval", exact=True).click()
+    dialog.get_by_label("Every", exact=True).fill("10")
+    dialog.get_by_label("Unit", exact=True).first.select_option("seconds")
+    dialog.get_by_role("button", name="Schedule task").click()
+    page.get_by_text("“Often” is scheduled.").wait_for()
+    task = page.url
+    runs = page.locator("section", has=page.get_by_role("heading", name="Executions"))
+    runs = runs.locator("tbody tr")
+    # Once beat has fired it; the page hears of it.
+    runs.get_by_role("link").first.click()
+    expect(page.get_by_role("log")).to_have_text("fired\n", timeout=PATIENCE)
+
+    page.goto(task)
+    page.get_by_role("button", name="Pause").first.click()
+    page.get_by_text("“Often” is paused.").wait_for()
+    page.get_by_role("link", name="Edit").first.click()
+    page.get_by_label("Commands 1").fill("echo edited")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    before = system.executions(task.split("/")[-2])
+    page.get_by_role("button", name="Resume").first.click()
+    page.get_by_text("“Often” goes on.").wait_for()
+    expect(runs).to_have_count(len(before) + 1, timeout=PATIENCE)
+    runs.get_by_role("link").first.click()
+    expect(page.get_by_role("log")).to_have_text("edited\n", timeout=PATIENCE)
+    page.goto(task)
+    page.get_by_role("button", name="Pause").first.click()
+    page.get_by_text("“Often” is paused.").wait_for()
+
+
 def test_outputs_are_downloaded(watcher: Watcher, system: RunningSystem) -> None:
     execution = watcher.executes("echo kept")
     system.ended(execution["id"])
-    page = watcher.opens(execution)
+    page = watcher.watches(execution)
     with page.expect_download() as of_one:
         page.get_by_role("link", name="Download", exact=True).click()
     assert Path(of_one.value.path()).read_text() == "kept\n"
@@ -167,7 +215,7 @@ def test_outputs_are_downloaded(watcher: Watcher, system: RunningSystem) -> None
 def test_a_page_catches_up_by_itself_when_the_server_is_back(
     watcher: Watcher, system: RunningSystem, tmp_path: Path
 ) -> None:
-    page = watcher.opens(watcher.executes(f"{held_by(tmp_path / 'go')}; touch {tmp_path}/ended"))
+    page = watcher.watches(watcher.executes(f"{held_by(tmp_path / 'go')}; touch {tmp_path}/ended"))
     expect(page.get_by_role("log")).to_have_text("first\n", timeout=PATIENCE)
     page.evaluate("window.isTheSame = true")
     note = page.get_by_text("The connection to the server is interrupted")
@@ -181,6 +229,9 @@ def test_a_page_catches_up_by_itself_when_the_server_is_back(
     expect(page.get_by_role("link", name="1 Succeeded")).to_be_visible(timeout=2 * PATIENCE)
     expect(note).to_be_hidden(timeout=PATIENCE)
     assert page.evaluate("window.isTheSame")
+    # Of the server that was away the browser itself complains, and of nothing else.
+    assert all("net::ERR_" in one for one in watcher.visitor.complaints)
+    watcher.visitor.complaints.clear()
 
 
 @pytest.mark.parametrize(
@@ -193,7 +244,7 @@ def test_a_page_catches_up_by_itself_when_the_server_is_back(
 def test_what_runs_is_stopped_from_its_page(
     watcher: Watcher, tmp_path: Path, link: str, button: str, meanwhile: str
 ) -> None:
-    page = watcher.opens(watcher.executes(stubborn(tmp_path / "go")))
+    page = watcher.watches(watcher.executes(stubborn(tmp_path / "go")))
     expect(page.get_by_role("log")).to_have_text(re.compile(r"\d+\n"), timeout=PATIENCE)
     process = psutil.Process(int(page.get_by_role("log").text_content() or ""))
     page.get_by_role("link", name=link).click()
@@ -211,7 +262,7 @@ def test_copied_lines_do_it_again_in_a_shell_and_tell_no_secret(
 ) -> None:
     execution = watcher.executes('echo "it\'s $SECRET"')
     system.ended(execution["id"])
-    page = watcher.opens(execution)
+    page = watcher.watches(execution)
     before = ids_of_executions(system)
     names = ("lines-cli", "lines-curl", "run-lines-cli", "run-lines-curl")
     lines = [copied(page, name) for name in names]

@@ -1,0 +1,49 @@
+"""What axe has against a page, and whether it is too wide for a telephone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser.conftest import Visitor
+
+# What a list of hundreds of time zones shows is the browser's own, and takes long to look at.
+HARM = """options => {
+  document.querySelectorAll("datalist > option, option:not(:checked)").forEach(one => one.remove());
+  return axe.run(options).then(found => found.violations);
+}"""
+
+
+def violations(visitor: Visitor, **options: Any) -> list[str]:
+    page = visitor.page
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    options = {"resultTypes": ["violations"], "preload": False, **options}
+    found: list[dict[str, Any]] = page.evaluate(HARM, options)
+    return [
+        f"{visitor.page.url}: {one['id']}: {node['html']}" for one in found for node in one["nodes"]
+    ]
+
+
+def hard_to_read(visitor: Visitor) -> list[str]:
+    """What axe has against the page in light; in dark, nothing but colours is other."""
+    visitor.page.emulate_media(color_scheme="light")
+    wrong = violations(visitor)
+    visitor.page.emulate_media(color_scheme="dark")
+    return wrong + violations(visitor, runOnly=["color-contrast", "link-in-text-block"])
+
+
+def overflow(visitor: Visitor) -> list[str]:
+    """The page, where it is wider than a small telephone."""
+    visitor.page.set_viewport_size({"width": 320, "height": 640})
+    wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    found = [visitor.page.url] if visitor.page.evaluate(wider) else []
+    visitor.page.set_viewport_size({"width": 1280, "height": 900})
+    return found
+
+
+def hard_to_use(visitor: Visitor) -> list[str]:
+    """The page with all its folds open, in light, in dark and on a telephone."""
+    visitor.unfolds_everything()
+    return hard_to_read(visitor) + overflow(visitor)
