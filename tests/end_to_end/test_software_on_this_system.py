@@ -30,11 +30,16 @@ APT_LIST = Path("/etc/apt/sources.list.d/deployx-probe.list")
 
 @pytest.fixture(autouse=True)
 def this_machine() -> Iterator[None]:
-    """Has nothing of ours before and after."""
+    """Has nothing of ours before and after, even where a run before was killed in the middle."""
     assert os.environ.get("DEPLOYX_TEST_SYSTEM") == "1", "set DEPLOYX_TEST_SYSTEM=1 to allow it"
     assert os.geteuid() == 0, "packages are installed by root"
+    cleared()
     assert version() is None
     yield
+    cleared()
+
+
+def cleared() -> None:
     subprocess.run(["dpkg", "-P", NAME], capture_output=True, check=False)
     APT_LIST.unlink(missing_ok=True)
     for known in Path("/var/lib/apt/lists").glob(f"*{PREFIX}*"):
