@@ -243,11 +243,11 @@ class ServerKeyAdmin(ReadOnlyAdmin):
 
 @admin.register(InstalledSoftware)
 class InstalledSoftwareAdmin(ReadOnlyAdmin):
-    list_display = ("name", "version", "device", "seen_at")
+    list_display = ("name", "publisher", "version", "device", "seen_at")
     list_select_related = ("device",)
     list_filter = ("seen_at",)
-    search_fields = ("name", "version", "device__name")
-    fields = ("name", "version", "device_link", "catalogue_id", "seen_at")
+    search_fields = ("name", "publisher", "version", "device__name")
+    fields = ("name", "publisher", "version", "device_link", "catalogue_id", "seen_at")
     readonly_fields = fields
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
