@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from django.contrib import admin
+from django.urls import reverse
 from django.utils.html import format_html_join
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.administration import ReadOnlyAdmin, link, link_to, link_to_list, pretty
 from devices.models import InstalledSoftware
@@ -25,7 +26,7 @@ class StoredFileAdmin(ReadOnlyAdmin):
     list_filter = ("created_at",)
     fields = (
         "id", "name", "description", "size", "content_type", "blob_link", "user", "created_at",
-        "its_sources", "its_executions", "its_page",
+        "its_sources", "its_executions", "its_page", "its_content",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -53,6 +54,10 @@ class StoredFileAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("Page"))
     def its_page(self, file: StoredFile) -> SafeString:
         return link(file.get_absolute_url(), file.name)
+
+    @admin.display(description=gettext_lazy("Content"))
+    def its_content(self, file: StoredFile) -> SafeString:
+        return link(reverse("file-content", args=[file.pk]), gettext("Download"))
 
 
 @admin.register(Blob)

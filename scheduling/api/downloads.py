@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
-from devices.hub.threads import Threads
-from scheduling import outputs, terminal
+from scheduling import outputs, streaming, terminal
 from scheduling.models import DeviceRun, Execution, OutputChunk
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-THREADS = Threads("download", 2)
 PART_BYTES = 64 * 1024
 RUNS_AT_ONCE = 200
 # So much of each of them is read in one query for all.
@@ -40,14 +36,8 @@ def of_execution(request: HttpRequest, execution: Execution) -> StreamingHttpRes
 
 
 def _streamed(request: HttpRequest, parts: Iterator[bytes]) -> StreamingHttpResponse:
-    # Django would make a list of what is not asynchronous, and then send it.
-    sent = _asynchronously(parts) if isinstance(request, ASGIRequest) else parts
+    sent = streaming.parts_for(request, parts)
     return StreamingHttpResponse(sent, content_type="text/plain; charset=utf-8")
-
-
-async def _asynchronously(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while (part := await THREADS.call(partial(next, parts, None))) is not None:
-        yield part
 
 
 def _of_run(run: DeviceRun, offset: int, end: int, stream: str | None) -> Iterator[bytes]:

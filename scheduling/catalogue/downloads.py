@@ -9,26 +9,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import re
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote
 
 import structlog
-from django.conf import settings
 
 from accounts import errors
 from accounts.api import asgi
 from accounts.api.asgi import Application, Headers, Message, Receive, Scope, Send
 from devices.agent import protocol
 from devices.hub.threads import Threads, Unavailable
-from scheduling.catalogue import handing, store
+from scheduling.catalogue import handing, leaving, store
 
 log = structlog.get_logger(__name__)
 _SIGNATURE_HEADER = protocol.FETCH_SIGNATURE_HEADER.lower().encode()
-PIECE_BYTES = 512 * 1024
-_RANGE = re.compile(r"bytes=(\d{1,15})-(\d{0,15})")
-_REDIRECT_SECONDS = 900
+_COMMON: Headers = [
+    (name.lower().encode(), said.encode())
+    for name, said in {"Content-Type": leaving.CONTENT_TYPE, **leaving.HEADERS}.items()
+]
 
 
 class FileDownloads:
@@ -65,26 +63,25 @@ async def _give(scope: Scope, receive: Receive, send: Send, handout: handing.Han
     path = store.local_path(handout.sha256)
     if path is None:
         await _send_on(send, handout)
-    elif settings.DEPLOYX_ACCEL_LOCATION:
-        await _hand_to_nginx(send, handout)
+    elif place := leaving.accel_place(handout.sha256):
+        await _hand_to_nginx(send, place, handout.rate)
     else:
         await _stream(scope, receive, send, path, handout.rate)
 
 
 async def _send_on(send: Send, handout: handing.Handout) -> None:
     try:
-        url = await asyncio.to_thread(store.remote_url, handout.sha256, _REDIRECT_SECONDS)
+        url = await asyncio.to_thread(store.remote_url, handout.sha256, leaving.REDIRECT_SECONDS)
     except errors.Unavailable:
         await asgi.answer(send, 503, "Try again in a moment.", [(b"retry-after", b"30")])
     else:
         await asgi.answer(send, 302, "It is stored elsewhere.", [(b"location", url.encode())])
 
 
-async def _hand_to_nginx(send: Send, handout: handing.Handout) -> None:
-    place = settings.DEPLOYX_ACCEL_LOCATION.rstrip("/") + "/" + store.accel_path(handout.sha256)
-    headers = [*_common(), (b"x-accel-redirect", quote(place).encode()), (b"content-length", b"0")]
-    if handout.rate:
-        headers.append((b"x-accel-limit-rate", str(handout.rate).encode()))
+async def _hand_to_nginx(send: Send, place: str, rate: int) -> None:
+    headers = [*_COMMON, (b"x-accel-redirect", place.encode()), (b"content-length", b"0")]
+    if rate:
+        headers.append((b"x-accel-limit-rate", str(rate).encode()))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
@@ -98,7 +95,7 @@ async def _stream(scope: Scope, receive: Receive, send: Send, path: Path, rate: 
         return
     with source:
         size = await asyncio.to_thread(lambda: path.stat().st_size)
-        part = _part(scope, size)
+        part = leaving.part(asgi.header(scope, b"range"), size)
         if part is None:
             range_of = f"bytes */{size}".encode()
             await asgi.answer(send, 416, "No such range.", [(b"content-range", range_of)])
@@ -109,13 +106,13 @@ async def _stream(scope: Scope, receive: Receive, send: Send, path: Path, rate: 
             await send({"type": "http.response.body", "body": b""})
             return
         sending = asyncio.create_task(_send_all(send, source, begin, end, rate))
-        leaving = asyncio.create_task(asgi.left(receive))
+        departing = asyncio.create_task(asgi.left(receive))
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sending, departing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            leaving.cancel()
+            departing.cancel()
             sending.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+            await asyncio.gather(sending, departing, return_exceptions=True)
 
 
 async def _send_all(send: Send, source: BinaryIO, begin: int, end: int, rate: int) -> None:
@@ -123,7 +120,7 @@ async def _send_all(send: Send, source: BinaryIO, begin: int, end: int, rate: in
     started, sent = loop.time(), 0
     await asyncio.to_thread(source.seek, begin)
     while begin < end:
-        piece = await asyncio.to_thread(source.read, min(PIECE_BYTES, end - begin))
+        piece = await asyncio.to_thread(source.read, min(leaving.PIECE_BYTES, end - begin))
         if not piece:
             return  # shorter than a moment ago: the client sees the length was not reached
         begin += len(piece)
@@ -134,33 +131,12 @@ async def _send_all(send: Send, source: BinaryIO, begin: int, end: int, rate: in
     await send({"type": "http.response.body", "body": b""})
 
 
-def _part(scope: Scope, size: int) -> tuple[int, int] | None:
-    """The bytes asked for, from and up to (exclusive); None where there are none of them. A range
-    in another form than ours is answered with everything, as RFC 9110 allows."""
-    asked = next((value for name, value in scope["headers"] if name == b"range"), b"")
-    match = _RANGE.fullmatch(asked.decode("latin-1"))
-    if match is None:
-        return 0, size
-    begin = int(match[1])
-    end = min(int(match[2]) + 1, size) if match[2] else size
-    return (begin, end) if begin < end else None
-
-
 def _head(begin: int, end: int, size: int) -> Message:
-    headers = [*_common(), (b"content-length", str(end - begin).encode())]
+    headers = [*_COMMON, (b"content-length", str(end - begin).encode())]
     if (begin, end) == (0, size):
         return {"status": 200, "headers": headers}
     headers.append((b"content-range", f"bytes {begin}-{end - 1}/{size}".encode()))
     return {"status": 206, "headers": headers}
-
-
-def _common() -> Headers:
-    return [
-        (b"content-type", b"application/octet-stream"),
-        (b"accept-ranges", b"bytes"),
-        (b"cache-control", b"private, no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
 
 
 def _signature(scope: Scope) -> bytes:

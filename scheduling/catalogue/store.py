@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.files import File
@@ -97,10 +97,11 @@ def accel_path(sha256: str) -> str:
     return _name(sha256)
 
 
-def remote_url(sha256: str, seconds: int) -> str:
-    """A signed address in the bucket, good for that long."""
-    url: str = storages["blobs"].url(_name(sha256), expire=seconds)  # type: ignore[call-arg]
-    return url
+def remote_url(sha256: str, seconds: int, parameters: Mapping[str, str] | None = None) -> str:
+    """A signed address in the bucket, good for that long; `parameters` are those of S3's GetObject.
+    Raises Unavailable."""
+    sign: Any = storages["blobs"].url
+    return str(sign(_name(sha256), dict(parameters or {}), expire=seconds))
 
 
 @contextmanager

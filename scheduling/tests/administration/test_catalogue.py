@@ -37,3 +37,20 @@ def test_a_source_leads_to_its_software_and_its_file(office: Client, everything:
     page = office.get(url(SoftwareSource, "change", source.pk)).content.decode()
     assert url(Software, "change", source.software_id) in page
     assert "<select" not in page
+
+
+def test_a_file_leads_to_its_bytes(office: Client, everything: Model) -> None:
+    file = StoredFile.objects.get()
+    page = office.get(url(StoredFile, "change", file.pk)).content.decode()
+    assert f'href="{file.get_absolute_url()}content"' in page
+
+
+def test_installed_software_shows_its_publisher_and_is_found_by_it(
+    office: Client, everything: Model
+) -> None:
+    InstalledSoftware.objects.update(publisher="Acme")
+    address = url(InstalledSoftware, "changelist")
+    assert '<td class="field-publisher">Acme</td>' in office.get(address).content.decode()
+    for asked, number in (("acm", 1), ("other", 0)):
+        found = office.get(address, {"q": asked}).context["cl"].result_count
+        assert found == number, asked

@@ -12,10 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -151,6 +153,24 @@ def test_an_agent_is_told_of_bytes_that_are_gone(
         fetch(address, run, file, tmp_path / "file")
     with pytest.raises(FileNotFoundError), store.opened(file.blob_id):
         pass
+
+
+def test_a_person_is_led_to_it_under_its_name_or_told_why_not(
+    file: StoredFile, operator: User, bucket: BucketServer, settings: Any
+) -> None:
+    client, address = Client(), f"{file.get_absolute_url()}content"
+    client.force_login(operator)
+    led = client.get(address)
+    assert (led.status_code, led["Cache-Control"]) == (302, "private, no-store")
+    found = httpx.get(led["Location"])
+    assert found.content == CONTENT
+    assert found.headers["Content-Disposition"] == 'attachment; filename="motd"'
+    assert found.headers["Content-Type"] == "application/octet-stream"
+    bucket.client().delete_object(Bucket=NAME, Key=store.accel_path(file.blob_id))
+    assert client.get(address).status_code == 404
+    use(settings, bucket, secret_key="not-the-secret")
+    with bucket.strict():
+        assert client.get(address).status_code == 503
 
 
 def test_what_nothing_refers_to_is_collected(
