@@ -23,6 +23,7 @@ from scheduling.models import (
     Software,
     StoredFile,
     TaskTemplate,
+    Upload,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ KINDS: dict[str, Any] = {
     "device": Device.objects,
     "group": DeviceGroup.objects,
     "file": StoredFile.objects,
+    "upload": Upload.objects,
     "software": Software.objects,
     "template": TaskTemplate.objects,
     "token": ApiToken.objects,

@@ -20,6 +20,7 @@ from scheduling.views import (
     task_form,
     tasks,
     templates,
+    uploads,
 )
 
 urlpatterns = [
@@ -64,6 +65,7 @@ urlpatterns = [
     path("deploy/<slug:kind>/", deploying.deploy, name="deploy"),
     path("files/", deploying.files, name="file-list"),
     path("files/new", files.file_new, name="file-new"),
+    path("files/uploads/<uuid:pk>/cancel", uploads.upload_cancel, name="upload-cancel"),
     path("files/<uuid:pk>/", files.file_detail, name="file"),
     path("files/<uuid:pk>/content", file_content.file_content, name="file-content"),
     path("files/<uuid:pk>/edit", files.file_edit, name="file-edit"),

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput, StateConflict
-from scheduling import clock
+from scheduling import clock, live
 from scheduling.catalogue import files, store
 from scheduling.models import Upload
 
@@ -48,6 +48,7 @@ def begin(user: User, data: Mapping[str, Any], size: int) -> Upload:
         if Upload.objects.open(now).filter(user=user).count() >= MOST_OPEN:
             raise InvalidInput({"file": [_("At most %s uploads at a time.") % MOST_OPEN]})
         upload = Upload.objects.create(user=user, size=size, expires_at=now + LIFE, **values)
+        live.changed("upload", [upload.pk])
     log.info("upload_begun", upload=str(upload.pk), size=size, user=user.pk)
     return finish(upload) if size == 0 else upload
 
@@ -70,6 +71,7 @@ def append(upload: Upload, offset: int, pieces: Iterator[bytes], length: int) ->
         row.received = store.append(_draft(row), offset, pieces)
         row.expires_at = clock.now() + LIFE
         row.save(update_fields=["received", "expires_at"])
+        live.changed("upload", [row.pk])
     return finish(row) if row.received == row.size else row
 
 
@@ -87,14 +89,32 @@ def finish(upload: Upload) -> Upload:
             values = {"name": row.name, "description": row.description}
             row.file = files.adopt(row.user, values, draft, row)
         row.save(update_fields=["file", "received"])
+        live.changed("upload", [row.pk])
     return row
 
 
 def cancel(upload: Upload) -> None:
     """Forgets an upload; the file of a complete one stays."""
-    path = _draft(upload)
+    path, pk = _draft(upload), upload.pk
     upload.delete()
     path.unlink(missing_ok=True)
+    live.changed("upload", [pk], known_to=[upload.user_id])
+
+
+@transaction.atomic
+def give_up(upload: Upload) -> None:
+    """Cancels one that is no file yet. Raises StateConflict where it has become one meanwhile,
+    DoesNotExist where it is gone."""
+    row = Upload.objects.select_for_update().get(pk=upload.pk)
+    if row.file_id is not None:
+        raise StateConflict(_("The upload is complete."), "complete")
+    cancel(row)
+    log.info("upload_cancelled", upload=str(upload.pk), user=row.user_id)
+
+
+def last_at(upload: Upload) -> datetime:
+    """When its last piece came, or it began."""
+    return upload.expires_at - LIFE
 
 
 def abandoned(now: datetime) -> QuerySet[Upload]:

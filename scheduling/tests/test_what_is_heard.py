@@ -11,7 +11,7 @@ from accounts import tokens
 from devices import enrollment, groups
 from devices.tests.conftest import in_thread
 from scheduling import board, ledger, templates
-from scheduling.catalogue import files, software
+from scheduling.catalogue import files, software, uploads
 from scheduling.models import ScheduledTask
 from scheduling.tests import factories
 from scheduling.tests.catalogue.conftest import files_dir
@@ -54,6 +54,7 @@ async def test_who_loses_a_group_hears_of_it(
 
 OF_ONES_OWN: dict[str, Callable[[User], object]] = {
     "file": lambda user: files.create(user, {"name": "motd"}, iter([b"hello"]), 5),
+    "upload": lambda user: uploads.begin(user, {"name": "big.iso"}, 5),
     "template": lambda user: templates.create(user, {"name": "Daily", "task_type": "command"}),
     "token": lambda user: tokens.issue(user, "laptop"),
 }
@@ -66,6 +67,18 @@ async def test_what_is_ones_own_is_heard_of_by_its_owner_alone(
     async with page_of(operator, notices) as page, page_of(outsider, notices) as other:
         await in_thread(lambda: OF_ONES_OWN[kind](operator))
         assert (await page.hears())["object"] == kind
+        assert await other.hears_nothing()
+
+
+async def test_of_an_upload_each_piece_and_its_end_are_heard(
+    notices: board.Board, operator: User, outsider: User
+) -> None:
+    upload = await in_thread(lambda: uploads.begin(operator, {"name": "big.iso"}, 5))
+    async with page_of(operator, notices) as page, page_of(outsider, notices) as other:
+        await in_thread(lambda: uploads.append(upload, 0, iter([b"he"]), 2))
+        assert (await page.hears())["id"] == str(upload.pk)
+        await in_thread(lambda: uploads.give_up(upload))
+        assert (await page.hears())["object"] == "upload"
         assert await other.hears_nothing()
 
 

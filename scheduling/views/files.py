@@ -22,6 +22,7 @@ from accounts.pressing import act, in_parts, once
 from scheduling.catalogue import files, uploads, uses
 from scheduling.forms.files import FileForm, UploadForm
 from scheduling.models import DeviceRun, Execution, StoredFile
+from scheduling.views.uploads import uploads_under_way
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -54,13 +55,13 @@ def file_list(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "rows": [(file, used[file.pk]) for file in page.object_list],
+        "uploads": uploads_under_way(user),
         "search": search,
         "sort": sort,
         "sorts": SORT_LABELS,
     }
-    return render_page(
-        request, "files/list.html", context, regions={"file-list": "files/_list.html"}
-    )
+    regions = {"file-list": "files/_list.html", "uploads": "files/_uploads.html"}
+    return render_page(request, "files/list.html", context, regions=regions)
 
 
 @require_http_methods(["GET", "POST"])

@@ -40,6 +40,7 @@ def addresses(
         "execution": execution.get_absolute_url(),
         "calendar": "/calendar/",
         "file-list": "/files/",
+        "uploads": "/files/",
         "file": stored().get_absolute_url(),
         "software-list": "/software/",
         "software": factories.software(admin).get_absolute_url(),
