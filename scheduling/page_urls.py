@@ -29,6 +29,7 @@ urlpatterns = [
     path("tasks/", tasks.task_list, name="task-list"),
     path("tasks/new", task_form.task_new, name="task-new"),
     path("tasks/preview", task_form.task_preview, name="task-preview"),
+    path("tasks/needing", task_form.task_needing, name="task-needing"),
     path("tasks/targets", task_form.task_targets, name="task-targets"),
     *(
         path(f"tasks/bulk/{verb}", bulk.task_bulk, {"verb": verb}, name=f"task-bulk-{verb}")

@@ -66,6 +66,17 @@ def of_software(entries: Iterable[Software], user: User) -> dict[UUID, Uses]:
     return {pk: found[pk] for pk in pks}
 
 
+def left_without(removed: Sequence[str], user: User) -> Uses:
+    """The software that needs something of what is removed, and is not removed itself."""
+    found, pks = Uses(), [UUID(one) for one in removed]
+    if pks:
+        needing = Software.objects.visible_to(user).filter(dependencies__in=pks)
+        rows = needing.exclude(pk__in=pks).distinct().order_by("name", "-pk")
+        for one in rows[:MOST_READ]:
+            found.add(one)
+    return found
+
+
 def tasks_naming(name: str, pks: Sequence[UUID]) -> ScheduledTaskQuerySet:
     """The tasks that may run again whose payload names one of these under `name`, by their names."""
     named = {f"task_payload__{name}__has_any_keys": [str(pk) for pk in pks]}

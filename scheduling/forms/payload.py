@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts import line_ends
 from devices.agent import kinds
 from devices.agent.kinds import FormField, Kind, PayloadError
+from scheduling.catalogue import uses
 from scheduling.forms import picking, values
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class PayloadForm:
         self.errors: list[str] = []
         shown = kind.form_values(dict(stored)) if stored else {}
         self.inputs = [_input(kind, one, data, shown) for one in kind.form_fields()]
+        self.needing = uses.Uses()
 
     @property
     def has_errors(self) -> bool:
@@ -81,6 +83,19 @@ class PayloadForm:
         for one in self.inputs:
             if one.spec.widget in picking.SHELVES:
                 one.picker = picking.picker(one.spec.widget, one.name, self._data, user)
+        self.needing = self.left_without(user)
+
+    @property
+    def chooses_software(self) -> bool:
+        return any(one.spec.widget == "software" for one in self.inputs)
+
+    def left_without(self, user: User) -> uses.Uses:
+        """The software that needs what this takes off the devices, as far as it is filled in."""
+        try:
+            removed = self.kind.references(self.kind.parse(self.payload())).removed
+        except PayloadError:
+            removed = ()
+        return uses.left_without(removed, user)
 
     def payload(self) -> dict[str, Any]:
         """Empty is as good as not given, except where the field has to be filled in. What shows as

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
     from accounts.meanwhile import Known
+    from scheduling.catalogue.uses import Uses
     from scheduling.forms.payload import PayloadForm, Typed
     from scheduling.models import ScheduledTask
 
@@ -89,6 +90,10 @@ class TaskForm:
         for form in self.payloads:
             form.look_up(user)
         self.parents = picking.picker("tasks", parents.NAME, self.data, user)
+
+    def left_without(self, user: User) -> Uses:
+        """The software that needs what this takes off the devices."""
+        return self._payload_form().left_without(user)
 
     def definition(self) -> dict[str, Any]:
         """The raw data of a task, under the input names of api.md."""

@@ -68,6 +68,13 @@ def task_preview(request: HttpRequest) -> HttpResponse:
 
 
 @by_script
+def task_needing(request: HttpRequest) -> HttpResponse:
+    """What needs the software that the form, as it is filled in, takes off the devices."""
+    needing = TaskForm(request.POST).left_without(person(request))
+    return render(request, "tasks/_needing.html", {"needing": needing})
+
+
+@by_script
 def task_targets(request: HttpRequest) -> HttpResponse:
     context = {"pickers": pickers(request.POST, person(request))}
     return render(request, "tasks/_targets.html", context)

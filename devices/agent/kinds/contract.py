@@ -74,10 +74,12 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """The ids in the server's catalogue that a payload names."""
+    """The ids in the server's catalogue that a payload names; of the software, `removed` is what it
+    takes off the devices."""
 
     files: tuple[str, ...] = ()
     software: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ class SoftwareDeployment(Kind):
         return reading.finished(taken, _ORDER)
 
     def references(self, payload: JsonObject) -> References:
-        return References(software=tuple(payload["software_ids"]))
+        named = tuple(payload["software_ids"])
+        return References(software=named, removed=named if payload["action"] == "uninstall" else ())
 
     def resolve(self, payload: JsonObject, catalogue: Catalogue) -> JsonObject:
         entries = catalogue.software(payload["software_ids"])

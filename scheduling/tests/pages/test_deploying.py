@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from devices.agent import kinds
 from devices.models import Device, DeviceGroup
-from scheduling.models import Execution, ScheduledTask
+from scheduling.models import Execution, ScheduledTask, Software
 from scheduling.tests import factories
 from scheduling.tests.catalogue.conftest import Store
 
@@ -125,6 +125,33 @@ def test_ticked_software_is_chosen_and_scheduled(
     }
     as_operator.post("/software/", typed)
     assert ScheduledTask.objects.get().task_payload["software_ids"] == [str(entry.pk)]
+
+
+def test_what_needs_what_is_uninstalled_is_named_before_that(
+    as_operator: Client, admin: User, web_group: DeviceGroup
+) -> None:
+    runtime, tools = factories.software(admin, name="Runtime"), factories.software(admin)
+    needs = {"dependency_ids": [str(runtime.pk), str(tools.pk)]}
+    suite, also = (factories.software(admin, name=name, **needs) for name in ("Suite", "Editor"))
+
+    def said(action: str, *chosen: Software) -> str:
+        typed = {
+            "task_type": "software_deployment",
+            "software_deployment-software_ids": [str(one.pk) for one in chosen],
+            "software_deployment-action": action,
+        }
+        part = as_operator.post("/tasks/needing", typed).content.decode()
+        for address in ("/software/", "/tasks/new"):
+            assert part in as_operator.post(address, {**typed, "look": "1"}).content.decode()
+        return part
+
+    both = said("uninstall", runtime, tools)
+    assert "may no longer work" in both
+    assert [both.count(one.get_absolute_url()) for one in (suite, also, tools)] == [1, 1, 0]
+    left = said("uninstall", runtime, suite)
+    assert (suite.get_absolute_url() in left, also.get_absolute_url() in left) == (False, True)
+    silent = [said("install", runtime), said("uninstall", suite), said("uninstall")]
+    assert [one.strip() for one in silent] == ["", "", ""]
 
 
 @pytest.mark.parametrize("address", ["/files/", "/software/"])
