@@ -20,7 +20,8 @@ from devices.ledger_port import RunOutput, RunResult, Session
 from devices.models import Device, DeviceGroup
 from scheduling import drafts, ledger, payloads, progress, schedules
 from scheduling.catalogue import software as catalogue
-from scheduling.models import DeviceRun, Execution, ScheduledTask, Software
+from scheduling.catalogue import uploads
+from scheduling.models import DeviceRun, Execution, ScheduledTask, Software, Upload
 from scheduling.options import Retry, Rollout
 
 _number = itertools.count(1)
@@ -129,6 +130,14 @@ def by_hand(user: User, **options: Any) -> ScheduledTask:
 def software(user: User, **changes: Any) -> Software:
     """An entry of the catalogue, made by `catalogue.software.create`."""
     return catalogue.create(user, {"name": "Tool", "version": "1.0", **changes})
+
+
+def upload(user: User) -> Upload:
+    """A tenth of 700 MiB, whose bytes are nowhere."""
+    size, kept_until = 700 * 1024**2, timezone.now() + uploads.LIFE
+    return Upload.objects.create(
+        user=user, name="image.iso", size=size, received=size // 10, expires_at=kept_until
+    )
 
 
 def make_due(one: ScheduledTask, *, ago: timedelta = timedelta(seconds=5)) -> datetime:

@@ -75,6 +75,7 @@ def _of_the_catalogue(shown: Showcase) -> dict[str, str]:
         "file": f"{file}/",
         "file-new": "/files/new",
         "file-edit": f"{file}/edit",
+        "file-upload-cancel": f"/files/uploads/{shown.upload.pk}/cancel",
         "file-delete": f"/files/{shown.spare.pk}/delete",
         "deploy-files": f"/files/?file={shown.file.pk}",
         "software": "/software/",

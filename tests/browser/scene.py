@@ -28,6 +28,7 @@ NO_PAGES = {
     "catalogue-picker",
     "device-update-agent",
     "execution-output",
+    "file-content",
     "group-devices",
     "group-people",
     "group-preview",
@@ -37,6 +38,7 @@ NO_PAGES = {
     "run-output",
     "system-health",
     "task-execute",
+    "task-needing",
     "task-pause",
     "task-preview",
     "task-resume",
@@ -139,6 +141,7 @@ def _of_the_catalogue(admin: User, group: DeviceGroup, device: Device) -> list[s
     return [
         "/files/",
         "/files/new",
+        f"/files/uploads/{factories.upload(admin).pk}/cancel",
         "/software/",
         "/software/new",
         *of_file,

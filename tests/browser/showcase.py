@@ -26,6 +26,7 @@ from scheduling.models import (
     Software,
     StoredFile,
     TaskTemplate,
+    Upload,
 )
 from scheduling.tests import factories
 
@@ -68,6 +69,7 @@ class Showcase:
     deployed: Execution
     file: StoredFile
     spare: StoredFile
+    upload: Upload
     entry: Software
     template: TaskTemplate
     token: ApiToken
@@ -98,6 +100,7 @@ def build(admin: User) -> Showcase:
         deployed=_deployed(admin, fleet, file),
         file=file,
         spare=spare,
+        upload=factories.upload(admin),
         entry=_software(admin, fleet),
         template=templates.create(admin, {"name": "Nightly check", **templates.of_task(tasks[0])}),
         token=tokens.issue(admin, "Monitoring", ["tasks:read"])[0],

@@ -20,7 +20,8 @@ from tests.browser.conftest import Visitor
 def catalogue(admin: User, operator: User) -> None:
     for name in ("motd", "issue"):
         files.create(operator, {"name": name}, iter([name.encode()]), len(name))
-    factories.software(admin, name="Tool")
+    tool = factories.software(admin, name="Tool")
+    factories.software(admin, name="Suite", dependency_ids=[str(tool.pk)])
 
 
 def a_command(visitor: Visitor) -> Page:
@@ -65,6 +66,22 @@ def test_execute_now_leads_to_the_execution(
     execution = Execution.objects.get()
     assert execution.task_type == kind
     assert page.url.endswith(execution.get_absolute_url())
+
+
+def test_what_needs_software_is_named_once_it_is_to_be_uninstalled(
+    visitor: Visitor, operator: User
+) -> None:
+    visitor.signs_in("operator")
+    page = some_software(visitor)
+    page.get_by_label("Action").select_option("uninstall")
+    warning = page.get_by_text("may no longer work")
+    expect(warning).to_contain_text("Suite")
+    page.get_by_label("Suite").check()
+    expect(warning).to_have_count(0)
+    page.get_by_label("Suite").uncheck()
+    expect(warning).to_contain_text("Suite")
+    page.get_by_label("Action").select_option("install")
+    expect(warning).to_have_count(0)
 
 
 @pytest.mark.parametrize("kind", PAGES)

@@ -13,8 +13,8 @@ from accounts import tokens
 from devices import enrollment, keys
 from devices.models import Device, DeviceGroup
 from scheduling import ledger, templates
-from scheduling.catalogue import files
-from scheduling.models import DeviceRun, StoredFile
+from scheduling.catalogue import files, uploads
+from scheduling.models import DeviceRun, StoredFile, Upload
 from scheduling.tests import factories
 from scheduling.tests.catalogue.conftest import files_dir
 from tests.browser.conftest import Visitor
@@ -48,6 +48,25 @@ def test_a_file_that_comes_shows_at_once_and_what_is_ticked_stays_so(
     expect(page.get_by_text("Of the day")).to_be_visible()
     expect(tick).to_be_checked()
     expect(tick).to_be_focused()
+
+
+def test_an_upload_shows_piece_by_piece_until_it_is_cancelled(
+    visitor: Visitor, operator: User, files_dir: Path
+) -> None:
+    visitor.signs_in("operator")
+    page = visitor.opens("/files/")
+    visitor.waits_for_line()
+    card = page.locator("#uploads")
+    expect(card).to_be_hidden()
+    upload = uploads.begin(operator, {"name": "image.iso"}, 4)
+    expect(card).to_contain_text("0 %")
+    uploads.append(upload, 0, iter([b"xx"]), 2)
+    expect(card).to_contain_text("50 %")
+    page.get_by_role("link", name="Cancel… image.iso").click()
+    page.get_by_role("button", name="Cancel the upload").click()
+    expect(page.get_by_text("The upload of “image.iso” is cancelled.")).to_be_visible()
+    expect(page.locator("#uploads")).to_be_hidden()
+    assert not Upload.objects.exists()
 
 
 def test_a_page_whose_server_missed_something_asks_for_all_it_shows(
@@ -88,8 +107,8 @@ def test_a_page_that_is_told_much_asks_at_most_twice_a_second_and_shows_the_last
         files.update(motd, operator, {"description": f"Number {number}"})
         lines[0].send('{"missed": true}')
         page.clock.run_for(50)
-    [region] = set(asked)
-    assert 2 <= len(asked) <= 5, region
+    assert set(asked) == {"file-list", "uploads"}
+    assert all(2 <= asked.count(region) <= 5 for region in asked), asked
     page.clock.resume()
     expect(page.get_by_text("Number 39")).to_be_visible()
 

@@ -18,7 +18,7 @@ from scheduling.page_urls import urlpatterns as of_scheduling
 from scheduling.tests import factories
 
 pytestmark = pytest.mark.django_db
-OF_SCRIPTS = {"catalogue-picker", "group-preview", "task-preview", "task-targets"}
+OF_SCRIPTS = {"catalogue-picker", "group-preview", "task-needing", "task-preview", "task-targets"}
 
 
 @pytest.fixture
