@@ -61,6 +61,10 @@ def test_an_upload_goes_on_after_a_cut_a_pause_and_a_reload(
     assert [one for one in offsets if one] == [str(8 * MIB), str(16 * MIB)]
     expect(page.get_by_text(hashlib.sha256(CONTENT).hexdigest())).to_be_visible()
     assert StoredFile.objects.get().name == "image.bin"
+    with page.expect_download() as brought:
+        page.get_by_role("link", name="Download").click()
+    assert brought.value.suggested_filename == "image.bin"
+    assert brought.value.path().read_bytes() == CONTENT
     # Of the cut the browser itself complains, and of nothing else.
     assert all("ERR_FAILED" in one for one in visitor.complaints)
     visitor.complaints.clear()
