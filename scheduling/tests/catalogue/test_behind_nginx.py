@@ -73,12 +73,15 @@ def path_for(run: DeviceRun, file: StoredFile) -> str:
     return answer.url
 
 
+def signed(path: str, key: bytes = KEY) -> dict[str, str]:
+    signature = base64.b64encode(protocol.sign(key, protocol.fetch_bytes(path))).decode()
+    return {"X-DeployX-Signature": signature}
+
+
 def fetch(address: str, path: str, file: StoredFile, target: Path, *, key: bytes = KEY) -> None:
     """As an agent does it."""
-    signature = base64.b64encode(protocol.sign(key, protocol.fetch_bytes(path))).decode()
     wanted = Wanted(file.blob.sha256, file.blob.size)
-    headers = {"X-DeployX-Signature": signature}
-    download(address + path, target, wanted, headers=headers, go_on=lambda: True)
+    download(address + path, target, wanted, headers=signed(path, key), go_on=lambda: True)
 
 
 def test_nginx_sends_the_file_from_its_beginning_or_any_byte(
@@ -96,6 +99,11 @@ def test_nginx_sends_the_file_from_its_beginning_or_any_byte(
         return f" 206 {len(CONTENT) - 1_234_567} " in sent and " 206 1 " in sent
 
     until(has_both, what="both lines in nginx's log")
+    with urllib.request.urlopen(
+        urllib.request.Request(address + path, headers=signed(path))
+    ) as one:
+        assert one.headers["Content-Type"] == "application/octet-stream"
+        assert one.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_what_is_stored_is_read_by_nginx_and_found_by_no_address(
