@@ -59,6 +59,7 @@ def test_nothing_is_deleted_by_one_click(
     assert not ScheduledTask.objects.exists()
 
 
+@pytest.mark.thorough
 def test_an_address_in_an_answer_is_a_link(visitor: Visitor, operator: User) -> None:
     visitor.signs_in("operator")
     page = visitor.opens("/api/")
@@ -66,6 +67,7 @@ def test_an_address_in_an_answer_is_a_link(visitor: Visitor, operator: User) -> 
     page.get_by_role("heading", name="GET /api/schedule/tasks").wait_for()
 
 
+@pytest.mark.thorough
 def test_the_documentation_asks_no_other_host_and_is_as_dark_as_the_reader_likes(
     visitor: Visitor, operator: User
 ) -> None:
@@ -84,6 +86,7 @@ def test_the_documentation_asks_no_other_host_and_is_as_dark_as_the_reader_likes
     expect(page).to_have_title("Overview · DeployX")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", ["/api/", "/api/schedule/tasks", "/api/docs"])
 def test_no_page_of_the_api_scrolls_sideways_on_a_telephone(
     visitor: Visitor, operator: User, web_group: DeviceGroup, path: str

@@ -9,6 +9,8 @@ from playwright.sync_api import WebSocketRoute, expect
 from scheduling import heartbeats
 from tests.browser.conftest import Visitor
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.parametrize("has_line", [True, False])
 def test_it_comes_and_goes_on_an_open_page_and_what_is_typed_stays(

@@ -52,6 +52,7 @@ def test_the_keyboard_turns_the_leaves(visitor: Visitor, operator: User) -> None
     expect(page.get_by_role("heading", name="June 2031", exact=True)).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_without_javascript_the_zone_is_chosen(
     plain_visitor: Visitor, operator: User, five_tasks: None
 ) -> None:
@@ -63,6 +64,7 @@ def test_without_javascript_the_zone_is_chosen(
     expect(page.get_by_role("link", name="09:30 Task 0 Planned")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_a_narrow_page_lists_the_days_that_have_something(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:
@@ -86,6 +88,7 @@ def test_a_task_that_somebody_else_schedules_shows_in_the_open_calendar(
     expect(page.get_by_role("link", name="02:00 Brand new Planned")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_a_failure_shows_in_the_open_overview_and_leads_there(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:
@@ -102,6 +105,7 @@ def test_a_failure_shows_in_the_open_overview_and_leads_there(
     expect(page.get_by_role("cell", name="Backup")).to_have_count(1)
 
 
+@pytest.mark.thorough
 def test_the_chart_is_there_as_a_table(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:
@@ -128,6 +132,7 @@ def test_the_menu_leads_everywhere_and_nowhere_that_is_not_there(
         assert visitor.page.request.get(f"{visitor.address}{address}").status == 200, address
 
 
+@pytest.mark.thorough
 def test_the_menu_keeps_from_people_what_is_for_administrators(
     visitor: Visitor, operator: User
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
@@ -30,6 +31,7 @@ def test_adding_a_device_gives_the_lines_to_copy(visitor: Visitor, admin: User) 
     assert copied.startswith("dxe_")
 
 
+@pytest.mark.thorough
 def test_a_device_that_goes_offline_shows_at_once(
     visitor: Visitor, operator: User, web_group: DeviceGroup, web_device: Device
 ) -> None:
@@ -59,6 +61,7 @@ def test_devices_are_put_into_a_group_and_taken_out(
     assert [one.name for one in web_group.devices.all()] == ["spare"]
 
 
+@pytest.mark.thorough
 def test_what_changes_of_a_group_shows_at_once_though_no_device_moves(
     visitor: Visitor, admin: User, operator: User, web_group: DeviceGroup
 ) -> None:
@@ -71,6 +74,7 @@ def test_what_changes_of_a_group_shows_at_once_though_no_device_moves(
     expect(page.get_by_role("link", name="web", exact=True)).to_be_hidden()
 
 
+@pytest.mark.thorough
 def test_a_device_that_a_query_finds_shows_at_once(visitor: Visitor, admin: User) -> None:
     group = groups.create(admin, {"name": "All", "kind": "dynamic", "query": "os = linux"})
     visitor.signs_in("admin")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
@@ -40,6 +41,7 @@ def make(visitor: Visitor, user: User, **fields: Any) -> ScheduledTask:
     return ScheduledTask.objects.get(pk=answer.json()["id"])
 
 
+@pytest.mark.thorough
 def test_a_value_of_several_lines_and_a_tag_with_a_comma_outlive_the_form(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:
@@ -62,6 +64,7 @@ def test_a_value_of_several_lines_and_a_tag_with_a_comma_outlive_the_form(
     assert (task.task_payload, task.tags) == (before, ["x, y", "z"])
 
 
+@pytest.mark.thorough
 def test_there_is_one_more_pair_whenever_one_is_asked_for(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:
@@ -81,6 +84,7 @@ def test_there_is_one_more_pair_whenever_one_is_asked_for(
     assert task.task_payload["environment"] == {f"N{n}": f"{n}\n{n}" for n in range(1, 5)}
 
 
+@pytest.mark.thorough
 def test_a_task_is_previewed_as_it_will_run_where_it_is_edited_and_rescheduled(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:

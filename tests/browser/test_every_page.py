@@ -124,6 +124,7 @@ def test_a_page_says_which_language_it_is_in(german_visitor: Visitor) -> None:
     expect(german_visitor.page.locator("html")).to_have_attribute("lang", "de")
 
 
+@pytest.mark.thorough
 def test_the_administrations_lists_fit_beside_their_filters(
     visitor: Visitor, pages: list[str]
 ) -> None:
@@ -134,6 +135,7 @@ def test_the_administrations_lists_fit_beside_their_filters(
         assert table.evaluate("one => one.scrollWidth <= one.clientWidth"), name
 
 
+@pytest.mark.thorough
 def test_the_administration_works_under_the_same_policy(visitor: Visitor, pages: list[str]) -> None:
     visitor.signs_in("admin")
     for path in ("/admin/", "/admin/scheduling/scheduledtask/", "/admin/auth/user/add/"):
@@ -141,6 +143,7 @@ def test_the_administration_works_under_the_same_policy(visitor: Visitor, pages:
         expect(page.locator("#site-name")).to_be_visible()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("model", "field"),
     [("scheduling/scheduledtask", "user"), ("devices/devicegroup", "people")],

@@ -66,6 +66,7 @@ def asks_every_second(page: Page) -> None:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("whose", "waits"),
     [("visitor", "Not started yet."), ("german_visitor", "Noch nicht gestartet.")],
@@ -83,6 +84,7 @@ def test_a_run_that_waits_for_its_device_is_not_said_to_be_followed(
     expect(page.locator("[data-state]")).to_have_text(waits)
 
 
+@pytest.mark.thorough
 def test_the_start_and_end_of_a_run_that_writes_nothing_are_told(
     visitor: Visitor, run: DeviceRun
 ) -> None:
@@ -101,6 +103,7 @@ def test_the_start_and_end_of_a_run_that_writes_nothing_are_told(
     expect(state).to_have_text("Ended without any output.", timeout=AT_ONCE)
 
 
+@pytest.mark.thorough
 def test_another_device_is_chosen_and_its_output_follows(visitor: Visitor, run: DeviceRun) -> None:
     other = factories.run(run.execution, factories.device("web-2"), status="running")
     factories.write_output(run, b"of the first\n")
@@ -131,6 +134,7 @@ def test_controls_in_output_do_nothing(visitor: Visitor, run: DeviceRun) -> None
     expect(page.get_by_role("log")).to_have_text("abcdefg\th\n", timeout=AT_ONCE)
 
 
+@pytest.mark.thorough
 def test_cancel_asks_first(visitor: Visitor, run: DeviceRun) -> None:
     visitor.signs_in("operator")
     page = visitor.opens(run.execution.get_absolute_url())
@@ -168,6 +172,7 @@ def test_the_devices_are_filtered_by_count_searched_and_sorted(
     expect(output).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_the_chosen_device_is_in_the_address_and_back_chooses_the_one_before(
     visitor: Visitor, run: DeviceRun
 ) -> None:

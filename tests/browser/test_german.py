@@ -14,6 +14,8 @@ from scheduling.models import ScheduledTask
 from scheduling.tests import factories
 from tests.browser.conftest import Visitor
 
+pytestmark = pytest.mark.thorough
+
 TITLES = {
     "/": "Übersicht",
     "/tasks/": "Geplante Aufgaben",

@@ -128,6 +128,7 @@ def test_who_goes_from_a_list_takes_no_tick_and_no_focus_of_others_along(
     assert page.get_by_label("app-2").get_attribute("value") == str(second.pk)
 
 
+@pytest.mark.thorough
 def test_a_group_that_gets_its_first_person_keeps_what_is_typed_beside(
     visitor: Visitor, admin: User, web_group: DeviceGroup
 ) -> None:

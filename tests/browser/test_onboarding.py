@@ -123,6 +123,7 @@ def test_a_machine_is_greeted_as_it_arrives_and_soon_has_its_first_command_and_t
     assert time.monotonic() - began < SOON_SECONDS
 
 
+@pytest.mark.thorough
 def test_without_a_socket_the_page_asks_by_itself(visitor: Visitor, admin: User) -> None:
     def hangs_up(socket: WebSocketRoute) -> None:
         socket.close()
@@ -133,6 +134,7 @@ def test_without_a_socket_the_page_asks_by_itself(visitor: Visitor, admin: User)
     expect(page.get_by_role("heading", name="Welcome, kiosk-7")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_without_javascript_a_look_again_shows_it_and_leads_to_a_first_task(
     plain_visitor: Visitor, admin: User
 ) -> None:

@@ -113,6 +113,7 @@ def test_a_page_that_is_told_much_asks_at_most_twice_a_second_and_shows_the_last
     expect(page.get_by_text("Number 39")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_what_uses_a_file_shows_on_its_page_and_once_it_is_gone_the_page_says_so(
     visitor: Visitor, admin: User, motd: StoredFile
 ) -> None:
@@ -129,6 +130,7 @@ def test_what_uses_a_file_shows_on_its_page_and_once_it_is_gone_the_page_says_so
     visitor.complaints.clear()
 
 
+@pytest.mark.thorough
 def test_devices_that_have_a_software_are_counted_as_runs_find_it(
     visitor: Visitor, admin: User, run: DeviceRun
 ) -> None:
@@ -141,6 +143,7 @@ def test_devices_that_have_a_software_are_counted_as_runs_find_it(
     expect(page.get_by_text("1 of 1 have this version.")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_a_template_that_is_shared_shows_to_others_at_once(
     visitor: Visitor, admin: User, operator: User
 ) -> None:
@@ -166,6 +169,7 @@ def key_just_issued(visitor: Visitor) -> Locator:
     return key
 
 
+@pytest.mark.thorough
 def test_the_use_of_a_token_shows_beside_its_key_which_stays(
     visitor: Visitor, operator: User
 ) -> None:
@@ -177,6 +181,7 @@ def test_the_use_of_a_token_shows_beside_its_key_which_stays(
     expect(key).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_signing_out_elsewhere_takes_a_new_key_off_the_page(
     visitor: Visitor, operator: User
 ) -> None:
@@ -188,6 +193,7 @@ def test_signing_out_elsewhere_takes_a_new_key_off_the_page(
     expect(page).to_have_url(re.compile(r"/accounts/login/\?next=/settings/tokens/"))
 
 
+@pytest.mark.thorough
 def test_what_becomes_of_an_enrolment_token_shows_at_once(visitor: Visitor, admin: User) -> None:
     token, _text = enrollment.issue(uses_limit=2, name="kiosks", created_by=admin)
     visitor.signs_in("admin")

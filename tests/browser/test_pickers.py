@@ -3,6 +3,7 @@ searches for more."""
 
 from __future__ import annotations
 
+import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
@@ -10,6 +11,8 @@ from devices.models import DeviceGroup
 from scheduling.catalogue import files
 from scheduling.tests import factories
 from tests.browser.conftest import Visitor
+
+pytestmark = pytest.mark.thorough
 
 
 def test_a_ticked_file_stays_while_others_are_searched_for(

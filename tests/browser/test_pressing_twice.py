@@ -34,6 +34,7 @@ def test_a_double_click_sends_once(visitor: Visitor, task: ScheduledTask) -> Non
     assert task.executions.count() == 1
 
 
+@pytest.mark.thorough
 def test_without_script_it_acts_once(plain_visitor: Visitor, task: ScheduledTask) -> None:
     plain_visitor.signs_in("operator")
     plain_visitor.opens(task.get_absolute_url())
@@ -41,6 +42,7 @@ def test_without_script_it_acts_once(plain_visitor: Visitor, task: ScheduledTask
     assert task.executions.count() == 1
 
 
+@pytest.mark.thorough
 def test_who_comes_back_and_presses_again_means_it(visitor: Visitor, task: ScheduledTask) -> None:
     visitor.signs_in("operator")
     page = visitor.opens(task.get_absolute_url())

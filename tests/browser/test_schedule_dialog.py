@@ -226,6 +226,7 @@ def test_execute_now_runs_it_and_leads_to_its_execution(
     assert not ScheduledTask.objects.listed().exists()
 
 
+@pytest.mark.thorough
 def test_what_the_server_does_not_take_is_not_lost(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:
@@ -246,6 +247,7 @@ def test_what_the_server_does_not_take_is_not_lost(
     visitor.complaints.clear()
 
 
+@pytest.mark.thorough
 def test_what_names_something_that_is_deleted_at_this_moment_is_not_lost(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:
@@ -261,6 +263,7 @@ def test_what_names_something_that_is_deleted_at_this_moment_is_not_lost(
     visitor.complaints.clear()
 
 
+@pytest.mark.thorough
 def test_somebody_who_was_signed_out_meanwhile_keeps_what_was_typed(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:
@@ -275,6 +278,7 @@ def test_somebody_who_was_signed_out_meanwhile_keeps_what_was_typed(
     assert not ScheduledTask.objects.exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_read_and_work_it(
     visitor: Visitor, operator: User, web_group: DeviceGroup, scheme: Any
@@ -291,6 +295,7 @@ def test_everybody_can_read_and_work_it(
     assert wrong == []
 
 
+@pytest.mark.thorough
 def test_it_fits_a_telephone(visitor: Visitor, operator: User, web_group: DeviceGroup) -> None:
     visitor.page.set_viewport_size({"width": 320, "height": 640})
     dialog = opened(visitor)

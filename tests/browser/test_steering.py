@@ -49,6 +49,7 @@ def test_a_rollout_is_paused_promoted_resumed_and_aborted(
     expect(page.get_by_role("link", name="2 Skipped")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_somebody_elses_pause_shows_at_once(
     visitor: Visitor, execution: Execution, operator: User
 ) -> None:
@@ -82,6 +83,7 @@ def test_what_happened_before_the_line_was_open_shows_as_soon_as_it_is(
     expect(row).to_contain_text("Succeeded")
 
 
+@pytest.mark.thorough
 def test_the_actions_stay_in_reach_on_a_long_page(visitor: Visitor, execution: Execution) -> None:
     for number in range(40):
         factories.run(execution, factories.device(f"many-{number:02}"), wave=2)
@@ -108,6 +110,7 @@ def test_only_the_ticked_end_states_are_retried(
     assert [run.device_id for run in again.runs.all()] == [web_device.pk]
 
 
+@pytest.mark.thorough
 def test_one_device_is_cancelled_from_the_table(visitor: Visitor, execution: Execution) -> None:
     visitor.signs_in("operator")
     page = visitor.opens(execution.get_absolute_url())

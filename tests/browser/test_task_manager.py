@@ -86,6 +86,7 @@ def test_all_that_match_are_paused_resumed_and_started(
     assert Execution.objects.count() == 2
 
 
+@pytest.mark.thorough
 def test_ticks_work_without_a_script(plain_visitor: Visitor, tasks: list[ScheduledTask]) -> None:
     plain_visitor.signs_in("operator")
     page = plain_visitor.opens("/tasks/")
@@ -116,6 +117,7 @@ def test_some_fields_of_several_are_edited_and_the_page_says_who_did_it(
     expect(page.locator(".change-new", has_text="Skip it")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_a_copy_is_a_form_to_be_changed_first(visitor: Visitor, tasks: list[ScheduledTask]) -> None:
     visitor.signs_in("operator")
     page = visitor.opens("/tasks/")
@@ -130,6 +132,7 @@ def test_a_copy_is_a_form_to_be_changed_first(visitor: Visitor, tasks: list[Sche
     assert copy.group_ids == tasks[1].group_ids
 
 
+@pytest.mark.thorough
 def test_a_task_becomes_a_template_and_that_another_task(
     visitor: Visitor, tasks: list[ScheduledTask]
 ) -> None:
@@ -174,6 +177,7 @@ def test_two_people_see_each_others_changes_and_keep_what_they_were_at(
     expect(there.get_by_text("Pending")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_what_somebody_else_deletes_goes_from_an_open_page(
     visitor: Visitor, admin: User, tasks: list[ScheduledTask]
 ) -> None:
@@ -186,6 +190,7 @@ def test_what_somebody_else_deletes_goes_from_an_open_page(
     expect(page.get_by_text("1 ticked")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_a_saved_view_is_one_click_and_its_link_can_be_copied(
     visitor: Visitor, operator: User, web_group: DeviceGroup, tasks: list[ScheduledTask]
 ) -> None:

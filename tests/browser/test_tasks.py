@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
@@ -55,6 +56,7 @@ def test_the_preview_follows_what_is_typed(
     expect(preview.get_by_role("listitem")).to_have_count(5)
 
 
+@pytest.mark.thorough
 def test_what_is_refused_keeps_what_was_typed_with_the_reason_beside_it(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:
@@ -74,6 +76,7 @@ def test_what_is_refused_keeps_what_was_typed_with_the_reason_beside_it(
     page.get_by_text("“Disk space” is scheduled.").wait_for()
 
 
+@pytest.mark.thorough
 def test_the_form_works_without_a_script(
     plain_visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:
@@ -142,6 +145,7 @@ def test_a_change_made_elsewhere_shows_without_disturbing_the_reader(
     expect(edit).to_be_focused()
 
 
+@pytest.mark.thorough
 def test_delete_asks_first(visitor: Visitor, operator: User, web_group: DeviceGroup) -> None:
     factories.task(operator, groups=[web_group])
     visitor.signs_in("operator")

@@ -12,6 +12,8 @@ from scheduling.catalogue import files
 from scheduling.tests import factories
 from tests.browser.conftest import Visitor
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def catalogue(admin: User, operator: User) -> None:

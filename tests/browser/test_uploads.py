@@ -70,6 +70,7 @@ def test_an_upload_goes_on_after_a_cut_a_pause_and_a_reload(
     visitor.complaints.clear()
 
 
+@pytest.mark.thorough
 def test_what_the_server_refuses_is_said(visitor: Visitor, operator: User, big: Path) -> None:
     visitor.signs_in("operator")
     page = visitor.opens("/files/new")
@@ -83,6 +84,7 @@ def test_what_the_server_refuses_is_said(visitor: Visitor, operator: User, big: 
     visitor.complaints.clear()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -108,6 +110,7 @@ def test_why_it_waits_is_said_and_then_it_goes_on(
     visitor.complaints.clear()
 
 
+@pytest.mark.thorough
 def test_without_javascript_a_file_is_uploaded_whole(
     plain_visitor: Visitor, operator: User, tmp_path: Path
 ) -> None:

@@ -200,6 +200,7 @@ def test_a_task_from_the_dialog_is_fired_and_goes_on_as_it_is_edited_and_resumed
     page.get_by_text("“Often” is paused.").wait_for()
 
 
+@pytest.mark.thorough
 def test_outputs_are_downloaded(watcher: Watcher, system: RunningSystem) -> None:
     execution = watcher.executes("echo kept")
     system.ended(execution["id"])
@@ -257,6 +258,7 @@ def test_what_runs_is_stopped_from_its_page(
     until(lambda: not process.is_running(), what="the end of the command")
 
 
+@pytest.mark.thorough
 def test_copied_lines_do_it_again_in_a_shell_and_tell_no_secret(
     watcher: Watcher, system: RunningSystem
 ) -> None:
