@@ -59,3 +59,19 @@ function fieldBeside(words) {
 }
 
 focusWrong(document);
+
+// What was filled in before the scripts were there, or is brought back by a reload, changes what
+// follows from it as if it were filled in now.
+addEventListener("load", () => {
+  const fields = document.getElementById("task-form")?.elements ?? [];
+  const places = new Set([...fields].filter(isChanged).map((one) => one.parentElement));
+  for (const place of places) place.dispatchEvent(new Event("change", { bubbles: true }));
+});
+
+function isChanged(field) {
+  if (field.matches("[type=hidden], button")) return false;
+  if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
+  if (!field.matches("select")) return field.value !== field.defaultValue;
+  const first = field.querySelector("[selected]") ?? field.options[0];
+  return Boolean(first) && !first.selected;
+}

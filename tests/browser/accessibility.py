@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser.conftest import Visitor
 
+Scheme = Literal["light", "dark"]
+COLOURS = ["color-contrast", "link-in-text-block"]
 # What a list of hundreds of time zones shows is the browser's own, and takes long to look at.
 HARM = """options => {
   document.querySelectorAll("datalist > option, option:not(:checked)").forEach(one => one.remove());
@@ -29,10 +32,13 @@ def violations(visitor: Visitor, **options: Any) -> list[str]:
 
 def hard_to_read(visitor: Visitor) -> list[str]:
     """What axe has against the page in light; in dark, nothing but colours is other."""
-    visitor.page.emulate_media(color_scheme="light")
-    wrong = violations(visitor)
-    visitor.page.emulate_media(color_scheme="dark")
-    return wrong + violations(visitor, runOnly=["color-contrast", "link-in-text-block"])
+    return in_scheme(visitor, "light") + in_scheme(visitor, "dark", rules=COLOURS)
+
+
+def in_scheme(visitor: Visitor, scheme: Scheme, rules: Sequence[str] = ()) -> list[str]:
+    """What axe has against the page in light or in dark, by these of its rules or by all."""
+    visitor.page.emulate_media(color_scheme=scheme)
+    return violations(visitor, **({"runOnly": rules} if rules else {}))
 
 
 def overflow(visitor: Visitor) -> list[str]:

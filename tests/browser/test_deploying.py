@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from devices.models import DeviceGroup
 from scheduling.catalogue import files
@@ -85,6 +85,25 @@ def test_what_needs_software_is_named_once_it_is_to_be_uninstalled(
     expect(warning).to_contain_text("Suite")
     page.get_by_label("Action").select_option("install")
     expect(warning).to_have_count(0)
+
+
+@pytest.mark.thorough
+def test_what_is_chosen_before_the_scripts_are_there_counts_as_well(
+    visitor: Visitor, operator: User
+) -> None:
+    visitor.signs_in("operator")
+    page = some_software(visitor)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/*.js", hold)
+    page.reload(wait_until="commit")
+    page.get_by_label("Action").select_option("uninstall")
+    assert held
+    page.unroute("**/*.js")
+    expect(page.get_by_text("may no longer work")).to_contain_text("Suite")
 
 
 @pytest.mark.parametrize("kind", KINDS)

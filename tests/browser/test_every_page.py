@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import cycle
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,11 +19,12 @@ from devices import keys
 from devices.models import Device, DeviceGroup
 from scheduling.tests import factories
 from tests.browser import scene
-from tests.browser.accessibility import hard_to_use
+from tests.browser.accessibility import COLOURS, Scheme, hard_to_use, in_scheme, overflow
 from tests.browser.conftest import Visitor
 
 SHARES = 3
 """Every page takes a minute: processes that share the work share the pages."""
+TURNS: list[tuple[Scheme, Scheme]] = [("light", "dark"), ("dark", "light")]
 MISSING = ("/nothing-of-the-kind", "/api/nothing-of-the-kind")
 
 
@@ -61,6 +63,21 @@ def test_everybody_can_read_and_work_every_page(
     assert faults(visitor, pages[share::SHARES]) == []
 
 
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("share", range(SHARES))
+def test_everybody_can_read_every_page_in_the_other_colours(
+    visitor: Visitor, pages: list[str], share: int
+) -> None:
+    visitor.signs_in("admin")
+    wrong = []
+    for path, (_, other) in by_turns(pages[share::SHARES]):
+        visitor.opens(path)
+        visitor.unfolds_everything()
+        wrong += in_scheme(visitor, other, rules=COLOURS)
+    assert wrong == []
+
+
 def test_everybody_can_read_and_work_what_shows_a_token_once(visitor: Visitor, admin: User) -> None:
     keys.ensure_key()
     visitor.signs_in("admin")
@@ -92,11 +109,18 @@ def test_what_is_not_there_is_said_on_a_page_of_ours(visitor: Visitor, operator:
 
 
 def faults(visitor: Visitor, paths: Iterable[str]) -> list[str]:
+    """Every other page is looked at in light, and those between in dark."""
     wrong = []
-    for path in paths:
+    for path, (scheme, _) in by_turns(paths):
         visitor.opens(path)
-        wrong += hard_to_use(visitor)
+        visitor.unfolds_everything()
+        wrong += in_scheme(visitor, scheme) + overflow(visitor)
     return wrong
+
+
+def by_turns(paths: Iterable[str]) -> Iterable[tuple[str, tuple[Scheme, Scheme]]]:
+    """Each with the one scheme and the other, which changes from one to the next."""
+    return zip(paths, cycle(TURNS), strict=False)
 
 
 def test_the_menu_opens_on_a_telephone(visitor: Visitor, operator: User) -> None:
