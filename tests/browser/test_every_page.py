@@ -92,6 +92,7 @@ def test_everybody_can_read_and_work_what_shows_a_token_once(visitor: Visitor, a
     assert wrong + hard_to_use(visitor) == []
 
 
+@pytest.mark.thorough
 def test_the_pages_of_somebody_who_has_nothing_yet(visitor: Visitor, operator: User) -> None:
     wrong = faults(visitor, ENTRANCE)
     visitor.signs_in("operator")

@@ -80,6 +80,7 @@ def test_what_there_was_stays_where_it_was(
     assert answer == [content, stays]
 
 
+@pytest.mark.thorough
 def test_a_note_that_goes_leaves_what_is_below_it_as_it_was(
     visitor: Visitor, operator: User, web_group: DeviceGroup
 ) -> None:

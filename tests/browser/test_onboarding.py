@@ -151,6 +151,7 @@ def test_without_javascript_a_look_again_shows_it_and_leads_to_a_first_task(
     assert task.task_payload["commands"] == ["hostname"]
 
 
+@pytest.mark.thorough
 def test_two_people_see_each_others_machine_change(visitor: Visitor, admin: User) -> None:
     page = asks_for_a_token(visitor)
     visitor.waits_for_line()

@@ -34,6 +34,7 @@ def run(operator: User, web_group: DeviceGroup, web_device: Device) -> DeviceRun
     return factories.run(factories.execution(task), web_device, status="running")
 
 
+@pytest.mark.thorough
 def test_a_file_that_comes_shows_at_once_and_what_is_ticked_stays_so(
     visitor: Visitor, operator: User, motd: StoredFile
 ) -> None:

@@ -239,7 +239,7 @@ def test_a_page_catches_up_by_itself_when_the_server_is_back(
     ("link", "button", "meanwhile"),
     [
         ("Cancel…", "Cancel the execution", "Being cancelled"),
-        ("Cancel: ", "Cancel the run", "Asked to stop"),
+        pytest.param(*("Cancel: ", "Cancel the run", "Asked to stop"), marks=pytest.mark.thorough),
     ],
 )
 def test_what_runs_is_stopped_from_its_page(

@@ -69,6 +69,7 @@ def test_an_execution_is_cancelled(
     assert DeviceRun.objects.get().cancel_requested_at is not None
 
 
+@pytest.mark.thorough
 def test_a_device_is_renamed(signed_in: Visitor, web_group: DeviceGroup) -> None:
     device = web_group.devices.get()
     page = signed_in.opens(f"/devices/{device.pk}/edit")
@@ -77,6 +78,7 @@ def test_a_device_is_renamed(signed_in: Visitor, web_group: DeviceGroup) -> None
     expect(page.get_by_role("heading", level=1)).to_contain_text("kiosk-7")
 
 
+@pytest.mark.thorough
 def test_a_group_is_made_changed_and_given_devices(
     plain_visitor: Visitor, admin: User, web_device: Device
 ) -> None:
@@ -103,6 +105,7 @@ def test_what_was_typed_is_still_there_after_a_refusal(plain_visitor: Visitor, a
     expect(page.get_by_text("must have from 1 to 100 characters")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_a_token_is_issued_shown_once_and_revoked(signed_in: Visitor) -> None:
     page = signed_in.opens("/settings/tokens/")
     page.get_by_label("What it is for").fill("laptop")
