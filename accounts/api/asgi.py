@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from django.http import parse_cookie
@@ -26,6 +26,10 @@ async def answer(send: Send, status: int, detail: str, headers: Headers | None =
     start = {"type": "http.response.start", "status": status, "headers": [*own, *(headers or [])]}
     await send(start)
     await send({"type": "http.response.body", "body": body})
+
+
+def encoded(headers: Mapping[str, str]) -> Headers:
+    return [(name.lower().encode(), said.encode()) for name, said in headers.items()]
 
 
 def header(scope: Scope, name: bytes) -> str:

@@ -16,17 +16,15 @@ import structlog
 
 from accounts import errors
 from accounts.api import asgi
-from accounts.api.asgi import Application, Headers, Message, Receive, Scope, Send
+from accounts.api.asgi import Application, Message, Receive, Scope, Send
 from devices.agent import protocol
 from devices.hub.threads import Threads, Unavailable
 from scheduling.catalogue import handing, leaving, store
 
 log = structlog.get_logger(__name__)
 _SIGNATURE_HEADER = protocol.FETCH_SIGNATURE_HEADER.lower().encode()
-_COMMON: Headers = [
-    (name.lower().encode(), said.encode())
-    for name, said in {"Content-Type": leaving.CONTENT_TYPE, **leaving.HEADERS}.items()
-]
+_COMMON = asgi.encoded({"Content-Type": leaving.CONTENT_TYPE, **leaving.HEADERS})
+_IN_PARTS = asgi.encoded(leaving.IN_PARTS)
 
 
 class FileDownloads:
@@ -132,7 +130,7 @@ async def _send_all(send: Send, source: BinaryIO, begin: int, end: int, rate: in
 
 
 def _head(begin: int, end: int, size: int) -> Message:
-    headers = [*_COMMON, (b"content-length", str(end - begin).encode())]
+    headers = [*_COMMON, *_IN_PARTS, (b"content-length", str(end - begin).encode())]
     if (begin, end) == (0, size):
         return {"status": 200, "headers": headers}
     headers.append((b"content-range", f"bytes {begin}-{end - 1}/{size}".encode()))

@@ -13,10 +13,11 @@ PIECE_BYTES = 512 * 1024
 REDIRECT_SECONDS = 900
 CONTENT_TYPE = "application/octet-stream"
 HEADERS = {
-    "Accept-Ranges": "bytes",
     "Cache-Control": "private, no-store",
     "X-Content-Type-Options": "nosniff",
 }
+IN_PARTS = {"Accept-Ranges": "bytes"}
+"""Where we send them; nginx says it of its own accord."""
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{0,15})")
 
 

@@ -76,7 +76,7 @@ def _streamed(request: HttpRequest, file: StoredFile, source: BinaryIO) -> FileR
         as_attachment=True,
         filename=file.name,
         content_type=leaving.CONTENT_TYPE,
-        headers=leaving.HEADERS,
+        headers={**leaving.HEADERS, **leaving.IN_PARTS},
     )
     size = int(answer["Content-Length"])
     begin, end = leaving.part(request.headers.get("Range", ""), size) or (0, 0)

@@ -104,6 +104,7 @@ def test_nginx_sends_the_file_from_its_beginning_or_any_byte(
     ) as one:
         assert one.headers["Content-Type"] == "application/octet-stream"
         assert one.headers["X-Content-Type-Options"] == "nosniff"
+        assert one.headers.get_all("Accept-Ranges") == ["bytes"]
 
 
 def test_what_is_stored_is_read_by_nginx_and_found_by_no_address(
