@@ -28,9 +28,12 @@ os.environ.setdefault("DEPLOYX_SECRET_KEY", "for-the-tests-alone-" + "0123456789
 os.environ["DEPLOYX_SIGNING_KEY_FILE"] = os.path.join(  # noqa: PTH118
     tempfile.gettempdir(), "deployx-tests-use-a-key-of-their-own"
 )
-_files = tempfile.TemporaryDirectory(prefix="deployx-test-files-")
-atexit.register(_files.cleanup)
-os.environ["DEPLOYX_FILES_DIR"] = _files.name
+# A web process that a test starts keeps its files where the test does: it ends by a signal, after
+# which nobody would tidy up.
+if not os.environ.get("DEPLOYX_TEST_FILES_DIR"):
+    _files = tempfile.TemporaryDirectory(prefix="deployx-test-files-")
+    atexit.register(_files.cleanup)
+os.environ["DEPLOYX_FILES_DIR"] = os.environ.get("DEPLOYX_TEST_FILES_DIR") or _files.name
 
 from deployx.settings import *  # noqa: E402, F403
 from deployx.translation import compile_stale  # noqa: E402

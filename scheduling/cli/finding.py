@@ -12,7 +12,9 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidInput
 from devices.models import Device, DeviceGroup
-from scheduling.models import Execution, ScheduledTask, Software, StoredFile
+from scheduling import clock
+from scheduling.models import Execution, ScheduledTask, Software, StoredFile, Upload
+from scheduling.models.catalogue import UploadQuerySet
 
 M = TypeVar("M", bound=Model)
 MOST_NAMED = 10
@@ -70,6 +72,15 @@ def group(user: User, words: str) -> DeviceGroup:
 def file(user: User, words: str) -> StoredFile:
     visible = StoredFile.objects.visible_to(user).select_related("blob", "user")
     return _each("file", visible, [words], _("There is no file “%s”."))[0]
+
+
+def upload(user: User, words: str) -> Upload:
+    return _each("upload", uploads(user), [words], _("There is no upload “%s” under way."))[0]
+
+
+def uploads(user: User) -> UploadQuerySet:
+    """Under way, begun by this person."""
+    return Upload.objects.visible_to(user).open(clock.now())
 
 
 def software(user: User, words: str, *, name: str = "software") -> Software:

@@ -16,7 +16,7 @@ from devices.models import Device, DeviceGroup
 from scheduling.api.catalogue.files import FileSerializer
 from scheduling.api.catalogue.software import SoftwareSerializer
 from scheduling.cli.rendering import columns, text, when
-from scheduling.models import Software, StoredFile
+from scheduling.models import Software, StoredFile, Upload
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> Table:
@@ -60,6 +60,34 @@ def file(row: StoredFile, used_by: Sequence[str]) -> Table:
             (_("Used by"), ", ".join(used_by)),
         ]
     )
+
+
+def uploads_json(rows: Iterable[Upload]) -> list[Mapping[str, Any]]:
+    return [
+        {
+            "id": str(row.pk),
+            "name": row.name,
+            "received": row.received,
+            "size": row.size,
+            "created_at": row.created_at,
+            "expires_at": row.expires_at,
+        }
+        for row in rows
+    ]
+
+
+def uploads(rows: Iterable[Upload]) -> Table:
+    table = columns(_("ID"), _("Name"), _("Uploaded"), _("Size"), _("Begun"), _("Kept until"))
+    for row in rows:
+        table.add_row(
+            str(row.pk),
+            text(row.name),
+            text(f"{filesizeformat(row.received)} ({row.hundredths} %)"),
+            text(filesizeformat(row.size)),
+            when(row.created_at),
+            when(row.expires_at),
+        )
+    return table
 
 
 def software_json(rows: Iterable[Software]) -> list[Mapping[str, Any]]:

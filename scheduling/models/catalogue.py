@@ -108,6 +108,11 @@ class Upload(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def hundredths(self) -> int:
+        """How much of it is here."""
+        return 100 * self.received // max(self.size, 1)
+
 
 class SoftwareQuerySet(models.QuerySet["Software"]):
     def visible_to(self, user: User | AnonymousUser) -> SoftwareQuerySet:

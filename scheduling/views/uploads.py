@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 
-def uploads_under_way(user: User) -> list[tuple[Upload, int, datetime]]:
-    """This person's own, the newest first; of each how many hundredths are there, and since when."""
+def uploads_under_way(user: User) -> list[tuple[Upload, datetime]]:
+    """This person's own, the newest first; of each when its last piece came."""
     found = Upload.objects.visible_to(user).open(clock.now()).order_by("-pk")
-    return [(one, 100 * one.received // max(one.size, 1), uploads.last_at(one)) for one in found]
+    return [(one, uploads.last_at(one)) for one in found]
 
 
 @require_http_methods(["GET", "POST"])

@@ -164,6 +164,7 @@ def server(
         "DJANGO_SETTINGS_MODULE": SETTINGS,
         "DATABASE_URL": urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database}").geturl(),
         "DEPLOYX_TEST_STATIC_ROOT": str(folder / "static"),
+        "DEPLOYX_TEST_FILES_DIR": str(settings.DEPLOYX_FILES_DIR),
         "DEPLOYX_PUBLIC_URL": address,
     }
     _manage(environment, "collectstatic", "--noinput", "--verbosity", "0")

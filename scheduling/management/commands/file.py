@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
+from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from accounts.errors import InvalidInput
-from scheduling.catalogue import files, store
+from scheduling.catalogue import files, store, uploads
 from scheduling.cli import finding, rendering, rows, tus
 from scheduling.cli.door import REFUSED, VerbCommand, add_search, add_verbs, add_yes, limited
-from scheduling.models import StoredFile
+from scheduling.models import StoredFile, Upload
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -32,6 +33,8 @@ class Command(VerbCommand):
             "upload": ("store a file, here or with --server on another machine", _upload),
             "download": ("write a file's bytes to this machine", _download),
             "delete": ("delete a file that nothing uses", _delete),
+            "uploads": ("what is being uploaded, and how far it is", add_search),
+            "cancel": ("give up an upload that is under way", _cancel),
         }
         add_verbs(parser, verbs)
 
@@ -86,6 +89,29 @@ class Command(VerbCommand):
         self._said(row, options, _("“%s” is deleted.") % row["name"])
         return None
 
+    def do_uploads(self, user: User, options: Mapping[str, Any]) -> None:
+        found = finding.uploads(user).order_by("-pk")
+        if options["search"]:
+            found = found.filter(name__icontains=options["search"])
+        listed = limited(found, options)
+        if not listed and not options["as_json"]:
+            self._out.print(_("Nothing is being uploaded."))
+            return
+        self._show(rows.uploads_json(listed), options, lambda: rows.uploads(listed))
+
+    def do_cancel(self, user: User, options: Mapping[str, Any]) -> int | None:
+        upload = finding.upload(user, options["upload"])
+        question = _("This cancels the upload of “%(name)s”; %(size)s of it are thrown away.")
+        if not self._agrees(question % _done(upload), options):
+            return REFUSED
+        row = {"id": str(upload.pk), "name": upload.name}
+        try:
+            uploads.give_up(upload)
+        except Upload.DoesNotExist:
+            finding.upload(user, row["id"])  # which says that it is gone
+        self._said(row, options, _("The upload of “%s” is cancelled.") % upload.name)
+        return None
+
     def _upload_to_server(self, options: Mapping[str, Any]) -> int | None:
         path = _readable(options["path"])
         remote = tus.Remote(options["server"], os.environ.get("DEPLOYX_TOKEN", ""))
@@ -126,6 +152,10 @@ def _pieces(source: Any, at: tus.Progress) -> Iterator[bytes]:
         at(done)
 
 
+def _done(upload: Upload) -> dict[str, str]:
+    return {"name": upload.name, "size": filesizeformat(upload.received)}
+
+
 def _readable(given: str) -> Path:
     path = Path(given)
     if not path.is_file() or not os.access(path, os.R_OK):
@@ -157,4 +187,9 @@ def _download(parser: ArgumentParser) -> None:
 
 def _delete(parser: ArgumentParser) -> None:
     _file(parser)
+    add_yes(parser)
+
+
+def _cancel(parser: ArgumentParser) -> None:
+    parser.add_argument("upload", metavar="UPLOAD", help="its id or its exact name")
     add_yes(parser)

@@ -10,7 +10,8 @@ import pytest
 from django.contrib.auth.models import User
 from rich.console import Console
 
-from scheduling.models import ScheduledTask, Software, StoredFile
+from scheduling.catalogue import uploads
+from scheduling.models import ScheduledTask, Software, StoredFile, Upload
 from scheduling.tests import factories
 from scheduling.tests.catalogue.conftest import Store, sha256
 from scheduling.tests.cli.conftest import Manage
@@ -50,6 +51,24 @@ def test_a_file_is_uploaded_listed_shown_and_brought_back(manage: Manage, tmp_pa
     back = tmp_path / "back"
     assert manage("file", "download", made["id"], "--output", back).code == 0
     assert back.read_bytes() == b"hello\n"
+
+
+def test_uploads_under_way_are_listed_and_given_up(
+    manage: Manage, admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda: "n")
+    assert manage("file", "uploads").out == "Nothing is being uploaded.\n"
+    begun = uploads.begin(admin, {"name": "image.iso"}, 400)
+    uploads.append(begun, 0, iter([bytes(100)]), 100)
+    (listed,) = manage("file", "uploads", "--json").json
+    assert (listed["name"], listed["received"], listed["size"]) == ("image.iso", 100, 400)
+    assert "25 %" in manage("file", "uploads", "--search", "image").out
+    assert manage("file", "cancel", "image.iso").code == 1
+    assert Upload.objects.filter(pk=begun.pk).exists()
+    assert "“image.iso” is cancelled" in manage("file", "cancel", "image.iso", "--yes").out
+    assert not Upload.objects.filter(pk=begun.pk).exists()
+    said = manage("file", "cancel", "image.iso", "--yes")
+    assert (said.code, said.err) == (2, "upload: There is no upload “image.iso” under way.\n")
 
 
 def test_nothing_on_this_machine_is_written_over(
