@@ -49,6 +49,12 @@ class Verb:
     icon: str
     said: Any
 
+    def asked(self, n: int) -> str:
+        """The page's heading, of so many tasks."""
+        if not n:
+            return _("%s: nothing to do") % self.button
+        return str(self.question % {"n": n})
+
 
 VERBS = {
     verb.name: verb
@@ -118,7 +124,7 @@ def task_bulk(request: HttpRequest, verb: str) -> HttpResponse:
     context = {
         **_about(request, doable),
         "verb": what,
-        "question": what.question % {"n": len(doable)},
+        "question": what.asked(len(doable)),
         "ids": " ".join(str(task.pk) for task in doable),
         "refused": refused[:MOST_NAMED],
         "refused_count": len(refused),

@@ -78,6 +78,7 @@ def test_nothing_is_left_to_pause_of_a_task_without_a_time(
 ) -> None:
     by_hand = factories.by_hand(operator, groups=[web_group])
     page = looks(as_operator, "pause", by_hand)
+    assert "Pause: nothing to do" in page
     assert "Nothing is left to come" in page
     assert 'name="confirmed"' not in page
 
